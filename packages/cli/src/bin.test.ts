@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { readVersion } from "./version.ts";
+
+const BIN = fileURLToPath(new URL("../bin/bunkms.js", import.meta.url));
+/** Makes the program believe that an old Node runs it. */
+const AS_OLD_NODE = [
+  "--import",
+  'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"20.0.0"})',
+];
+
+test("bunkms started by an old Node goes on with the pinned one", () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...AS_OLD_NODE, BIN, "--version"]);
+  assert.deepEqual([status, String(stdout), String(stderr)], [0, `${readVersion()}\n`, ""]);
+});
+
+test("bunkms started by an old Node hands on input, output and exit code", () => {
+  const args = [...AS_OLD_NODE, BIN, "call", "keys.get"];
+  const spawned = spawnSync(process.execPath, args, { input: '{"nonsense":1}' });
+  assert.equal(spawned.status, 2);
+  assert.equal(String(spawned.stderr), 'bunkms: bunkms.v1.GetKeyRequest has no field "nonsense"\n');
+});
+
+test("a program that bunkms runs gets its signals, and its exit code is handed on", async () => {
+  const child = 'process.on("SIGTERM",()=>process.exit(42));setInterval(()=>{},1e3);console.log("up")';
+  const runner = `import { runNode } from ${JSON.stringify(new URL("../bin/run-node.js", import.meta.url).href)};
+    process.exitCode = await runNode(process.execPath, ["-e", ${JSON.stringify(child)}]);`;
+  const parent = spawn(process.execPath, ["--input-type=module", "-e", runner], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(parent.stdout, "data");
+  parent.kill("SIGTERM");
+  assert.deepEqual(await once(parent, "exit"), [42, null]);
+});

@@ -1,0 +1,114 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { AuditEntry, BunkmsClient, ListAuditEntriesResponse } from "@bunkms/client";
+import { type CommandGroup, defineCommand, option } from "../command.ts";
+import { parseTime } from "../durations.ts";
+import { formatTime, printMessage, printNote, printTable } from "../output.ts";
+import { parseCount } from "../pages.ts";
+
+interface Filters {
+  readonly operation?: string;
+  readonly resource?: string;
+  readonly identity?: string;
+  readonly outcome?: string;
+  readonly request?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit?: number;
+  readonly pageToken?: string;
+}
+
+const DEFAULT_LIMIT = 100;
+const MAX_PAGE = 1000;
+
+const list = defineCommand<Filters>({
+  usage: "list",
+  summary: "List audit entries, the newest first",
+  details: "All filters must fit. --json shows the recorded fields of request and answer, too.",
+  options: [
+    option("--operation <action>", "Only this, for example keys.encrypt"),
+    option("--resource <resource>", "Only on this, for example key/invoices"),
+    option("--identity <token>", "Only by this token's id or name"),
+    option("--outcome <outcome>", "ok, or an error code such as permission_denied"),
+    option("--request <id>", "Only the request with this id"),
+    option("--since <time>", "At or after: RFC 3339, or 15m, 1h, 7d ago"),
+    option("--until <time>", "Before: likewise"),
+    option("--limit <count>", "At most this many (100)").argParser(parseCount),
+    option("--page-token <token>", "Go on where the list before ended"),
+  ],
+  examples: [
+    "bunkms audit list --since 1h",
+    "bunkms audit list --operation keys.decrypt --outcome permission_denied --limit 20",
+    "bunkms audit list --resource key/invoices --since 2026-01-31T00:00:00Z --json",
+  ],
+  async run({ io, options, connect }) {
+    const request = {
+      operation: options.operation ?? "",
+      resource: options.resource ?? "",
+      identity: options.identity ?? "",
+      outcome: options.outcome ?? "",
+      requestId: options.request ?? "",
+      pageToken: options.pageToken ?? "",
+      ...(options.since === undefined
+        ? {}
+        : { since: timestampFromDate(parseTime(options.since, "--since", io.now())) }),
+      ...(options.until === undefined
+        ? {}
+        : { until: timestampFromDate(parseTime(options.until, "--until", io.now())) }),
+    };
+    const answer = await fetchEntries(await connect(), request, options.limit ?? DEFAULT_LIMIT);
+    if (options.json) {
+      printMessage(io, answer);
+      return 0;
+    }
+    printTable(
+      io,
+      ["INDEX", "TIME", "IDENTITY", "OPERATION", "RESOURCE", "OUTCOME", "SOURCE"],
+      answer.entries.map(row),
+    );
+    if (answer.nextPageToken !== "") {
+      printNote(io, `There is more: --limit, or --page-token ${answer.nextPageToken}`);
+    }
+    return 0;
+  },
+});
+
+/** `bunkms audit …` */
+export const auditCommands: CommandGroup = {
+  name: "audit",
+  summary: "Read the audit log",
+  commands: [list],
+};
+
+type AuditRequest = Parameters<BunkmsClient["system"]["listAuditEntries"]>[0];
+
+async function fetchEntries(
+  client: BunkmsClient,
+  request: AuditRequest,
+  limit: number,
+): Promise<ListAuditEntriesResponse> {
+  const fetchPage = (count: number, pageToken: string | undefined) =>
+    client.system.listAuditEntries({
+      ...request,
+      pageSize: Math.min(count, MAX_PAGE),
+      ...(pageToken === undefined ? {} : { pageToken }),
+    });
+  const answer = await fetchPage(limit, undefined);
+  while (answer.entries.length < limit && answer.nextPageToken !== "") {
+    const next = await fetchPage(limit - answer.entries.length, answer.nextPageToken);
+    answer.entries.push(...next.entries);
+    answer.nextPageToken = next.nextPageToken;
+  }
+  return answer;
+}
+
+function row(entry: AuditEntry): string[] {
+  return [
+    String(entry.index),
+    formatTime(entry.time),
+    entry.identityName || entry.identity || "-",
+    entry.operation || "-",
+    entry.resource || "-",
+    entry.outcome,
+    entry.sourceAddress || entry.transport,
+  ];
+}

@@ -1,0 +1,109 @@
+import { type CommandGroup, defineCommand, option, required } from "../command.ts";
+import { usage } from "../failure.ts";
+import { IN_OPTION, OUT_OPTIONS, readInput } from "../inputs.ts";
+import type { Io } from "../io.ts";
+import { type BytesOptions, formatTime, printLine, printMessage, printTable, writeBytes } from "../output.ts";
+import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions } from "../pages.ts";
+import { confirm, promptHidden } from "../prompt.ts";
+
+const put = defineCommand<{ readonly in?: string }>({
+  usage: "put <name>",
+  summary: "Store a value; under an existing name it becomes the next version",
+  details:
+    "The value comes from standard input or a file, byte for byte (printf '%s' adds no newline where echo does), or on\n" +
+    "a terminal from a hidden prompt. Names are segments like a key's name, joined by /. Up to 512 KiB.",
+  options: [IN_OPTION()],
+  examples: [
+    "bunkms secret put prod/db/password",
+    "printf '%s' \"$PASSWORD\" | bunkms secret put prod/db/password",
+    "bunkms secret put prod/tls/key --in key.pem",
+  ],
+  async run(invocation) {
+    const { io, options } = invocation;
+    const client = await invocation.connect();
+    const name = required(invocation, 0);
+    const value = await readValue(io, options.in);
+    const secret = await client.secrets.putSecret({ name, data: { case: "valueB64", value } });
+    options.json ? printMessage(io, secret) : printLine(io, `${secret.name} version ${secret.version}`);
+    return 0;
+  },
+});
+
+const get = defineCommand<BytesOptions>({
+  usage: "get <name>",
+  summary: "Print a secret's value",
+  details: "Writes the value's bytes as they were stored, with nothing added. --json shows the metadata, too.",
+  options: OUT_OPTIONS(),
+  examples: ["bunkms secret get prod/db/password", "bunkms secret get prod/tls/key --out key.pem"],
+  async run(invocation) {
+    const { io, options } = invocation;
+    const client = await invocation.connect();
+    const secret = await client.secrets.getSecret({ name: required(invocation, 0) });
+    if (options.json) {
+      printMessage(io, secret);
+    } else {
+      await writeBytes(io, secret.valueB64, options);
+    }
+    return 0;
+  },
+});
+
+const list = defineCommand<PageOptions & { readonly prefix?: string }>({
+  usage: "list",
+  summary: "List secrets in the order of their names; never their values",
+  options: [option("--prefix <text>", "Only names that begin with this"), ...PAGE_OPTIONS()],
+  examples: ["bunkms secret list", "bunkms secret list --prefix prod/ --all"],
+  async run({ io, options, connect }) {
+    const { secrets } = await connect();
+    const prefix = options.prefix ?? "";
+    const page = await fetchPages(options, "secrets", (request) => secrets.listSecrets({ ...request, prefix }));
+    if (options.json) {
+      printMessage(io, page);
+      return 0;
+    }
+    const rows = page.secrets.map((one) => [one.name, String(one.version), formatTime(one.updatedAt)]);
+    printTable(io, ["NAME", "VERSION", "UPDATED"], rows);
+    noteMore(io, page);
+    return 0;
+  },
+});
+
+const remove = defineCommand<{ readonly yes?: boolean }>({
+  usage: "delete <name>",
+  summary: "Destroy a secret with all its versions",
+  details: "It cannot be brought back. On a terminal it asks first; elsewhere --yes is needed.",
+  options: [option("--yes", "Do not ask")],
+  examples: ["bunkms secret delete prod/db/password", "bunkms secret delete prod/db/password --yes"],
+  async run(invocation) {
+    const { io, options } = invocation;
+    const name = required(invocation, 0);
+    if (!options.yes && !io.stdin.isTTY) {
+      throw usage("deleting cannot be undone, and there is no terminal to ask on", "Add --yes.");
+    }
+    const client = await invocation.connect();
+    if (!options.yes && !(await confirm(io, `Destroy ${name} with all its versions?`))) {
+      throw usage("nothing was deleted");
+    }
+    const answer = await client.secrets.deleteSecret({ name });
+    options.json ? printMessage(io, answer) : printLine(io, `${name} deleted`);
+    return 0;
+  },
+});
+
+/** `bunkms secret …` */
+export const secretCommands: CommandGroup = {
+  name: "secret",
+  summary: "Store, read, list and delete secrets",
+  commands: [put, get, list, remove],
+};
+
+async function readValue(io: Io, file: string | undefined): Promise<Buffer> {
+  if (file !== undefined || !io.stdin.isTTY) {
+    return await readInput(io, file, { what: "the value" });
+  }
+  const [value, again] = await promptHidden(io, ["Value (hidden): ", "Again: "]);
+  if (value === undefined || again === undefined || !value.equals(again)) {
+    throw usage("the two values differ; nothing was stored");
+  }
+  return value;
+}

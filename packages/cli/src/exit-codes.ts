@@ -1,0 +1,76 @@
+import { BunkmsApiError, ConnectionError, type ErrorCode, RequestError, UnexpectedAnswerError } from "@bunkms/client";
+import { Failure } from "./failure.ts";
+
+/** The exit codes and what they mean. Help and docs/cli.md repeat this table. */
+export const EXIT_CODES = Object.freeze({
+  0: "done",
+  1: "the answer is no: a signature is not valid",
+  2: "the command was not used as it is meant to be, or the server refused the request as malformed",
+  3: "no token, a token that is not valid, or one whose role does not allow it",
+  4: "there is no such key, secret, token or operation",
+  5: "the name is taken, or somebody else changed it at the same time",
+  6: "the server was not reached, or cannot serve at the moment; trying again may help",
+  7: "anything else; a ciphertext that cannot be decrypted, too",
+});
+
+/** One of the exit codes. */
+export type ExitCode = keyof typeof EXIT_CODES;
+
+interface Meaning {
+  readonly exitCode: ExitCode;
+  readonly next: string;
+}
+
+const meaning = (exitCode: ExitCode, next: string): Meaning => ({ exitCode, next });
+const RETRY = "Try again; if it stays so, look at the server's log.";
+
+/** What each of the contract's error codes means here. A code that the contract gains does not compile without a row. */
+const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
+  invalid_request: meaning(2, 'See the command\'s "--help" for what it takes.'),
+  unsupported_key_type: meaning(2, 'Key types are listed by "bunkms key create --help".'),
+  unsupported_algorithm: meaning(2, 'Algorithms are listed by "bunkms sign --help".'),
+  wrong_key_usage: meaning(2, 'What a key is for is its purpose: "bunkms key get NAME".'),
+  invalid_digest_length: meaning(2, "Hash with the algorithm's own hash, or let the server hash: leave --digest out."),
+  unknown_version: meaning(2, 'The versions are listed by "bunkms key get NAME".'),
+  decryption_failed: meaning(7, "Check that key, ciphertext and --aad or --context are those of the encryption."),
+  unauthenticated: meaning(3, 'The token may have expired or been revoked. Log in with another: "bunkms login".'),
+  permission_denied: meaning(3, 'The token\'s role is shown by "bunkms whoami". Ask for a token with a higher role.'),
+  not_found: meaning(4, 'Names are listed by "bunkms key list" and "bunkms secret list".'),
+  unknown_operation: meaning(4, "The server is older than this command. Update it."),
+  method_not_allowed: meaning(7, "The server is older than this command, or something stands between. Check --url."),
+  already_exists: meaning(5, "Choose another name, or use what exists."),
+  conflict: meaning(5, RETRY),
+  payload_too_large: meaning(2, "The server takes up to 512 KiB at once."),
+  unsupported_media_type: meaning(7, "Something between changes requests. Check --url."),
+  too_many_requests: meaning(6, RETRY),
+  cancelled: meaning(6, RETRY),
+  deadline_exceeded: meaning(6, RETRY),
+  internal: meaning(7, "The server's log tells more under the request id."),
+  storage_unavailable: meaning(6, "Check the server's disk and its log; then try again."),
+  audit_unavailable: meaning(6, "Check the server's disk and its log; then try again."),
+  shutting_down: meaning(6, "Try again when it is back."),
+};
+
+/** Turns whatever a command threw into a failure to report. */
+export function asFailure(error: unknown): Failure {
+  if (error instanceof Failure) {
+    return error;
+  }
+  if (error instanceof BunkmsApiError) {
+    const { exitCode, next } = Object.hasOwn(MEANINGS, error.code)
+      ? MEANINGS[error.code as ErrorCode]
+      : meaning(7, "This error is of a newer server. Update bunkms.");
+    const id = error.requestId === "" ? "" : `, request ${error.requestId}`;
+    return new Failure(exitCode, `${error.message} (${error.code}${id})`, next);
+  }
+  if (error instanceof ConnectionError) {
+    return new Failure(6, error.message, error.advice);
+  }
+  if (error instanceof UnexpectedAnswerError) {
+    return new Failure(7, error.message, "Check the address: something else may answer there.");
+  }
+  if (error instanceof RequestError) {
+    return new Failure(2, error.message);
+  }
+  return new Failure(7, error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,121 @@
+import { isUtf8 } from "node:buffer";
+import { open } from "node:fs/promises";
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import { messageToJson } from "@bunkms/client";
+import { usage } from "./failure.ts";
+import type { Io } from "./io.ts";
+
+/** Prints lines of text. */
+export function printLine(io: Io, text: string): void {
+  io.stdout.write(`${printable(text)}\n`);
+}
+
+/** Prints a remark for people, which scripts that read the output do not get. */
+export function printNote(io: Io, text: string): void {
+  io.stderr.write(`${printable(text)}\n`);
+}
+
+/** Prints any JSON value. */
+export function printJson(io: Io, value: unknown): void {
+  // JSON leaves these control characters as they are, and some terminals obey them.
+  const text = JSON.stringify(value, null, 2).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  io.stdout.write(`${text}\n`);
+}
+
+/** Prints a message of the contract as the API's JSON. */
+export function printMessage(io: Io, message: Parameters<typeof messageToJson>[0]): void {
+  printJson(io, messageToJson(message));
+}
+
+/** Prints rows under a header, in aligned columns. Prints the header alone when there are no rows. */
+export function printTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): void {
+  const cells = [header, ...rows].map((row) => row.map(printable));
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  for (const row of cells) {
+    const line = row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+    io.stdout.write(`${line.trimEnd()}\n`);
+  }
+}
+
+/** Prints names with their values, one a line, aligned. */
+export function printFields(io: Io, fields: readonly (readonly [name: string, value: string])[]): void {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  for (const [name, value] of fields) {
+    io.stdout.write(`${`${name.padEnd(width)}  ${printable(value)}`.trimEnd()}\n`);
+  }
+}
+
+/** Where bytes go: a file, or standard output. */
+export interface BytesOptions {
+  readonly out?: string;
+  readonly raw?: boolean;
+}
+
+/**
+ * Writes bytes as they are, to standard output or to the file of `--out`.
+ * @throws Failure when they are not text and standard output is a terminal, unless `--raw` is given: such bytes would
+ * be obeyed as control sequences.
+ */
+export async function writeBytes(io: Io, bytes: Uint8Array, options: BytesOptions): Promise<void> {
+  if (options.out !== undefined) {
+    await writePrivateFile(options.out, bytes);
+    return;
+  }
+  if (!io.stdout.isTTY) {
+    io.stdout.write(bytes);
+    return;
+  }
+  if (!options.raw && !isHarmlessText(bytes)) {
+    throw usage(
+      "this is not plain text, and a terminal would act on it",
+      "Write it with --out FILE, or insist: --raw.",
+    );
+  }
+  io.stdout.write(bytes);
+  if (bytes.at(-1) !== 0x0a) {
+    io.stdout.write("\n");
+  }
+}
+
+/** Writes a file that only its owner can read, also when it is there already. */
+export async function writePrivateFile(path: string, bytes: Uint8Array): Promise<void> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, "w", 0o600);
+  } catch (error) {
+    throw usage(`cannot write ${path}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  try {
+    if ((await file.stat()).isFile()) {
+      await file.chmod(0o600);
+    }
+    await file.writeFile(bytes);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A time as RFC 3339 in seconds; empty when there is none. */
+export function formatTime(time: Timestamp | undefined): string {
+  return time === undefined
+    ? ""
+    : timestampDate(time)
+        .toISOString()
+        .replace(/\.\d+Z$/, "Z");
+}
+
+function isHarmlessText(bytes: Uint8Array): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return isUtf8(bytes) && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.test(Buffer.from(bytes).toString());
+}
+
+/** Text from the server with control characters made visible, so that a terminal does not obey them. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
+}

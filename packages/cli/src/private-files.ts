@@ -1,0 +1,68 @@
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { Failure } from "./failure.ts";
+import type { Io } from "./io.ts";
+
+const MAX_BYTES = 64 * 1024;
+
+/** The folder of this user's bunkms files: `$XDG_CONFIG_HOME/bunkms`, else `~/.config/bunkms`. */
+export function configFolder(io: Io): string {
+  const base = io.env["XDG_CONFIG_HOME"] || join(io.env["HOME"] || homedir(), ".config");
+  return join(base, "bunkms");
+}
+
+/**
+ * Reads a file that holds, or leads to, a token.
+ * @returns undefined when there is none.
+ * @throws Failure when others can read or write it: a token that others know is nobody's, and a pointer that others
+ * can change sends the token to them.
+ */
+export async function readPrivateFile(path: string): Promise<string | undefined> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, "r");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      return undefined;
+    }
+    throw new Failure(3, `cannot read ${path}: ${code}`);
+  }
+  try {
+    // Asked of the open file, so that it is the one that is read.
+    const { mode } = await file.stat();
+    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+      const octal = (mode & 0o777).toString(8).padStart(4, "0");
+      throw new Failure(3, `${path} is open to others (mode ${octal})`, `Close it: chmod 600 ${path}`);
+    }
+    const text = await file.readFile("utf8");
+    if (text.length > MAX_BYTES) {
+      throw new Failure(3, `${path} is too large to be a token`);
+    }
+    return text;
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure(3, `cannot read ${path}: ${(error as Error).message}`);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Puts a file of this user's in place at once, with mode 0600, and its folder with mode 0700. */
+export async function replacePrivateFile(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}.new`;
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+/** What one error code means on each wire, and what a caller may be told. */
+interface ErrorRow {
+  /** HTTP status. */
+  readonly http: number;
+  /** gRPC status code, as in google.rpc.Code. */
+  readonly grpc: number;
+  /** Whether the same call may succeed later, unchanged. */
+  readonly retryable: boolean;
+  /** Text for the caller when the place that failed gave none. */
+  readonly text: string;
+}
+
+const row = (http: number, grpc: number, retryable: boolean, text: string): ErrorRow =>
+  Object.freeze({ http, grpc, retryable, text });
+
+/**
+ * The closed table of errors. Codes are stable; texts may change.
+ * It has no prototype, so that a code from a client can be looked up without care.
+ */
+export const ERRORS = Object.freeze({
+  __proto__: null,
+  invalid_request: row(400, 3, false, "the request is malformed"),
+  unsupported_key_type: row(400, 3, false, "unknown key type"),
+  unsupported_algorithm: row(400, 3, false, "the key does not support this algorithm"),
+  wrong_key_usage: row(400, 9, false, "the key is not for this use"),
+  invalid_digest_length: row(400, 3, false, "the digest's length is not that of the algorithm's hash"),
+  unknown_version: row(400, 3, false, "the key has no such version"),
+  // Whatever is wrong with a ciphertext: one code and one text, so that nothing can be learnt by trying.
+  decryption_failed: row(400, 3, false, "the ciphertext cannot be decrypted with this key and additional data"),
+  unauthenticated: row(401, 16, false, "a valid token is needed: Authorization: Bearer <token>"),
+  permission_denied: row(403, 7, false, "the token's role does not allow this operation"),
+  not_found: row(404, 5, false, "there is no such resource"),
+  unknown_operation: row(404, 12, false, "there is no such operation"),
+  method_not_allowed: row(405, 12, false, "the method is not allowed here"),
+  already_exists: row(409, 6, false, "the name is taken"),
+  conflict: row(409, 10, true, "somebody else changed it at the same time; try again"),
+  payload_too_large: row(413, 8, false, "the request is too large"),
+  unsupported_media_type: row(415, 3, false, "the content type must be application/json"),
+  too_many_requests: row(429, 8, true, "too many requests at once; try again"),
+  cancelled: row(503, 1, true, "the caller went away"),
+  deadline_exceeded: row(503, 4, true, "the deadline passed"),
+  internal: row(500, 13, false, "internal error; the server's log has the request id"),
+  storage_unavailable: row(503, 14, true, "the store cannot be read or written; nothing was changed"),
+  audit_unavailable: row(503, 14, true, "the audit log cannot be written, so nothing was done"),
+  shutting_down: row(503, 14, true, "the server is shutting down"),
+} as const);
+
+/** A stable error code. */
+export type ErrorCode = Exclude<keyof typeof ERRORS, "__proto__">;
+
+/** Whether `code` is one of the table's codes. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return code in ERRORS;
+}
+
+/**
+ * An error that may reach a caller. Its message is safe text: it names what is wrong and what to do, never a value
+ * that the caller sent nor anything of the server's inside. What went wrong inside is the `cause`, for the log.
+ */
+export class BunkmsError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, text?: string, options?: { readonly cause?: unknown }) {
+    super(text ?? ERRORS[code].text, options);
+    this.name = "BunkmsError";
+    this.code = code;
+  }
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { ERRORS, type ErrorCode } from "./errors.ts";
+import { Role } from "./gen/bunkms/v1/options_pb.js";
+import { buildOpenApi } from "./openapi.ts";
+import { readOperations } from "./operations.ts";
+
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly security?: readonly unknown[];
+  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> };
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
+}
+interface Document {
+  readonly openapi: string;
+  readonly security: readonly unknown[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, { readonly required?: readonly string[] }>>;
+    readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  };
+}
+
+const text = readFileSync(join(import.meta.dirname, "gen", "openapi.json"), "utf8");
+const document = JSON.parse(text) as Document;
+const specs = readOperations();
+
+function find(action: string): Operation {
+  const spec = specs.find((candidate) => candidate.action === action);
+  assert.ok(spec);
+  const path = spec.route.template.replace("=**", "");
+  const operation = document.paths[path]?.[spec.route.method.toLowerCase()];
+  assert.ok(operation, `${action} is not described`);
+  return operation;
+}
+
+test("the committed description is what the contract gives, but for the comments", () => {
+  const bare = (value: unknown): unknown =>
+    JSON.parse(
+      JSON.stringify(value, (key, member) =>
+        ["description", "summary", "version"].includes(key) && typeof member === "string" ? undefined : member,
+      ),
+    );
+  assert.deepEqual(bare(document), bare(buildOpenApi(specs, () => "", "0")));
+});
+
+test("the description lists the operations of the contract and the two probes, nothing else", () => {
+  const described = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const wanted = specs.map(({ route }) => `${route.method} ${route.template.replace("=**", "")}`);
+  assert.deepEqual(described.toSorted(), [...wanted, "GET /health", "GET /ready"].toSorted());
+});
+
+test("every operation has a summary and a success status of its own", () => {
+  for (const spec of specs) {
+    const operation = find(spec.action);
+    assert.notEqual(operation.summary, "", spec.action);
+    const successes = Object.keys(operation.responses).filter((status) => status.startsWith("2"));
+    assert.deepEqual(successes, [String(spec.route.status)]);
+  }
+});
+
+test("every operation needs a bearer token, only the probes are open", () => {
+  assert.deepEqual(document.security, [{ bearer: [] }]);
+  const open = Object.entries(document.paths).filter(([, item]) => item["get"]?.security !== undefined);
+  assert.deepEqual(
+    open.map(([path, item]) => [path, item["get"]?.security]),
+    [
+      ["/health", []],
+      ["/ready", []],
+    ],
+  );
+});
+
+test("an operation documents exactly the error statuses that it may answer with", () => {
+  const statuses = (action: string): readonly string[] => Object.keys(find(action).responses);
+  assert.deepEqual(statuses("keys.create"), ["201", "400", "401", "403", "409", "413", "415", "429", "500", "503"]);
+  assert.deepEqual(statuses("keys.get"), ["200", "400", "401", "403", "404", "429", "500", "503"]);
+  assert.deepEqual(statuses("tokens.get_self"), ["200", "400", "401", "429", "500", "503"]);
+  assert.deepEqual(statuses("secrets.delete"), ["200", "400", "401", "403", "404", "409", "429", "500", "503"]);
+  for (const spec of specs) {
+    assert.equal(statuses(spec.action).includes("403"), spec.leastRole !== Role.ANY, spec.action);
+  }
+});
+
+test("every error code is described under its status", () => {
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+    assert.ok(document.components.responses[`Error${ERRORS[code].http}`]?.description.includes(`\`${code}\``), code);
+  }
+});
+
+test("metrics and the description itself have content types of their own", () => {
+  assert.deepEqual(Object.keys(find("system.metrics").responses["200"]?.content ?? {}), [
+    "text/plain; version=0.0.4; charset=utf-8",
+  ]);
+  assert.deepEqual(Object.keys(find("system.openapi").responses["200"]?.content ?? {}), ["application/json"]);
+});
+
+test("a field of the path is a parameter and not in the body", () => {
+  assert.deepEqual(
+    find("keys.encrypt").parameters?.map(({ name, in: place, required }) => [name, place, required]),
+    [["key_name", "path", true]],
+  );
+  assert.ok(!JSON.stringify(document.components.schemas["EncryptRequest"]).includes("key_name"));
+});
+
+test("every reference leads to something", () => {
+  for (const [, reference] of text.matchAll(/"\$ref": "#\/([^"]+)"/g)) {
+    let target: unknown = document;
+    for (const key of (reference ?? "").split("/")) {
+      target = (target as Readonly<Record<string, unknown>> | undefined)?.[key];
+    }
+    assert.ok(target, `${reference} is nowhere`);
+  }
+});
+
+test("in an answer all fields are required but optional ones and messages", () => {
+  assert.deepEqual(document.components.schemas["DecryptResponse"]?.required, ["plaintext_b64", "version"]);
+  assert.deepEqual(document.components.schemas["Token"]?.required, ["id", "display_name", "role"]);
+  assert.deepEqual(document.components.schemas["ListKeysResponse"]?.required, ["keys", "next_page_token"]);
+});

@@ -1,0 +1,229 @@
+import type { DescField, DescService } from "@bufbuild/protobuf";
+import { ERRORS, type ErrorCode } from "./errors.ts";
+import { Effect, Role } from "./gen/bunkms/v1/options_pb.js";
+import { RawBodySchema } from "./gen/bunkms/v1/system_pb.js";
+import {
+  type Comments,
+  fieldSchema,
+  isRequired,
+  type JsonSchema,
+  requestSchema,
+  responseSchema,
+} from "./json-schema.ts";
+import type { OperationSpec } from "./operations.ts";
+
+/** Content types of the operations whose answer REST sends as it is (RawBody), by policy action. */
+const RAW_CONTENT: Readonly<Record<string, { readonly type: string; readonly schema: JsonSchema }>> = {
+  "system.metrics": { type: "text/plain; version=0.0.4; charset=utf-8", schema: { type: "string" } },
+  "system.openapi": { type: "application/json", schema: { type: "object" } },
+};
+
+const ROLES: Readonly<Record<number, string>> = {
+  [Role.ANY]: "Any valid token may call it.",
+  [Role.READER]: "Needs the role `reader` or a higher one.",
+  [Role.OPERATOR]: "Needs the role `operator` or a higher one.",
+  [Role.ADMIN]: "Needs the role `admin` or `root`.",
+  [Role.ROOT]: "Needs the role `root`.",
+};
+
+const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
+
+/**
+ * Describes the REST interface as OpenAPI 3.1. The same contract gives the same document, member for member.
+ * @param version The contract's version, for `info`.
+ * @throws Error for what the description cannot express.
+ */
+export function buildOpenApi(specs: readonly OperationSpec[], comments: Comments, version: string): JsonSchema {
+  const schemas = new Map<string, JsonSchema>();
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const spec of specs) {
+    const path = spec.route.template.replaceAll("=**}", "}");
+    paths[path] = { ...paths[path], [spec.route.method.toLowerCase()]: describeOperation(spec, comments, schemas) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "BunKMS",
+      summary: "Keys, encryption, signatures and secrets",
+      version,
+      license: { name: "Apache License 2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/" }],
+    security: [{ bearer: [] }],
+    tags: [...new Set(specs.map(({ method }) => method.parent))].map((service) => ({
+      name: tagName(service),
+      description: comments(service),
+    })),
+    paths: { ...paths, ...probePaths() },
+    components: {
+      securitySchemes: { bearer: { type: "http", scheme: "bearer", description: "A token that begins with `bkms_`." } },
+      schemas: { Error: errorSchema(), ...Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1))) },
+      responses: errorResponses(),
+    },
+  };
+}
+
+function describeOperation(spec: OperationSpec, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
+  const { method, route } = spec;
+  const [summary = "", ...rest] = comments({ typeName: `${method.parent.typeName}.${method.name}` }).split(
+    /(?<=\.)\s+/,
+  );
+  return {
+    operationId: method.localName,
+    tags: [tagName(method.parent)],
+    summary,
+    description: [...rest, ROLES[spec.leastRole]].join(" "),
+    "x-bunkms-action": spec.action,
+    ...describeParameters(spec, comments),
+    ...(route.hasBody ? { requestBody: describeBody(spec, comments, schemas) } : {}),
+    responses: {
+      [route.status]: describeAnswer(spec, comments, schemas),
+      ...Object.fromEntries(errorStatuses(spec).map((status) => [status, errorReference(status)])),
+    },
+  };
+}
+
+function describeParameters(spec: OperationSpec, comments: Comments): JsonSchema {
+  const inPath = pathFields(spec);
+  const inQuery = spec.route.hasBody ? [] : spec.method.input.fields.filter((field) => !inPath.includes(field));
+  const parameters = [
+    ...inPath.map((field) => describeParameter(field, "path", comments)),
+    ...inQuery.map((field) => describeParameter(field, "query", comments)),
+  ];
+  return parameters.length === 0 ? {} : { parameters };
+}
+
+function describeParameter(field: DescField, place: "path" | "query", comments: Comments): JsonSchema {
+  const { description, ...schema } = fieldSchema(field, comments);
+  return {
+    name: field.name,
+    in: place,
+    ...(description === undefined ? {} : { description }),
+    ...(place === "path" || isRequired(field) ? { required: true } : {}),
+    schema,
+  };
+}
+
+function describeBody(spec: OperationSpec, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
+  const { input } = spec.method;
+  const schema = requestSchema(input, new Set(pathFields(spec).map((field) => field.name)), comments);
+  return { required: true, content: { "application/json": { schema: addSchema(schemas, input.name, schema) } } };
+}
+
+function describeAnswer(spec: OperationSpec, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
+  const { output } = spec.method;
+  const description = comments(output) || "Success.";
+  if (output.typeName !== RawBodySchema.typeName) {
+    return { description, content: { "application/json": { schema: addAnswer(output, comments, schemas) } } };
+  }
+  const raw = RAW_CONTENT[spec.action];
+  if (raw === undefined) {
+    throw new Error(`${spec.action}: answers with a raw body, but openapi.ts does not know its content type`);
+  }
+  return { description: "Success.", content: { [raw.type]: { schema: raw.schema } } };
+}
+
+/** Adds a message and those in its fields. */
+function addAnswer(
+  message: OperationSpec["method"]["output"],
+  comments: Comments,
+  schemas: Map<string, JsonSchema>,
+): JsonSchema {
+  for (const { message: inner } of message.fields) {
+    if (inner !== undefined && inner.file.proto.package === message.file.proto.package) {
+      addAnswer(inner, comments, schemas);
+    }
+  }
+  return addSchema(schemas, message.name, responseSchema(message, comments));
+}
+
+function addSchema(schemas: Map<string, JsonSchema>, name: string, schema: JsonSchema): JsonSchema {
+  const present = schemas.get(name);
+  if (present !== undefined && JSON.stringify(present) !== JSON.stringify(schema)) {
+    throw new Error(`${name}: is used in two ways that need two schemas`);
+  }
+  schemas.set(name, schema);
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** The statuses of errors that the operation may answer with. */
+function errorStatuses({ route, effect, leastRole }: OperationSpec): readonly number[] {
+  return [
+    400,
+    401,
+    ...(leastRole === Role.ANY ? [] : [403]),
+    ...(route.segments.some(({ kind }) => kind !== "text") ? [404] : []),
+    ...(effect === Effect.MUTATE ? [409] : []),
+    ...(route.hasBody ? [413, 415] : []),
+    429,
+    500,
+    503,
+  ];
+}
+
+function errorReference(status: number): JsonSchema {
+  return { $ref: `#/components/responses/Error${status}` };
+}
+
+/** One response for each HTTP status in the table of errors. */
+function errorResponses(): JsonSchema {
+  const statuses = [...new Set(ERROR_CODES.map((code) => ERRORS[code].http))].sort((a, b) => a - b);
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const lines = ERROR_CODES.filter((code) => ERRORS[code].http === status).map(
+        (code) => `- \`${code}\`: ${ERRORS[code].text}${ERRORS[code].retryable ? " (may succeed later)" : ""}`,
+      );
+      const content = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } };
+      return [`Error${status}`, { description: lines.join("\n"), content }];
+    }),
+  );
+}
+
+function errorSchema(): JsonSchema {
+  return {
+    type: "object",
+    properties: {
+      error: { type: "string", description: "For people; may change." },
+      code: { type: "string", enum: ERROR_CODES, description: "For programs; stable." },
+      request_id: { type: "string", description: "Also in the server's log and in the audit log." },
+    },
+    required: ["error", "code", "request_id"],
+    additionalProperties: false,
+  };
+}
+
+/** What is open to all: whether the server lives, and whether it can work. */
+function probePaths(): JsonSchema {
+  const answer = (status: string): JsonSchema => ({
+    description: "Success.",
+    content: {
+      "application/json": {
+        schema: {
+          type: "object",
+          properties: { status: { type: "string", const: status } },
+          required: ["status"],
+          additionalProperties: false,
+        },
+      },
+    },
+  });
+  const probe = (operationId: string, summary: string, responses: JsonSchema): JsonSchema => ({
+    get: { operationId, tags: ["Probes"], summary, security: [], responses },
+  });
+  return {
+    "/health": probe("health", "Whether the process lives.", { 200: answer("ok") }),
+    "/ready": probe("ready", "Whether the vault is unsealed and able to write.", {
+      200: answer("ready"),
+      503: errorReference(503),
+    }),
+  };
+}
+
+function pathFields({ route }: OperationSpec): readonly DescField[] {
+  return route.segments.flatMap((segment) => (segment.kind === "text" ? [] : [segment.field]));
+}
+
+/** `KeyService` is shown as `Key`. */
+function tagName({ name }: DescService): string {
+  return name.replace(/Service$/, "");
+}

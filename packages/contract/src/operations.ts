@@ -1,0 +1,180 @@
+import { type DescField, type DescMessage, type DescMethod, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
+import { AuditClass, audit, Effect, operation, Role } from "./gen/bunkms/v1/options_pb.js";
+import { file_bunkms_v1_keys } from "./gen/bunkms/v1/keys_pb.js";
+import { file_bunkms_v1_secrets } from "./gen/bunkms/v1/secrets_pb.js";
+import { file_bunkms_v1_system } from "./gen/bunkms/v1/system_pb.js";
+import { file_bunkms_v1_tokens } from "./gen/bunkms/v1/tokens_pb.js";
+import { http } from "./gen/google/api/annotations_pb.js";
+
+/** The files of the contract, in the order in which people should read them. */
+export const CONTRACT_FILES = Object.freeze([
+  file_bunkms_v1_keys,
+  file_bunkms_v1_secrets,
+  file_bunkms_v1_tokens,
+  file_bunkms_v1_system,
+]);
+
+/** One segment of an HTTP path template: fixed text, one variable segment, or all that remains. */
+export type PathSegment =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "one" | "rest"; readonly field: DescField };
+
+/** How an operation appears in HTTP (google.api.http). */
+export interface HttpRoute {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
+  readonly template: string;
+  readonly segments: readonly PathSegment[];
+  /** Whether the fields that are not in the path come as a JSON body; else as query parameters. */
+  readonly hasBody: boolean;
+  /** Status of a success. */
+  readonly status: number;
+}
+
+/** A field that the audit log records, and how. */
+export interface AuditField {
+  readonly field: DescField;
+  readonly hashed: boolean;
+}
+
+/** All that the contract says of one operation. */
+export interface OperationSpec {
+  readonly method: DescMethod;
+  /** Policy action, `<noun>.<verb>`. */
+  readonly action: string;
+  /** Resource template, for example `key/{name}`; empty for none. */
+  readonly resource: string;
+  readonly effect: Effect;
+  readonly leastRole: Role;
+  readonly maxRequestBytes: number;
+  readonly route: HttpRoute;
+  readonly auditRequest: readonly AuditField[];
+  readonly auditResponse: readonly AuditField[];
+}
+
+const DEFAULT_MAX_REQUEST_BYTES = 64 * 1024;
+const HTTP_METHODS = ["get", "post", "put", "delete", "patch"] as const;
+
+/**
+ * Reads the operations out of compiled descriptors.
+ * @throws Error that names the method or field which lacks what every operation must say of itself; nothing starts then.
+ */
+export function readOperations(methods: Iterable<DescMethod> = contractMethods()): readonly OperationSpec[] {
+  const specs: OperationSpec[] = [];
+  for (const method of methods) {
+    specs.push(readOperation(method));
+  }
+  refuseTwins(specs, "action", (spec) => spec.action);
+  refuseTwins(specs, "route", (spec) => `${spec.route.method} ${spec.route.template}`);
+  return Object.freeze(specs);
+}
+
+function* contractMethods(): Iterable<DescMethod> {
+  for (const file of CONTRACT_FILES) {
+    for (const service of file.services) {
+      yield* service.methods;
+    }
+  }
+}
+
+function readOperation(method: DescMethod): OperationSpec {
+  const where = `${method.parent.typeName}/${method.name}`;
+  if (method.methodKind !== "unary") {
+    throw new Error(`${where}: only unary methods are operations`);
+  }
+  if (!hasOption(method, operation)) {
+    throw new Error(`${where}: has no (bunkms.v1.operation) option`);
+  }
+  const option = getOption(method, operation);
+  if (!/^[a-z_]+\.[a-z_]+$/.test(option.action)) {
+    throw new Error(`${where}: its policy action must be <noun>.<verb>`);
+  }
+  if (option.effect === Effect.UNSPECIFIED || option.leastRole === Role.UNSPECIFIED) {
+    throw new Error(`${where}: has no effect or no least role`);
+  }
+  for (const [, name] of option.resource.matchAll(/\{([^}]*)\}/g)) {
+    if (method.input.fields.find((field) => field.name === name)?.scalar === undefined) {
+      throw new Error(`${where}: its resource names the field ${name}, which the request lacks`);
+    }
+  }
+  return Object.freeze({
+    method,
+    action: option.action,
+    resource: option.resource,
+    effect: option.effect,
+    leastRole: option.leastRole,
+    maxRequestBytes: option.maxRequestBytes || DEFAULT_MAX_REQUEST_BYTES,
+    route: readRoute(method, where, option.httpStatus || 200),
+    auditRequest: readAuditFields(method.input),
+    auditResponse: readAuditFields(method.output),
+  });
+}
+
+function readRoute(method: DescMethod, where: string, status: number): HttpRoute {
+  if (!hasOption(method, http)) {
+    throw new Error(`${where}: has no google.api.http option`);
+  }
+  const rule = getOption(method, http);
+  const verb = HTTP_METHODS.find((candidate) => candidate === rule.pattern.case);
+  if (verb === undefined || (rule.body !== "" && rule.body !== "*")) {
+    throw new Error(`${where}: its google.api.http option is of a form that is not supported`);
+  }
+  const template = rule.pattern.value as string;
+  return Object.freeze({
+    method: verb.toUpperCase() as HttpRoute["method"],
+    template,
+    segments: readTemplate(template, method.input, where),
+    hasBody: rule.body === "*",
+    status,
+  });
+}
+
+function readTemplate(template: string, input: DescMessage, where: string): readonly PathSegment[] {
+  return template
+    .split("/")
+    .slice(1)
+    .map((part, index, parts): PathSegment => {
+      const variable = /^\{([a-z_0-9]+)(=\*\*)?\}$/.exec(part);
+      if (variable === null) {
+        return { kind: "text", text: part };
+      }
+      const field = input.fields.find((candidate) => candidate.name === variable[1]);
+      if (field === undefined) {
+        throw new Error(`${where}: its path names the field ${variable[1]}, which the request lacks`);
+      }
+      const rest = variable[2] !== undefined;
+      if (rest && index !== parts.length - 1) {
+        throw new Error(`${where}: ** must be the last segment of the path`);
+      }
+      return { kind: rest ? "rest" : "one", field };
+    });
+}
+
+function readAuditFields(message: DescMessage): readonly AuditField[] {
+  const fields: AuditField[] = [];
+  for (const field of message.fields) {
+    const option = hasOption(field, audit) ? getOption(field, audit) : AuditClass.UNSPECIFIED;
+    if (option === AuditClass.UNSPECIFIED) {
+      throw new Error(`${message.typeName}.${field.name}: has no audit class`);
+    }
+    if (option === AuditClass.OMIT) {
+      continue;
+    }
+    if (field.fieldKind !== "scalar" || (option === AuditClass.CLEAR && field.scalar === ScalarType.BYTES)) {
+      throw new Error(`${message.typeName}.${field.name}: only scalars are recorded, and bytes never in clear`);
+    }
+    fields.push({ field, hashed: option === AuditClass.HMAC });
+  }
+  return fields;
+}
+
+
+function refuseTwins(specs: readonly OperationSpec[], what: string, key: (spec: OperationSpec) => string): void {
+  const seen = new Map<string, OperationSpec>();
+  for (const spec of specs) {
+    const twin = seen.get(key(spec));
+    if (twin !== undefined) {
+      throw new Error(`${twin.method.name} and ${spec.method.name} have the same ${what}: ${key(spec)}`);
+    }
+    seen.set(key(spec), spec);
+  }
+}

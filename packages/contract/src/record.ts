@@ -1,0 +1,1 @@
+export * from "./gen/bunkms/record/v1/record_pb.js";

@@ -1,0 +1,162 @@
+import type { KeyObject } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BunkmsError } from "@bunkms/contract";
+import { type TokenRecord, TokenRecordSchema } from "@bunkms/contract/record";
+import { mac } from "../crypto/kdf.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { Lru } from "../vault/lru.ts";
+import type { Plan } from "../vault/plan.ts";
+import type { RecordRef, Records } from "../vault/records.ts";
+import type { Identity, RoleName } from "./identity.ts";
+import { isTokenForm, makeToken } from "./token-format.ts";
+
+/** A token's metadata. */
+export interface TokenInfo extends Identity {
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Milliseconds since 1970; 0: it does not expire. */
+  readonly expiresAt: number;
+}
+
+interface StoredToken {
+  readonly info: TokenInfo;
+  readonly path: string;
+  readonly ref: RecordRef;
+}
+
+const CACHED = 10_000;
+
+/**
+ * Bearer tokens. The store holds HMAC-SHA-256 of a token under a key of the vault, as the record's path: the look-up
+ * compares nothing secret, since what a caller could learn from its timing is about the HMAC, which he cannot choose.
+ */
+export class Tokens {
+  readonly #records: Records;
+  readonly #key: KeyObject;
+  readonly #cache = new Lru<StoredToken>(CACHED);
+  /** Goes up with each revocation, so that what was read before one does not enter the cache after it. */
+  #revocations = 0;
+
+  constructor(records: Records, key: KeyObject) {
+    this.#records = records;
+    this.#key = key;
+  }
+
+  /** Forgets what was cached. */
+  forget(): void {
+    this.#revocations += 1;
+    this.#cache.clear();
+  }
+
+  /**
+   * Who holds this token.
+   * @throws BunkmsError `unauthenticated`, the same for a malformed, unknown, revoked and expired one.
+   */
+  async authenticate(token: string | undefined, now: number): Promise<TokenInfo> {
+    if (token === undefined || !isTokenForm(token)) {
+      throw new BunkmsError("unauthenticated");
+    }
+    const path = this.#path(token);
+    const stored = this.#cache.get(path) ?? (await this.#read(path));
+    if (stored === undefined || isExpired(stored.info, now)) {
+      throw new BunkmsError("unauthenticated");
+    }
+    return stored.info;
+  }
+
+  /**
+   * Makes a token.
+   * @param ttlSeconds 0: it does not expire.
+   */
+  create(name: string, role: RoleName, ttlSeconds: number, now: number): Plan<TokenInfo & { readonly token: string }> {
+    const token = makeToken(role === "root" ? "r" : "s");
+    const record = create(TokenRecordSchema, {
+      id: randomBytes(16),
+      displayName: name,
+      role,
+      createdAtMs: BigInt(now),
+      expiresAtMs: BigInt(ttlSeconds === 0 ? 0 : now + ttlSeconds * 1000),
+    });
+    const change = {
+      table: "token",
+      path: this.#path(token),
+      payload: toBinary(TokenRecordSchema, record),
+      previous: null,
+    } as const;
+    return { result: { ...tokenInfo(record), token }, changes: [change], committed: () => {}, discard: () => {} };
+  }
+
+  /**
+   * Revokes a token: when the commit is done it does not open anything any more.
+   * @throws BunkmsError `not_found`
+   */
+  async revoke(id: string): Promise<Plan<TokenInfo>> {
+    const stored = await this.#findById(id);
+    if (stored === undefined) {
+      throw new BunkmsError("not_found", "there is no token of this id");
+    }
+    const { path, ref } = stored;
+    return {
+      result: stored.info,
+      changes: [{ table: "token", path, payload: null, previous: ref }],
+      committed: () => {
+        this.#revocations += 1;
+        this.#cache.delete(path);
+      },
+      discard: () => {},
+    };
+  }
+
+  /** A page of tokens in the order of their ids, the expired ones too until they are revoked. */
+  async list(after: string, limit: number): Promise<readonly TokenInfo[]> {
+    const tokens: TokenInfo[] = [];
+    for await (const record of this.#records.all("token")) {
+      tokens.push(tokenInfo(fromBinary(TokenRecordSchema, record.payload)));
+    }
+    return tokens
+      .filter((token) => token.id > after)
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  async #findById(id: string): Promise<StoredToken | undefined> {
+    for await (const { path, payload, ref } of this.#records.all("token")) {
+      const info = tokenInfo(fromBinary(TokenRecordSchema, payload));
+      if (info.id === id) {
+        return { info, path, ref };
+      }
+    }
+    return undefined;
+  }
+
+  async #read(path: string): Promise<StoredToken | undefined> {
+    const revocations = this.#revocations;
+    const record = await this.#records.read("token", path);
+    if (record === undefined) {
+      return undefined;
+    }
+    const stored = { info: tokenInfo(fromBinary(TokenRecordSchema, record.payload)), path, ref: record.ref };
+    if (revocations === this.#revocations) {
+      this.#cache.set(path, stored);
+    }
+    return stored;
+  }
+
+  #path(token: string): string {
+    return mac(this.#key, Buffer.from(token)).toString("hex");
+  }
+}
+
+function isExpired(token: TokenInfo, now: number): boolean {
+  return token.expiresAt !== 0 && token.expiresAt <= now;
+}
+
+function tokenInfo(record: TokenRecord): TokenInfo {
+  return {
+    id: Buffer.from(record.id).toString("hex"),
+    name: record.displayName,
+    role: record.role as RoleName,
+    createdAt: Number(record.createdAtMs),
+    expiresAt: Number(record.expiresAtMs),
+  };
+}

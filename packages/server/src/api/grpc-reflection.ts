@@ -1,0 +1,113 @@
+import type * as grpc from "@grpc/grpc-js";
+import { create, createRegistry, type DescFile, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { CONTRACT_FILES } from "@bunkms/contract";
+import {
+  file_grpc_health_v1_health,
+  file_grpc_reflection_v1_reflection,
+  type ServerReflectionRequest,
+  ServerReflectionRequestSchema,
+  type ServerReflectionResponse,
+  ServerReflectionResponseSchema,
+  ServerReflection,
+} from "@bunkms/contract/descriptors";
+
+type Stream = grpc.ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
+type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+
+/** Lets a reflection call pass, or says why not. */
+type Admit = (call: Stream, signal: AbortSignal) => Promise<grpc.ServiceError | undefined>;
+
+const NOT_FOUND = 5;
+const UNIMPLEMENTED = 12;
+const FILES: readonly DescFile[] = [
+  ...CONTRACT_FILES,
+  file_grpc_health_v1_health,
+  file_grpc_reflection_v1_reflection,
+];
+
+/** Server reflection (grpc.reflection.v1), from the same descriptors that everything else is made of. */
+export function addReflectionService(server: grpc.Server, admit: Admit): void {
+  const definition: grpc.MethodDefinition<ServerReflectionRequest, ServerReflectionResponse> = {
+    path: `/${ServerReflection.typeName}/ServerReflectionInfo`,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: (message) => Buffer.from(toBinary(ServerReflectionRequestSchema, message)),
+    requestDeserialize: (bytes) => fromBinary(ServerReflectionRequestSchema, bytes),
+    responseSerialize: (message) => Buffer.from(toBinary(ServerReflectionResponseSchema, message)),
+    responseDeserialize: (bytes) => fromBinary(ServerReflectionResponseSchema, bytes),
+  };
+  server.addService(
+    { ServerReflectionInfo: definition },
+    { ServerReflectionInfo: (call: Stream) => void reflect(call, admit) },
+  );
+}
+
+async function reflect(call: Stream, admit: Admit): Promise<void> {
+  call.pause();
+  const aborted = new AbortController();
+  call.on("cancelled", () => aborted.abort());
+  const refusal = await admit(call, aborted.signal);
+  if (refusal !== undefined) {
+    call.emit("error", refusal);
+    return;
+  }
+  call.on("data", (request: ServerReflectionRequest) => {
+    call.write(
+      create(ServerReflectionResponseSchema, {
+        validHost: request.host,
+        originalRequest: request,
+        messageResponse: answerOf(request),
+      }),
+    );
+  });
+  call.on("end", () => call.end());
+  call.resume();
+}
+
+function answerOf({ messageRequest }: ServerReflectionRequest): Answer {
+  switch (messageRequest.case) {
+    case "listServices": {
+      const service = FILES.flatMap((file) => file.services.map(({ typeName }) => ({ name: typeName })));
+      return { case: "listServicesResponse", value: { service } };
+    }
+    case "fileByFilename":
+      return filesOf(ALL_FILES.find((file) => file.proto.name === messageRequest.value));
+    case "fileContainingSymbol":
+      return filesOf(fileOfSymbol(messageRequest.value));
+    default:
+      return error(UNIMPLEMENTED, "this kind of reflection is not offered");
+  }
+}
+
+function filesOf(file: DescFile | undefined): Answer {
+  if (file === undefined) {
+    return error(NOT_FOUND, "there is no such file or symbol");
+  }
+  const fileDescriptorProto = [...withImports(file)].map((each) => toBinary(FileDescriptorProtoSchema, each.proto));
+  return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
+}
+
+function error(errorCode: number, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
+}
+
+/** A file and all that it imports, each once. */
+function withImports(file: DescFile, seen = new Set<DescFile>()): Set<DescFile> {
+  if (!seen.has(file)) {
+    seen.add(file);
+    for (const dependency of file.dependencies) {
+      withImports(dependency, seen);
+    }
+  }
+  return seen;
+}
+
+const ALL_FILES: readonly DescFile[] = [...FILES.reduce((seen, file) => withImports(file, seen), new Set<DescFile>())];
+const REGISTRY = createRegistry(...ALL_FILES);
+
+/** The file that defines a message, service or method. */
+function fileOfSymbol(symbol: string): DescFile | undefined {
+  const found = REGISTRY.get(symbol) ?? REGISTRY.getService(symbol.slice(0, symbol.lastIndexOf(".")));
+  return found?.file;
+}

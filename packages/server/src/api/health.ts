@@ -1,0 +1,41 @@
+import { BunkmsError } from "@bunkms/contract";
+
+/** Whether the server can serve. Being alive needs no proof but an answer. */
+export class Health {
+  readonly #probe: () => Promise<void>;
+  readonly #now: () => number;
+  #closing = false;
+  #checked = Number.NEGATIVE_INFINITY;
+  #verdict: Promise<BunkmsError | undefined> = Promise.resolve(undefined);
+
+  /**
+   * @param probe Proves that the store can be written; throws when not.
+   * @param now A monotonic clock in milliseconds.
+   */
+  constructor(probe: () => Promise<void>, now: () => number = () => performance.now()) {
+    this.#probe = probe;
+    this.#now = now;
+  }
+
+  /** From now on: not ready. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  /** Undefined when ready, else why not. The store is probed at most once a second, however often this is asked. */
+  async notReady(): Promise<BunkmsError | undefined> {
+    if (this.#closing) {
+      return new BunkmsError("shutting_down");
+    }
+    if (this.#now() - this.#checked >= PROBE_EVERY_MS) {
+      this.#checked = this.#now();
+      this.#verdict = this.#probe().then(
+        () => undefined,
+        (cause) => new BunkmsError("storage_unavailable", undefined, { cause }),
+      );
+    }
+    return this.#verdict;
+  }
+}
+
+const PROBE_EVERY_MS = 1000;

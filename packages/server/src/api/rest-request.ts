@@ -1,0 +1,143 @@
+import { type DescField, type DescMessage, fromJson, type JsonObject, type JsonValue, type Message, ScalarType } from "@bufbuild/protobuf";
+import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+
+/** Values of path variables, by field name, decoded. */
+export type PathValues = ReadonlyMap<string, string>;
+
+/**
+ * Makes the request message of a call from its path, its query and its body. Stricter than the JSON mapping of
+ * Protobuf: only the names of the contract, only the declared JSON types, base64 only in its one standard form.
+ * @throws BunkmsError `invalid_request` that names the field, never its value.
+ */
+export function requestFromHttp(spec: OperationSpec, path: PathValues, query: string, body: unknown): Message {
+  const json: JsonObject = spec.route.hasBody ? { ...bodyObject(body) } : queryObject(spec.method.input, query);
+  if (spec.route.hasBody && query !== "") {
+    throw new BunkmsError("invalid_request", "this operation takes no query parameters");
+  }
+  for (const [name, value] of path) {
+    if (Object.hasOwn(json, name)) {
+      throw new BunkmsError("invalid_request", `${name}: is in the path already`);
+    }
+    json[name] = value;
+  }
+  checkObject(spec.method.input, json);
+  try {
+    return fromJson(spec.method.input, json);
+  } catch (cause) {
+    // The library's text may repeat the value.
+    throw new BunkmsError("invalid_request", "the request does not fit the operation's schema", { cause });
+  }
+}
+
+function bodyObject(body: unknown): JsonObject {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new BunkmsError("invalid_request", "the body must be a JSON object");
+  }
+  return body as JsonObject;
+}
+
+/** Query parameters as JSON: each at most once, of the types that a query can carry. */
+function queryObject(input: DescMessage, query: string): JsonObject {
+  const json: JsonObject = {};
+  for (const pair of query === "" ? [] : query.split("&")) {
+    const at = pair.includes("=") ? pair.indexOf("=") : pair.length;
+    const name = decodeQuery(pair.slice(0, at));
+    const value = decodeQuery(pair.slice(at + 1));
+    const field = findField(input, name);
+    if (field === undefined || Object.hasOwn(json, name)) {
+      throw new BunkmsError("invalid_request", "the query has an unknown or repeated parameter");
+    }
+    json[name] = isUint32(field) ? decimal(name, value) : value;
+  }
+  return json;
+}
+
+function decimal(name: string, text: string): number {
+  if (!/^(0|[1-9][0-9]{0,9})$/.test(text)) {
+    throw new BunkmsError("invalid_request", `${name}: must be a whole number`);
+  }
+  return Number(text);
+}
+
+function decodeQuery(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    throw new BunkmsError("invalid_request", "the query is not properly percent-encoded");
+  }
+}
+
+function checkObject(message: DescMessage, json: JsonObject): void {
+  for (const [name, value] of Object.entries(json)) {
+    const field = findField(message, name);
+    if (field === undefined) {
+      throw new BunkmsError("invalid_request", "the request has a field that the operation does not know");
+    }
+    if (!fits(field, value)) {
+      throw new BunkmsError("invalid_request", `${name}: is not ${expected(field)}`);
+    }
+  }
+  for (const oneof of message.oneofs) {
+    if (oneof.fields.filter((field) => Object.hasOwn(json, field.name)).length > 1) {
+      throw new BunkmsError("invalid_request", `give only one of ${oneof.fields.map((field) => field.name).join(", ")}`);
+    }
+  }
+}
+
+/** By the field's name in the contract alone: the JSON mapping's camel-case alias would be a second spelling. */
+function findField(message: DescMessage, name: string): DescField | undefined {
+  return message.fields.find((field) => field.name === name);
+}
+
+function fits(field: DescField, value: JsonValue): boolean {
+  switch (field.fieldKind) {
+    case "scalar":
+      return fitsScalar(field.scalar, value);
+    case "map":
+      return typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(isText);
+    case "message":
+      // Timestamps only, whose JSON form is text that the library parses strictly.
+      return isText(value);
+    default:
+      return false;
+  }
+}
+
+function fitsScalar(scalar: ScalarType, value: JsonValue): boolean {
+  switch (scalar) {
+    case ScalarType.STRING:
+      return isText(value);
+    case ScalarType.BYTES:
+      return typeof value === "string" && Buffer.from(value, "base64").toString("base64") === value;
+    case ScalarType.BOOL:
+      return typeof value === "boolean";
+    case ScalarType.UINT32:
+      return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0xffffffff;
+    default:
+      return false;
+  }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value.isWellFormed();
+}
+
+function isUint32(field: DescField): boolean {
+  return field.fieldKind === "scalar" && field.scalar === ScalarType.UINT32;
+}
+
+function expected(field: DescField): string {
+  if (field.fieldKind === "scalar") {
+    switch (field.scalar) {
+      case ScalarType.BYTES:
+        return "standard base64 with padding";
+      case ScalarType.BOOL:
+        return "true or false";
+      case ScalarType.UINT32:
+        return "a whole number from 0 to 4294967295";
+      default:
+        return "a text of valid Unicode";
+    }
+  }
+  return field.fieldKind === "map" ? "an object of texts" : "a text";
+}

@@ -1,0 +1,142 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { type Message, toJson } from "@bufbuild/protobuf";
+import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import { readBody } from "./body.ts";
+import type { Health } from "./health.ts";
+import { bearerToken, chooseRequestId } from "./headers.ts";
+import { requestFromHttp } from "./rest-request.ts";
+import { type Route, Router } from "./router.ts";
+import { parseStrictJson } from "./strict-json.ts";
+
+/** What the REST listener works with. */
+interface RestParts {
+  readonly pipeline: Pipeline;
+  readonly operations: readonly OperationSpec[];
+  readonly health: Health;
+}
+
+const JSON_TYPE = "application/json";
+const OPEN_PATHS: readonly string[] = ["/health", "/ready"];
+
+/** Answers REST calls: translates, and decides nothing. */
+export function restListener({ pipeline, operations, health }: RestParts): RequestListener {
+  const router = new Router(operations);
+  return (request, response) => {
+    void answer(request, response);
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = chooseRequestId(request.headers["x-request-id"]);
+    const [path = "", query = ""] = splitTarget(request.url ?? "");
+    if (OPEN_PATHS.includes(path)) {
+      await answerHealth(request, response, path, requestId);
+      return;
+    }
+    const route = router.find(request.method ?? "", path);
+    const aborted = new AbortController();
+    response.on("close", () => aborted.abort(new BunkmsError("cancelled")));
+    try {
+      const message = await pipeline.run({
+        transport: "rest",
+        source: request.socket.remoteAddress ?? "",
+        requestId,
+        token: bearerToken(request.headers.authorization),
+        operation: route.operation,
+        signal: aborted.signal,
+        readRequest: (spec) => readRequest(request, spec, route, query),
+      });
+      sendMessage(response, requestId, route.operation as OperationSpec, message);
+    } catch (error) {
+      sendError(request, response, requestId, error as BunkmsError, route.allow);
+    }
+  }
+
+  async function answerHealth(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    requestId: string,
+  ): Promise<void> {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      sendError(request, response, requestId, new BunkmsError("method_not_allowed"), ["GET", "HEAD"]);
+    } else if (path === "/health") {
+      send(response, 200, requestId, JSON_TYPE, Buffer.from('{"status":"ok"}'));
+    } else {
+      const refusal = await health.notReady();
+      if (refusal === undefined) {
+        send(response, 200, requestId, JSON_TYPE, Buffer.from('{"status":"ready"}'));
+      } else {
+        sendError(request, response, requestId, refusal, []);
+      }
+    }
+  }
+}
+
+/** The target's path and query, as they are. */
+function splitTarget(target: string): [string, string] {
+  const at = target.indexOf("?");
+  return at === -1 ? [target, ""] : [target.slice(0, at), target.slice(at + 1)];
+}
+
+async function readRequest(
+  request: IncomingMessage,
+  spec: OperationSpec,
+  route: Route,
+  query: string,
+): Promise<Message> {
+  const body = await readBody(request, spec.route.hasBody ? spec.maxRequestBytes : 0);
+  // A POST that needs nothing but its path may come without a body.
+  const json = spec.route.hasBody && body.length > 0 ? parseStrictJson(body) : {};
+  body.fill(0);
+  return requestFromHttp(spec, route.path, query, json);
+}
+
+function sendMessage(response: ServerResponse, requestId: string, spec: OperationSpec, message: Message): void {
+  if (spec.method.output.typeName === RawBodySchema.typeName) {
+    const raw = message as RawBody;
+    send(response, spec.route.status, requestId, raw.contentType, Buffer.from(raw.data));
+    return;
+  }
+  const json = toJson(spec.method.output, message as never, { useProtoFieldName: true, alwaysEmitImplicit: true });
+  send(response, spec.route.status, requestId, JSON_TYPE, Buffer.from(JSON.stringify(json)));
+}
+
+function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  error: BunkmsError,
+  allow: readonly string[],
+): void {
+  const { http } = ERRORS[error.code];
+  if (allow.length > 0) {
+    response.setHeader("allow", allow.join(", "));
+  }
+  if (http === 401) {
+    response.setHeader("www-authenticate", "Bearer");
+  }
+  if (ERRORS[error.code].retryable) {
+    response.setHeader("retry-after", "1");
+  }
+  if (!request.complete) {
+    // What is left of the request is not read: the connection cannot serve another.
+    response.setHeader("connection", "close");
+  }
+  const body = { error: error.message, code: error.code, request_id: requestId };
+  send(response, http, requestId, JSON_TYPE, Buffer.from(JSON.stringify(body)));
+}
+
+function send(response: ServerResponse, status: number, requestId: string, type: string, body: Buffer): void {
+  if (response.destroyed) {
+    return;
+  }
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": body.length,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-request-id": requestId,
+  });
+  response.end(body);
+}

@@ -1,0 +1,60 @@
+/** One access: who did what to what, from where, and how it ended. */
+export interface AuditRecord {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly requestId: string;
+  /** Token id, name and role of the caller; absent when nobody was authenticated. */
+  readonly identity?: { readonly id: string; readonly name: string; readonly role: string };
+  /** Policy action; empty when no operation was found. */
+  readonly operation: string;
+  /** For example `key/invoices`; empty for none. */
+  readonly resource: string;
+  /** `ok`, or an error code. */
+  readonly outcome: string;
+  readonly source: string;
+  readonly transport: string;
+  /** Recorded fields of the request and of the answer: only what the contract allows, hashed where it says so. */
+  readonly request: Readonly<Record<string, string>>;
+  readonly response: Readonly<Record<string, string>>;
+}
+
+/**
+ * An entry's bytes: one JSON object (RFC 8259) in UTF-8 with its members in this order and no white space.
+ * The bytes, not the object, are the leaf: whoever verifies hashes them as they are.
+ */
+export function encodeEntry(record: AuditRecord): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      v: 1,
+      time: new Date(record.time).toISOString(),
+      request_id: record.requestId,
+      identity: record.identity?.id ?? "",
+      identity_name: record.identity?.name ?? "",
+      role: record.identity?.role ?? "",
+      operation: record.operation,
+      resource: record.resource,
+      outcome: record.outcome,
+      source: record.source,
+      transport: record.transport,
+      request: record.request,
+      response: record.response,
+    }),
+  );
+}
+
+/** Reads an entry of the log, which nobody but `encodeEntry` wrote. */
+export function decodeEntry(bytes: Buffer): AuditRecord {
+  const json = JSON.parse(bytes.toString("utf8"));
+  return {
+    time: Date.parse(json.time),
+    requestId: json.request_id,
+    ...(json.identity === "" ? {} : { identity: { id: json.identity, name: json.identity_name, role: json.role } }),
+    operation: json.operation,
+    resource: json.resource,
+    outcome: json.outcome,
+    source: json.source,
+    transport: json.transport,
+    request: json.request,
+    response: json.response,
+  };
+}

@@ -1,0 +1,94 @@
+import { type AuditRecord, decodeEntry } from "./entry.ts";
+import type { AuditLog } from "./log.ts";
+import { decodeBatch } from "./log.ts";
+
+/** Payloads of stored batches, the newest first, beginning with the one that holds the entry before this index. */
+export type BatchSource = (before: number | undefined) => AsyncIterable<Buffer>;
+
+/** Which entries to show. All that is given must fit. */
+export interface AuditFilter {
+  readonly operation?: string;
+  readonly resource?: string;
+  /** A token's id or display name. */
+  readonly identity?: string;
+  readonly outcome?: string;
+  readonly requestId?: string;
+  /** Milliseconds since 1970, inclusive. */
+  readonly since?: number;
+  /** Milliseconds since 1970, exclusive. */
+  readonly until?: number;
+}
+
+/** An entry with its place in the log. */
+export interface IndexedRecord extends AuditRecord {
+  readonly index: number;
+}
+
+/** A page of entries, the newest first. */
+export interface AuditPage {
+  readonly entries: readonly IndexedRecord[];
+  /** Where the next page begins; undefined when there is nothing older. */
+  readonly next: number | undefined;
+  readonly size: number;
+  /** The tree's root, 32 bytes. */
+  readonly root: Buffer;
+}
+
+/** One call looks at no more entries than this; a page may therefore be short and still have a next one. */
+const SCANNED = 20_000;
+
+/** Reads the log back. */
+export class AuditReader {
+  readonly #batches: BatchSource;
+  readonly #log: AuditLog;
+
+  constructor(batches: BatchSource, log: AuditLog) {
+    this.#batches = batches;
+    this.#log = log;
+  }
+
+  /** Entries before this index (undefined: from the newest) that fit the filter. */
+  async list(filter: AuditFilter, before: number | undefined, limit: number): Promise<AuditPage> {
+    const { size } = this.#log.frontier;
+    const root = this.#log.frontier.root();
+    const start = Math.min(before ?? size, size);
+    const entries: IndexedRecord[] = [];
+    if (start === 0) {
+      return { entries, next: undefined, size, root };
+    }
+    for await (const payload of this.#batches(start)) {
+      const batch = decodeBatch(payload);
+      for (let i = Math.min(batch.entries.length, start - batch.first) - 1; i >= 0; i--) {
+        const index = batch.first + i;
+        const record = decodeEntry(batch.entries[i] as Buffer);
+        if (filter.since !== undefined && record.time < filter.since - CLOCK_STEP) {
+          return { entries, next: undefined, size, root };
+        }
+        if (fits(record, filter)) {
+          entries.push({ ...record, index });
+        }
+        if (index > 0 && (entries.length === limit || start - index >= SCANNED)) {
+          return { entries, next: index, size, root };
+        }
+      }
+    }
+    return { entries, next: undefined, size, root };
+  }
+}
+
+/** Entries are in the order of their commits, times may lag by the length of a call or a step of the clock: an hour. */
+const CLOCK_STEP = 3_600_000;
+
+function fits(record: AuditRecord, filter: AuditFilter): boolean {
+  return (
+    (filter.operation === undefined || record.operation === filter.operation) &&
+    (filter.resource === undefined || record.resource === filter.resource) &&
+    (filter.identity === undefined ||
+      record.identity?.id === filter.identity ||
+      record.identity?.name === filter.identity) &&
+    (filter.outcome === undefined || record.outcome === filter.outcome) &&
+    (filter.requestId === undefined || record.requestId === filter.requestId) &&
+    (filter.since === undefined || record.time >= filter.since) &&
+    (filter.until === undefined || record.time < filter.until)
+  );
+}

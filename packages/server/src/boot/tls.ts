@@ -1,0 +1,80 @@
+import { readFileSync, statSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import type { TlsFiles } from "../config/config.ts";
+
+/** A certificate chain and its private key, PEM. */
+export interface TlsPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+const LOOK_EVERY_MS = 2000;
+
+/**
+ * The TLS certificate, read again when its files change: a pair that does not fit together is reported and not used,
+ * so that a half-written renewal never takes the listeners down.
+ */
+export class TlsSource {
+  readonly #files: TlsFiles;
+  readonly #onError: (error: unknown) => void;
+  readonly #listeners: ((pair: TlsPair) => void)[] = [];
+  #pair: TlsPair;
+  #seen: string;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @throws Error when the files are not a certificate with its key. */
+  constructor(files: TlsFiles, onError: (error: unknown) => void) {
+    this.#files = files;
+    this.#onError = onError;
+    this.#seen = this.#stamp();
+    this.#pair = readPair(files);
+  }
+
+  get pair(): TlsPair {
+    return this.#pair;
+  }
+
+  /** Calls back with each new pair. */
+  onChange(listener: (pair: TlsPair) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Looks at the files from time to time. */
+  watch(): void {
+    this.#timer = setInterval(() => this.reload(), LOOK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  /** Looks at the files now. */
+  reload(): void {
+    try {
+      const stamp = this.#stamp();
+      if (stamp !== this.#seen) {
+        this.#pair = readPair(this.#files);
+        this.#seen = stamp;
+        for (const listener of this.#listeners) {
+          listener(this.#pair);
+        }
+      }
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #stamp(): string {
+    return [this.#files.certPath, this.#files.keyPath]
+      .map((path) => statSync(path))
+      .map((stat) => `${stat.ino}:${stat.size}:${stat.mtimeMs}`)
+      .join();
+  }
+}
+
+function readPair({ certPath, keyPath }: TlsFiles): TlsPair {
+  const pair = { cert: readFileSync(certPath), key: readFileSync(keyPath) };
+  createSecureContext(pair);
+  return pair;
+}

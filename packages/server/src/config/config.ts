@@ -1,0 +1,179 @@
+import { ConfigError } from "./config-error.ts";
+import { type MasterKey, parseMasterKey, readMasterKeyFile } from "./master-key.ts";
+import { requireReadable } from "./private-file.ts";
+import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
+import { type CommandLine, readCommandLine, readEnvironment, readSettingsFile, type Source } from "./sources.ts";
+import type { ListenAddress } from "./value-type.ts";
+
+/** Where the TLS certificate and key lie; both are read again when they change. */
+export interface TlsFiles {
+  readonly certPath: string;
+  readonly keyPath: string;
+}
+
+/** All settings, checked. Frozen; printing it shows no secret. */
+export interface Config {
+  /** With `help` and `version`, nothing was read and all else is the default. */
+  readonly command: CommandLine["command"];
+  /** Development mode. */
+  readonly dev: boolean;
+  readonly restAddress: ListenAddress;
+  readonly grpcAddress: ListenAddress;
+  /** Absolute. */
+  readonly dataPath: string;
+  readonly store: "sqlite" | "memory";
+  /** Present in production; in development mode undefined unless it was given. */
+  readonly masterKey: MasterKey | undefined;
+  readonly tls: TlsFiles | undefined;
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  readonly metricsPublic: boolean;
+  readonly maxInFlight: number;
+}
+
+type Values = {
+  readonly [K in SettingName]: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]>;
+};
+
+/**
+ * Reads the settings: flags before environment before settings file before defaults.
+ * Takes BUNKMS_MASTER_KEY out of `env`, also when it throws.
+ * @throws ConfigError with all the reasons at once.
+ */
+export function readConfig(
+  argv: readonly string[] = process.argv.slice(2),
+  env: NodeJS.ProcessEnv = process.env,
+): Config {
+  const commandLine = readCommandLine(argv);
+  const environment = readEnvironment(env);
+  if (commandLine.command === "help" || commandLine.command === "version") {
+    return freeze(commandLine.command, parseValues([]).values, undefined);
+  }
+  const sources: Source[] = [commandLine, environment];
+  const reasons = [...commandLine.reasons, ...environment.reasons];
+  const collect = <T>(read: () => T): T | undefined => collectReasons(reasons, read);
+
+  const filePath = parseValues(sources).values.config;
+  const file = filePath === undefined ? undefined : collect(() => readSettingsFile(filePath));
+  if (file !== undefined) {
+    sources.push(file);
+    reasons.push(...file.reasons);
+  }
+  const { values, problems } = parseValues(sources);
+  reasons.push(...problems, ...findContradictions(values));
+  const masterKey = collect(() => readMasterKey(values));
+  for (const name of ["tlsCert", "tlsKey"] as const) {
+    const path = values[name];
+    if (path !== undefined) {
+      collect(() => requireReadable(path, label(name)));
+    }
+  }
+  if (reasons.length > 0) {
+    masterKey?.take().fill(0);
+    throw new ConfigError(reasons);
+  }
+  return freeze(commandLine.command, values, masterKey);
+}
+
+function collectReasons<T>(reasons: string[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) {
+      throw error;
+    }
+    reasons.push(...error.reasons);
+    return undefined;
+  }
+}
+
+/** Parses the first text that a source has for each setting; a malformed one leaves its setting undefined. */
+function parseValues(sources: readonly Source[]): { readonly values: Values; readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const parse = (name: SettingName): unknown => {
+    const source = sources.find(({ texts }) => texts.has(name));
+    const text = source?.texts.get(name) ?? SETTINGS[name].default;
+    if (text === undefined) {
+      return undefined;
+    }
+    const value = text === "" ? undefined : SETTINGS[name].type.parse(text);
+    if (value === undefined) {
+      problems.push(`${label(name)}: ${text === "" ? "is empty" : `must be ${SETTINGS[name].type.rule}`}`);
+    }
+    return value;
+  };
+  const values = Object.fromEntries(SETTING_NAMES.map((name) => [name, parse(name)]));
+  return { values: values as Values, problems };
+}
+
+/** What the values say that cannot be true together. */
+function findContradictions(values: Values): readonly string[] {
+  const { addr, grpcAddr, dev, allowPlaintext, tlsCert, tlsKey, masterKey, masterKeyFile } = values;
+  const reasons: string[] = [];
+  if (masterKey !== undefined && masterKeyFile !== undefined) {
+    reasons.push("BUNKMS_MASTER_KEY and BUNKMS_MASTER_KEY_FILE are both given; keep one");
+  }
+  if (masterKey === undefined && masterKeyFile === undefined && dev === false) {
+    reasons.push("the master key is missing: set BUNKMS_MASTER_KEY_FILE or BUNKMS_MASTER_KEY, or try --dev");
+  }
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    reasons.push("--tls-cert and --tls-key go together: give both or none");
+  }
+  for (const [name, address] of [["addr", addr] as const, ["grpcAddr", grpcAddr] as const]) {
+    if (address === undefined || address.isLoopback) {
+      continue;
+    }
+    if (dev === true) {
+      reasons.push(`${label(name)}: development mode listens on loopback only; use 127.0.0.1, or production mode`);
+    } else if (tlsCert === undefined && allowPlaintext !== true) {
+      reasons.push(
+        `${label(name)}: is not loopback and there is no TLS; give --tls-cert and --tls-key, or --allow-plaintext`,
+      );
+    }
+  }
+  if (addr !== undefined && addr.port !== 0 && addr.port === grpcAddr?.port && addr.host === grpcAddr.host) {
+    reasons.push("--addr and --grpc-addr are the same");
+  }
+  return reasons;
+}
+
+function readMasterKey({ masterKey, masterKeyFile }: Values): MasterKey | undefined {
+  if (masterKey !== undefined && masterKeyFile !== undefined) {
+    return undefined;
+  }
+  if (masterKeyFile !== undefined) {
+    return readMasterKeyFile(masterKeyFile, label("masterKeyFile"));
+  }
+  return masterKey === undefined ? undefined : parseMasterKey(masterKey, label("masterKey"));
+}
+
+/** The setting as people know it, whichever source it came from. */
+function label(name: SettingName): string {
+  const { flag, env } = SETTINGS[name];
+  return [flag, env].filter((part) => part !== undefined).join(" / ");
+}
+
+function freeze(command: CommandLine["command"], values: Values, masterKey: MasterKey | undefined): Config {
+  return Object.freeze({
+    command,
+    dev: known(values.dev),
+    restAddress: Object.freeze(known(values.addr)),
+    grpcAddress: Object.freeze(known(values.grpcAddr)),
+    dataPath: known(values.dataPath),
+    store: known(values.store),
+    masterKey,
+    tls:
+      values.tlsCert === undefined || values.tlsKey === undefined
+        ? undefined
+        : Object.freeze({ certPath: values.tlsCert, keyPath: values.tlsKey }),
+    logLevel: known(values.logLevel),
+    metricsPublic: known(values.metricsPublic),
+    maxInFlight: known(values.maxInFlight),
+  });
+}
+
+function known<T>(value: T | undefined): T {
+  if (value === undefined) {
+    throw new Error("a setting without a value passed the checks");
+  }
+  return value;
+}

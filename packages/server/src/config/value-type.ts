@@ -1,0 +1,91 @@
+import { BlockList, isIP } from "node:net";
+import { resolve } from "node:path";
+
+/** Where a listener binds. */
+export interface ListenAddress {
+  /** An IP address, IPv6 without brackets. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Whether only this machine can reach it. */
+  readonly isLoopback: boolean;
+}
+
+/** How a setting's text is read. */
+export interface ValueType<T> {
+  /** Stands for the value in help; empty for a switch, whose flag needs no value. */
+  readonly placeholder: string;
+  /** The value, or undefined when the text is malformed. */
+  parse(text: string): T | undefined;
+  /** What the text must be; completes "must be …". */
+  readonly rule: string;
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/** `IP:PORT`, `[IPv6]:PORT` or `localhost:PORT`. A name could resolve to anything, so no other is accepted. */
+export const ADDRESS: ValueType<ListenAddress> = {
+  placeholder: "IP:PORT",
+  rule: "IP:PORT, [IPv6]:PORT or localhost:PORT with a port from 0 to 65535",
+  parse(text) {
+    const match = /^(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+|localhost)):(0|[1-9][0-9]{0,4})$/.exec(text);
+    const [, ipv6, ipv4, portText] = match ?? [];
+    const port = Number(portText);
+    if (match === null || port > 65535) {
+      return undefined;
+    }
+    if (ipv4 === "localhost") {
+      return { host: "127.0.0.1", port, isLoopback: true };
+    }
+    const host = ipv6 ?? ipv4 ?? "";
+    const version = ipv6 === undefined ? 4 : 6;
+    if (isIP(host) !== version) {
+      return undefined;
+    }
+    return { host, port, isLoopback: LOOPBACK.check(host, version === 4 ? "ipv4" : "ipv6") };
+  },
+};
+
+/** A path, made absolute. */
+export const PATH: ValueType<string> = {
+  placeholder: "PATH",
+  rule: "a path",
+  parse: (text) => (text.includes("\0") ? undefined : resolve(text)),
+};
+
+/** On or off. */
+export const SWITCH: ValueType<boolean> = {
+  placeholder: "",
+  rule: "true or false",
+  parse: (text) => (text === "true" ? true : text === "false" ? false : undefined),
+};
+
+/** A secret: read by its own code, only ever as text here. */
+export const SECRET: ValueType<string> = {
+  placeholder: "SECRET",
+  rule: "a secret",
+  parse: (text) => text,
+};
+
+/** One of a few words. */
+export function choice<const T extends string>(...words: readonly T[]): ValueType<T> {
+  return {
+    placeholder: words.join("|"),
+    rule: `one of ${words.join(", ")}`,
+    parse: (text) => words.find((word) => word === text),
+  };
+}
+
+/** A whole number in decimal digits, from `min` to `max`. */
+export function count(min: number, max: number): ValueType<number> {
+  return {
+    placeholder: "N",
+    rule: `a whole number from ${min} to ${max}`,
+    parse(text) {
+      const value = /^(0|[1-9][0-9]{0,9})$/.test(text) ? Number(text) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    },
+  };
+}

@@ -1,0 +1,152 @@
+import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
+import { equal, wipe } from "./kdf.ts";
+import type { OpenedVersion } from "./key-type.ts";
+import { randomBytes } from "./random.ts";
+
+/** The AWS Encryption SDK's algorithm suite 0x0478: AES-256-GCM, HKDF-SHA-512, key commitment. */
+export const SUITE = 0x0478;
+/** Bytes of a salt. */
+export const SALT_LENGTH = 32;
+/** Bytes of a key commitment. */
+export const COMMITMENT_LENGTH = 32;
+
+const DERIVE_INFO = Buffer.concat([Buffer.of(SUITE >> 8, SUITE & 0xff), Buffer.from("DERIVEKEY", "ascii")]);
+const COMMIT_INFO = Buffer.from("COMMITKEY", "ascii");
+
+/**
+ * How much one salt may serve. Nonces under one derived key are 12 random bytes, so among q messages two nonces are equal
+ * with a chance below q²/2^97: 2^-65 for 2^16 messages. A key version used for N messages has N/2^16 such salts (which do
+ * not meet: they are 32 random bytes), in sum N/2^81, which reaches NIST's limit of 2^-32 (SP 800-38D section 8.3) at
+ * 2^49 messages, seventeen years of a million a second. A larger count would save nothing: two derivations spread over
+ * 65,536 messages already cost less than a nanosecond each.
+ *
+ * The count is kept in memory, so what about copies of this memory? A fork does not happen: Node starts children and
+ * cluster workers by exec, and a worker thread has modules, and so salts, of its own. A cloned or resumed virtual
+ * machine does copy salt and count, but every message draws its nonce from the kernel (random.ts), which differs between
+ * clones; c clones then make at most c·2^16 messages under this salt, a chance of c²·2^-65. The bound of seconds makes
+ * even that short, and limits how long an idle process keeps a derived key at hand.
+ */
+export const MESSAGES_PER_SALT = 2 ** 16;
+/** See {@link MESSAGES_PER_SALT}. Monotonic time, so that setting the clock changes nothing. */
+export const MILLISECONDS_PER_SALT = 30_000;
+
+const MOST_SENDERS = 1024;
+const MOST_RECEIVERS = 4096;
+
+/** What a salt makes of a key version: the key that encrypts, and the commitment to the key version. */
+interface Derived {
+  readonly key: KeyObject;
+  readonly commitment: Buffer;
+}
+
+/** A salt in use for encrypting. */
+export interface Sender extends Derived {
+  readonly salt: Buffer;
+}
+
+interface Cached {
+  readonly version: OpenedVersion;
+  readonly derived: Sender;
+  /** Messages that it may still serve. */
+  left: number;
+  /** In milliseconds of `performance.now()`. */
+  readonly until: number;
+}
+
+/**
+ * The derived keys of one process: those it encrypts with now, and those it decrypted with lately. Memory of a dropped
+ * key is cleared by OpenSSL when the KeyObject is collected; we cannot do it sooner.
+ */
+export class DerivedKeys {
+  readonly #senders = new Map<string, Cached>();
+  readonly #receivers = new Map<string, Cached>();
+  readonly #now: () => number;
+
+  /** @param now Monotonic milliseconds; tests pass their own clock. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** The salt and keys for the next message of this key version. */
+  sender(version: OpenedVersion): Sender {
+    const slot = slotName(version, []);
+    const cached = this.#senders.get(slot);
+    if (cached && cached.left > 0 && this.#now() < cached.until && cached.version.key.equals(version.key)) {
+      cached.left -= 1;
+      return cached.derived;
+    }
+    const salt = randomBytes(SALT_LENGTH);
+    const fresh = { ...derive(version.key, salt), salt };
+    remember(this.#senders, MOST_SENDERS, slot, {
+      version,
+      derived: fresh,
+      left: MESSAGES_PER_SALT - 1,
+      until: this.#now() + MILLISECONDS_PER_SALT,
+    });
+    return fresh;
+  }
+
+  /**
+   * The key that decrypts messages of this salt, or undefined when the commitment is not that of this key version: then
+   * the message was made with another key, whatever its tag says.
+   */
+  receiver(version: OpenedVersion, salt: Uint8Array, commitment: Uint8Array): KeyObject | undefined {
+    // The commitment is part of the slot's name, so a slot that is found has had this very commitment compared. That a
+    // hit is quicker tells only that somebody decrypted under this salt lately.
+    const slot = slotName(version, [salt, commitment]);
+    const cached = this.#receivers.get(slot);
+    // Equal names with unequal keys cannot happen while ids are random; if it ever did, the key decides and not the name.
+    if (cached?.version.key.equals(version.key)) {
+      remember(this.#receivers, MOST_RECEIVERS, slot, cached);
+      return cached.derived.key;
+    }
+    const fresh = derive(version.key, salt);
+    if (!equal(fresh.commitment, commitment)) return undefined;
+    const derived = { ...fresh, salt: Buffer.from(salt) };
+    remember(this.#receivers, MOST_RECEIVERS, slot, { version, derived, left: 0, until: 0 });
+    return derived.key;
+  }
+
+  /** Drops everything of one key, or of all keys (when the vault is sealed). */
+  forget(keyId?: Uint8Array): void {
+    for (const cache of [this.#senders, this.#receivers]) {
+      for (const [slot, { version }] of cache) {
+        if (!keyId || equal(version.keyId, keyId)) cache.delete(slot);
+      }
+    }
+  }
+}
+
+/**
+ * Derives as the AWS Encryption SDK specifies for suite 0x0478: HKDF-SHA-512 (RFC 5869), once with the suite and
+ * "DERIVEKEY" as info for the AES-256 key, once with "COMMITKEY" for the commitment.
+ *
+ * @param salt 32 bytes.
+ */
+export function derive(key: KeyObject, salt: Uint8Array): Derived {
+  const bytes = new Uint8Array(hkdfSync("sha512", key, salt, DERIVE_INFO, 32));
+  try {
+    const commitment = Buffer.from(hkdfSync("sha512", key, salt, COMMIT_INFO, COMMITMENT_LENGTH));
+    return { key: createSecretKey(bytes), commitment };
+  } finally {
+    wipe(bytes);
+  }
+}
+
+/** Fixed lengths, so that parts cannot run into each other. None of them is secret. */
+function slotName(version: OpenedVersion, parts: readonly Uint8Array[]): string {
+  const number = Buffer.alloc(4);
+  number.writeUInt32BE(version.version);
+  return Buffer.concat([version.keyId, number, ...parts]).toString("latin1");
+}
+
+/** A Map yields its entries in the order of insertion: put the newest last and drop the first. */
+function remember(cache: Map<string, Cached>, most: number, slot: string, entry: Cached): void {
+  cache.delete(slot);
+  cache.set(slot, entry);
+  if (cache.size <= most) return;
+  for (const oldest of cache.keys()) {
+    cache.delete(oldest);
+    return;
+  }
+}

@@ -1,0 +1,18 @@
+import { isUtf8 } from "node:buffer";
+import { SecretService } from "@bunkms/contract";
+import { defineOperation } from "./operation.ts";
+import { timestamp } from "./timestamp.ts";
+
+export const getSecret = defineOperation(SecretService.method.getSecret, async ({ vault }, { name }) => {
+  const { value, version, createdAt, updatedAt } = await vault.secrets.read(name);
+  return {
+    response: {
+      name,
+      version,
+      createdAt: timestamp(createdAt),
+      updatedAt: timestamp(updatedAt),
+      valueB64: value,
+      ...(isUtf8(value) ? { value: value.toString("utf8") } : {}),
+    },
+  };
+});

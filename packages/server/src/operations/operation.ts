@@ -1,0 +1,51 @@
+import type { DescMethod, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { TokenInfo, Tokens } from "../access/tokens.ts";
+import type { AuditReader } from "../audit/reader.ts";
+import type { Plan } from "../vault/plan.ts";
+import type { Vault } from "../vault/vault.ts";
+
+/** What the server says of itself when asked. */
+export interface Introspection {
+  /** Prometheus text format. */
+  metrics(): Promise<string>;
+  /** The contract as OpenAPI, JSON. */
+  openApi(): Promise<Uint8Array>;
+}
+
+/** What handlers work with. */
+export interface Services {
+  readonly vault: Pick<Vault, "keys" | "secrets">;
+  readonly tokens: Tokens;
+  readonly audit: AuditReader;
+  readonly introspection: Introspection;
+}
+
+/** One call, as a handler sees it: authenticated, validated and authorised. */
+export interface CallContext extends Services {
+  readonly caller: TokenInfo;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** What a handler returns: an answer, and for a mutation what is to be committed before it may leave. */
+export interface Outcome<O> {
+  readonly response: O;
+  readonly plan?: Plan<unknown>;
+}
+
+/** A handler and the method of the contract that it carries out. */
+export interface Operation {
+  readonly method: DescMethod;
+  handle(context: CallContext, request: never): Promise<Outcome<unknown>>;
+}
+
+/**
+ * Defines an operation. Its file is named after the method (`CreateKey` → `create-key.ts`) and exports it under the
+ * method's name in lower camel case; the registry finds it there.
+ */
+export function defineOperation<I extends DescMethodUnary["input"], O extends DescMethodUnary["output"]>(
+  method: DescMethodUnary<I, O>,
+  handle: (context: CallContext, request: MessageShape<I>) => Promise<Outcome<MessageInitShape<O>>>,
+): Operation {
+  return { method, handle };
+}

@@ -1,0 +1,44 @@
+import type { KeyObject } from "node:crypto";
+import type { DescField, Message } from "@bufbuild/protobuf";
+import type { AuditField, OperationSpec } from "@bunkms/contract";
+import { mac } from "../crypto/kdf.ts";
+
+type Values = Readonly<Record<string, unknown>>;
+
+/**
+ * The recorded fields of a message: those that the contract lists, in clear or as HMAC-SHA-256. Fields at their
+ * default value are left out. The HMAC covers the field's name too, so that equal values of different fields differ.
+ */
+export function auditFields(fields: readonly AuditField[], message: Message, key: KeyObject): Record<string, string> {
+  const recorded: Record<string, string> = {};
+  for (const { field, hashed } of fields) {
+    const value = fieldValue(message as unknown as Values, field);
+    if (value === undefined || value === "" || value === 0 || value === false) {
+      continue;
+    }
+    recorded[field.name] = hashed
+      ? `hmac-sha256:${mac(key, Buffer.from(`${field.name}\0`), asBytes(value)).toString("hex")}`
+      : String(value);
+  }
+  return recorded;
+}
+
+/** The resource of a request, by the contract's template: for example `key/invoices`. */
+export function resourceOf(spec: OperationSpec, message: Message): string {
+  return spec.resource.replace(/\{([^}]*)\}/g, (_, name: string) => {
+    const field = spec.method.input.fields.find((candidate) => candidate.name === name) as DescField;
+    return String(fieldValue(message as unknown as Values, field));
+  });
+}
+
+function fieldValue(values: Values, field: DescField): unknown {
+  if (field.oneof === undefined) {
+    return values[field.localName];
+  }
+  const oneof = values[field.oneof.localName] as { readonly case?: string; readonly value?: unknown };
+  return oneof.case === field.localName ? oneof.value : undefined;
+}
+
+function asBytes(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : Buffer.from(String(value));
+}

@@ -1,0 +1,37 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { BunkmsError, OperationSpec } from "@bunkms/contract";
+
+/** A call as a transport hands it in: nothing of it is believed yet. */
+export interface Call {
+  readonly transport: "rest" | "grpc";
+  /** The peer's network address, without the port. */
+  readonly source: string;
+  readonly requestId: string;
+  /** The bearer token, if one was given. */
+  readonly token: string | undefined;
+  /** The operation that the request names, or why it names none. */
+  readonly operation: OperationSpec | BunkmsError;
+  /** Aborted when the caller goes away or its deadline passes. */
+  readonly signal: AbortSignal;
+  /** Reads and parses the request, once the caller is known. @throws BunkmsError */
+  readonly readRequest: (spec: OperationSpec) => Promise<Message>;
+}
+
+/** One line of the request log. Nothing in it is secret, and nothing is the caller's free text. */
+export interface CallLogLine {
+  readonly request_id: string;
+  readonly operation: string;
+  readonly identity: string;
+  readonly outcome: string;
+  readonly source: string;
+  readonly transport: string;
+  readonly ms: number;
+}
+
+/** Where the pipeline reports to. */
+export interface Reporter {
+  /** Every call, once it has ended. */
+  call(line: CallLogLine): void;
+  /** What went wrong inside: for the log, never for the caller. */
+  failure(requestId: string, error: unknown): void;
+}

@@ -1,0 +1,160 @@
+import { RevisionConflict } from "../store/store.ts";
+import type { AuditLog } from "../audit/log.ts";
+import { decodeBatch } from "../audit/log.ts";
+import type { Plan } from "../vault/plan.ts";
+import type { Records } from "../vault/records.ts";
+
+interface Item {
+  readonly entry: Buffer;
+  readonly plan: Plan<unknown> | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What the committer commits to. */
+interface Targets {
+  readonly records: Records;
+  readonly log: AuditLog;
+  /** The stored log's last batch, opened, with the generation that it carries. */
+  readonly lastBatch: () => Promise<{ readonly payload: Buffer; readonly generation: number } | undefined>;
+  /** Called when the store turned out to be ahead of what memory knows. */
+  readonly onReload: () => Promise<void>;
+}
+
+/** So many entries at most go into one commit. */
+const BATCH = 256;
+
+/**
+ * Group commit: the one place where anything reaches the disk. Entries that arrive while a commit is under way, or in
+ * the same turn of the event loop, become durable together with the next one, at the cost of one fsync. A mutation's
+ * changes are in the same commit as its entry, so that neither is ever there without the other.
+ */
+export class Committer {
+  readonly #targets: Targets;
+  #queue: Item[] = [];
+  #running = false;
+  /** Whether a commit failed in a way that leaves open what the store holds. */
+  #uncertain = false;
+
+  constructor(targets: Targets) {
+    this.#targets = targets;
+  }
+
+  /** False after a failed commit, until one succeeds. */
+  get healthy(): boolean {
+    return !this.#uncertain;
+  }
+
+  /**
+   * Makes an audit entry durable, and the changes of a plan with it.
+   * @throws RevisionConflict when the plan is outdated: neither changes nor entry were written.
+   * @throws Error, for example StoreUnavailable, when nothing could be written.
+   */
+  submit(entry: Buffer, plan?: Plan<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ entry, plan, resolve, reject });
+      if (!this.#running) {
+        this.#running = true;
+        // After the poll phase, so that all requests read in this turn of the loop share a commit.
+        setImmediate(() => void this.#drain());
+      }
+    });
+  }
+
+  /** Waits until nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#running) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const items = this.#withoutTwins(this.#queue.splice(0, BATCH));
+      try {
+        await this.#commit(items);
+      } catch (error) {
+        this.#uncertain = true;
+        for (const item of items) {
+          item.reject(error);
+        }
+      }
+    }
+    this.#running = false;
+  }
+
+  /** Commits the items; those whose plan is outdated are refused one after the other, the others go on without them. */
+  async #commit(items: readonly Item[]): Promise<void> {
+    if (this.#uncertain) {
+      await this.#reload();
+    }
+    for (let left = items; left.length > 0; ) {
+      const { records, log } = this.#targets;
+      const batch = log.prepare(left.map((item) => item.entry));
+      try {
+        const written = await records.commit(left.flatMap((item) => item.plan?.changes ?? []), batch);
+        log.adopt(batch.frontier);
+        settle(left, written);
+        return;
+      } catch (error) {
+        const outdated = error instanceof RevisionConflict ? left.find((item) => touches(item, error)) : undefined;
+        if (outdated === undefined) {
+          throw error;
+        }
+        outdated.reject(error);
+        left = left.filter((item) => item !== outdated);
+      }
+    }
+  }
+
+  /** Of two plans that change the same record, the second waits for the next commit, which finds it outdated. */
+  #withoutTwins(items: readonly Item[]): Item[] {
+    const taken = new Set<string>();
+    const twins: Item[] = [];
+    const singles = items.filter((item) => {
+      const records = (item.plan?.changes ?? []).map((change) => `${change.table}/${change.path}`);
+      if (records.some((record) => taken.has(record))) {
+        twins.push(item);
+        return false;
+      }
+      for (const record of records) {
+        taken.add(record);
+      }
+      return true;
+    });
+    this.#queue.unshift(...twins);
+    return singles;
+  }
+
+  /** After a failure: reads what the store holds now, and goes on from there. */
+  async #reload(): Promise<void> {
+    const { records, log, lastBatch, onReload } = this.#targets;
+    const last = await lastBatch();
+    const changed = await records.reload(last?.generation);
+    if (last !== undefined) {
+      log.adopt(decodeBatch(last.payload).frontier);
+    }
+    if (changed) {
+      await onReload();
+    }
+    this.#uncertain = false;
+  }
+}
+
+function touches(item: Item, conflict: RevisionConflict): boolean {
+  return (item.plan?.changes ?? []).some((change) => change.table === conflict.table && change.path === conflict.path);
+}
+
+/** Caches follow first, all in one go; only then is anybody told. */
+function settle(items: readonly Item[], written: Awaited<ReturnType<Records["commit"]>>): void {
+  let at = 0;
+  for (const { plan } of items) {
+    if (plan !== undefined) {
+      plan.committed(written.slice(at, at + plan.changes.length));
+      at += plan.changes.length;
+    }
+  }
+  for (const item of items) {
+    item.resolve();
+  }
+}

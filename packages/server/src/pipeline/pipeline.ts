@@ -1,0 +1,254 @@
+import type { KeyObject } from "node:crypto";
+import { create, type Message } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import type { Authorise } from "../access/authorise.ts";
+import type { TokenInfo } from "../access/tokens.ts";
+import { encodeEntry } from "../audit/entry.ts";
+import type { Outcome, Services } from "../operations/operation.ts";
+import type { RegisteredOperation } from "../operations/registry.ts";
+import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
+import { auditFields, resourceOf } from "./audit-fields.ts";
+import type { Call, Reporter } from "./call.ts";
+import type { Committer } from "./committer.ts";
+
+/** What the pipeline works with. */
+export interface PipelineParts {
+  readonly services: Services;
+  readonly operations: ReadonlyMap<string, RegisteredOperation>;
+  readonly authorise: Authorise;
+  readonly committer: Committer;
+  readonly auditKey: KeyObject;
+  readonly reporter: Reporter;
+  /** Actions that need no token, by the operator's choice. */
+  readonly publicActions: ReadonlySet<string>;
+  /** So many calls at most at once. */
+  readonly maxInFlight: number;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
+/** So often a mutation is planned anew when somebody else was faster. */
+const ATTEMPTS = 16;
+
+/** What is known of a call so far: what its audit entry says, whenever it ends. */
+interface Progress {
+  caller?: TokenInfo;
+  spec?: OperationSpec;
+  resource: string;
+  request: Record<string, string>;
+}
+
+/** A refusal that leaves no audit entry: the server was not ready to take the call, or could not write the entry. */
+class Unrecorded extends Error {
+  readonly refusal: BunkmsError;
+
+  constructor(refusal: BunkmsError) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+/** The caller of an operation that the operator made public. */
+const ANYBODY: TokenInfo = { id: "", name: "", role: "reader", createdAt: 0, expiresAt: 0 };
+
+/**
+ * The one path that every call takes: authenticate, find the operation, parse and validate, authorise, handle, record
+ * durably, answer. A refusal at any step is recorded as well. What cannot be recorded is not answered and changes nothing.
+ */
+export class Pipeline {
+  readonly #parts: PipelineParts;
+  readonly #validator: Validator = createValidator();
+  #inFlight = 0;
+  #open = true;
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Runs a call.
+   * @returns The answer, which may leave: its audit entry is on disk.
+   * @throws BunkmsError, likewise.
+   */
+  async run(call: Call): Promise<Message> {
+    const started = performance.now();
+    const progress: Progress = { resource: "", request: {} };
+    let outcome = "ok";
+    this.#inFlight += 1;
+    try {
+      this.#admit();
+      return await this.#step(call, progress);
+    } catch (error) {
+      const refusal = this.#asRefusal(call, error);
+      outcome = refusal.code;
+      throw refusal;
+    } finally {
+      this.#inFlight -= 1;
+      this.#parts.reporter.call({
+        request_id: call.requestId,
+        operation: progress.spec?.action ?? "",
+        identity: progress.caller?.id ?? "",
+        outcome,
+        source: call.source,
+        transport: call.transport,
+        ms: Math.round((performance.now() - started) * 1000) / 1000,
+      });
+    }
+  }
+
+  /** Lets no further call in, and waits for those under way. */
+  async close(): Promise<void> {
+    this.#open = false;
+    while (this.#inFlight > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await this.#parts.committer.idle();
+  }
+
+  /** Before anything is looked at, so that no load makes the server slower than it can bear; not recorded for that reason. */
+  #admit(): void {
+    if (!this.#open) {
+      throw new Unrecorded(new BunkmsError("shutting_down"));
+    }
+    if (this.#inFlight > this.#parts.maxInFlight) {
+      throw new Unrecorded(new BunkmsError("too_many_requests"));
+    }
+  }
+
+  async #step(call: Call, progress: Progress): Promise<Message> {
+    try {
+      const caller = await this.#authenticate(call);
+      progress.caller = caller;
+      const spec = findOperation(call);
+      progress.spec = spec;
+      const request = this.#validate(spec, await call.readRequest(spec));
+      progress.resource = resourceOf(spec, request);
+      progress.request = auditFields(spec.auditRequest, request, this.#parts.auditKey);
+      this.#authorise(caller, spec, progress.resource);
+      return await this.#handleAndRecord(call, progress, caller, spec, request);
+    } catch (error) {
+      if (!(error instanceof Unrecorded)) {
+        await this.#record(call, progress, this.#asRefusal(call, error).code, {});
+      }
+      throw error;
+    }
+  }
+
+  async #authenticate(call: Call): Promise<TokenInfo> {
+    const { services, publicActions, clock } = this.#parts;
+    if (call.token === undefined && !(call.operation instanceof BunkmsError) && publicActions.has(call.operation.action)) {
+      return ANYBODY;
+    }
+    return services.tokens.authenticate(call.token, clock());
+  }
+
+  #validate(spec: OperationSpec, request: Message): Message {
+    const result = this.#validator.validate(spec.method.input, request as never);
+    if (result.kind === "valid") {
+      return request;
+    }
+    if (result.kind === "error") {
+      throw result.error;
+    }
+    // A violation names the field and the rule, never the value.
+    const texts = result.violations.map(({ field, message }) => `${pathToString(field)}: ${message}`);
+    throw new BunkmsError("invalid_request", texts.join("; "));
+  }
+
+  #authorise(caller: TokenInfo, spec: OperationSpec, resource: string): void {
+    if (caller !== ANYBODY && !this.#parts.authorise(caller, spec, resource)) {
+      throw new BunkmsError("permission_denied");
+    }
+  }
+
+  async #handleAndRecord(
+    call: Call,
+    progress: Progress,
+    caller: TokenInfo,
+    spec: OperationSpec,
+    request: Message,
+  ): Promise<Message> {
+    const { services, operations, clock, auditKey } = this.#parts;
+    const { handle } = operations.get(spec.action) as RegisteredOperation;
+    for (let attempt = 1; ; attempt++) {
+      refuseAborted(call.signal);
+      const outcome: Outcome<unknown> = await handle({ ...services, caller, now: clock() }, request as never);
+      try {
+        refuseAborted(call.signal);
+        const response = create(spec.method.output, outcome.response as never);
+        await this.#record(call, progress, "ok", auditFields(spec.auditResponse, response, auditKey), outcome.plan);
+        return response;
+      } catch (error) {
+        if (!(error instanceof RevisionConflict)) {
+          throw error;
+        }
+        if (attempt === ATTEMPTS) {
+          throw new BunkmsError("conflict");
+        }
+      } finally {
+        outcome.plan?.discard();
+      }
+    }
+  }
+
+  /** Writes the entry, and the plan's changes with it. @throws RevisionConflict, Unrecorded */
+  async #record(
+    call: Call,
+    progress: Progress,
+    outcome: string,
+    response: Record<string, string>,
+    plan?: Outcome<unknown>["plan"],
+  ): Promise<void> {
+    const { caller, spec, resource, request } = progress;
+    const entry = encodeEntry({
+      time: this.#parts.clock(),
+      requestId: call.requestId,
+      ...(caller === undefined || caller === ANYBODY ? {} : { identity: caller }),
+      operation: spec?.action ?? "",
+      resource,
+      outcome,
+      source: call.source,
+      transport: call.transport,
+      request,
+      response,
+    });
+    try {
+      await this.#parts.committer.submit(entry, plan);
+    } catch (error) {
+      if (error instanceof RevisionConflict) {
+        throw error;
+      }
+      throw new Unrecorded(new BunkmsError("audit_unavailable", undefined, { cause: error }));
+    }
+  }
+
+  /** What the caller may be told of an error. What he may not is logged. */
+  #asRefusal(call: Call, error: unknown): BunkmsError {
+    const inner = error instanceof Unrecorded ? error.refusal : error;
+    const refusal =
+      inner instanceof BunkmsError
+        ? inner
+        : new BunkmsError(inner instanceof StoreUnavailable ? "storage_unavailable" : "internal", undefined, {
+            cause: inner,
+          });
+    if (refusal.cause !== undefined) {
+      this.#parts.reporter.failure(call.requestId, refusal.cause);
+    }
+    return refusal;
+  }
+}
+
+function findOperation(call: Call): OperationSpec {
+  if (call.operation instanceof BunkmsError) {
+    throw call.operation;
+  }
+  return call.operation;
+}
+
+function refuseAborted(signal: AbortSignal): void {
+  if (signal.aborted) {
+    throw signal.reason instanceof BunkmsError ? signal.reason : new BunkmsError("cancelled");
+  }
+}

@@ -1,0 +1,26 @@
+import { secretKey } from "../crypto/keys.ts";
+import { wipe } from "../crypto/kdf.ts";
+import { XaesKey } from "../crypto/xaes.ts";
+import { type Seal, SealFailure } from "./seal.ts";
+
+/**
+ * The seal whose wrapping key is the master key from the environment or a file: XAES-256-GCM (C2SP) under it.
+ * @param masterKey 32 bytes; taken over and zeroed.
+ */
+export function envSeal(masterKey: Buffer): Seal {
+  const key = new XaesKey(secretKey(masterKey));
+  wipe(masterKey);
+  return {
+    kind: "env",
+    async wrap(rootKey, context) {
+      return key.seal(rootKey, context);
+    },
+    async unwrap(wrapped, context) {
+      try {
+        return key.open(wrapped, context);
+      } catch (cause) {
+        throw new SealFailure("the master key is not the one that this data folder was made with", { cause });
+      }
+    },
+  };
+}

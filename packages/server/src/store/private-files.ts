@@ -1,0 +1,64 @@
+/** Files and folders that only their owner may read or write, whatever the umask. */
+
+import { chmodSync, lstatSync, mkdirSync, type Stats, statSync, writeFileSync } from "node:fs";
+import { StoreRefused } from "./store-refused.ts";
+
+/** Any right of the group or of others. */
+const OTHERS = 0o077;
+
+/**
+ * Makes the folder with mode 0700 if there is none.
+ * @throws StoreRefused if it is not a folder, or not private to this user.
+ */
+export function ensurePrivateFolder(folder: string): void {
+  // Says undefined if the folder was there already: the rights of a folder that we did not make are not ours to change.
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) {
+    chmodSync(folder, 0o700);
+  }
+  const stats = statSync(folder);
+  if (!stats.isDirectory()) {
+    throw new StoreRefused("not-private", `${folder} is not a folder`);
+  }
+  refuseSharedAccess(folder, stats, "700");
+}
+
+/**
+ * @returns Whether the file exists.
+ * @throws StoreRefused if it exists and is a link or no plain file, or is not private to this user.
+ */
+export function checkPrivateFile(file: string): boolean {
+  const stats = lstatSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    return false;
+  }
+  if (!stats.isFile() || stats.nlink > 1) {
+    throw new StoreRefused("not-private", `${file} is not a plain file under one name`);
+  }
+  refuseSharedAccess(file, stats, "600");
+  return true;
+}
+
+/**
+ * Makes an empty file with mode 0600.
+ *
+ * Closing any descriptor of a file drops all locks that this process has on it (POSIX fcntl). That is safe here only
+ * since the file is new: `wx` fails if there was one.
+ */
+export function createPrivateFile(file: string): void {
+  writeFileSync(file, "", { flag: "wx", mode: 0o600 });
+  chmodSync(file, 0o600);
+}
+
+function refuseSharedAccess(path: string, stats: Stats, mode: string): void {
+  if ((stats.mode & OTHERS) !== 0) {
+    const now = (stats.mode & 0o777).toString(8);
+    throw new StoreRefused(
+      "not-private",
+      `other users may access ${path} (mode ${now}): make it private with: chmod ${mode} ${path}`,
+    );
+  }
+  const self = process.geteuid?.();
+  if (stats.uid !== self) {
+    throw new StoreRefused("not-private", `${path} belongs to user ${stats.uid}, and this process runs as ${self}`);
+  }
+}

@@ -1,0 +1,106 @@
+import type { KeyObject } from "node:crypto";
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { mac } from "../crypto/kdf.ts";
+import type { Table } from "../store/store.ts";
+import { Lru } from "./lru.ts";
+import { NameIndex } from "./name-index.ts";
+import type { Change, RecordRef, Records } from "./records.ts";
+
+/** A named record as it is in the store. */
+export interface NamedRecord<M> {
+  readonly record: M;
+  readonly ref: RecordRef;
+}
+
+const CACHED = 10_000;
+
+/**
+ * Records that people name: each lies under the HMAC of its name, so that the store does not see names. An index of the
+ * names is kept in memory, and the records used last.
+ */
+export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { readonly name: string }> {
+  readonly #table: Table;
+  readonly #schema: D;
+  readonly #records: Records;
+  readonly #indexKey: KeyObject;
+  readonly #names = new NameIndex();
+  readonly #cache = new Lru<NamedRecord<M>>(CACHED);
+  /** Goes up with each change, so that what was read before one does not enter the cache after it. */
+  #changes = 0;
+
+  constructor(table: Table, schema: D, records: Records, indexKey: KeyObject) {
+    this.#table = table;
+    this.#schema = schema;
+    this.#records = records;
+    this.#indexKey = indexKey;
+  }
+
+  /** Reads all names; forgets what was cached. */
+  async load(): Promise<void> {
+    const names: string[] = [];
+    for await (const { payload } of this.#records.all(this.#table)) {
+      names.push(this.#decode(payload).name);
+    }
+    this.#names.load(names);
+    this.#cache.clear();
+    this.#changes += 1;
+  }
+
+  async find(name: string): Promise<NamedRecord<M> | undefined> {
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) {
+      return cached;
+    }
+    const changes = this.#changes;
+    const stored = await this.#records.read(this.#table, this.#path(name));
+    if (stored === undefined) {
+      return undefined;
+    }
+    const found = { record: this.#decode(stored.payload), ref: stored.ref };
+    if (changes === this.#changes) {
+      this.#cache.set(name, found);
+    }
+    return found;
+  }
+
+  /** At most `limit` names that begin with `prefix` and come after `after`, in order. */
+  page(prefix: string, after: string, limit: number): readonly string[] {
+    return this.#names.page(prefix, after, limit);
+  }
+
+  /** The change that writes a record; null: the name is new. */
+  put(record: M, previous: RecordRef | null): Change {
+    return { table: this.#table, path: this.#path(record.name), payload: toBinary(this.#schema, record), previous };
+  }
+
+  delete(name: string, previous: RecordRef): Change {
+    return { table: this.#table, path: this.#path(name), payload: null, previous };
+  }
+
+  /** Follows a commit of `put`. */
+  written(record: M, ref: RecordRef | undefined): void {
+    this.#changes += 1;
+    this.#cache.set(record.name, { record, ref: ref as RecordRef });
+    this.#names.add(record.name);
+  }
+
+  /** Follows a commit of `delete`. */
+  deleted(name: string): void {
+    this.#changes += 1;
+    this.#cache.delete(name);
+    this.#names.remove(name);
+  }
+
+  #decode(payload: Buffer): M {
+    return fromBinary(this.#schema, payload) as M;
+  }
+
+  #path(name: string): string {
+    return mac(this.#indexKey, Buffer.from(`${this.#table}\0${name}`)).toString("hex");
+  }
+}
+
+/** Path of one version of what has this id: ten decimal digits, so that the order of paths is that of versions. */
+export function versionPath(id: string, version: number): string {
+  return `${id}/${version.toString().padStart(10, "0")}`;
+}

@@ -1,0 +1,83 @@
+import type { XaesKey } from "../crypto/xaes.ts";
+import type { Table } from "../store/store.ts";
+
+const FORMAT = 1;
+const HEADER_LENGTH = 13;
+const DOMAIN = Buffer.from("bunkms record v1");
+
+/** Where a record lies, and which of its writings it is. */
+export interface RecordAddress {
+  /** The cluster's id, 16 bytes. */
+  readonly cluster: Buffer;
+  readonly table: Table;
+  readonly path: string;
+  /** Number of the mutation that wrote it. */
+  readonly version: number;
+}
+
+/** A record does not open: changed, moved, or sealed by a key that is not in the keyring. */
+export class RecordDamaged extends Error {
+  constructor(table: Table, path: string, options?: { readonly cause?: unknown }) {
+    super(`a record of the vault is damaged or not from this vault: ${table}/${path}`, options);
+    this.name = "RecordDamaged";
+  }
+}
+
+/**
+ * Seals a record (spec/record.md): format, barrier key's version, record version, then XAES-256-GCM of the payload,
+ * bound to the record's address, so that it opens nowhere else and as no other version.
+ */
+export function sealRecord(key: XaesKey, keyVersion: number, address: RecordAddress, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeUInt8(FORMAT, 0);
+  header.writeUInt32BE(keyVersion, 1);
+  header.writeBigUInt64BE(BigInt(address.version), 5);
+  return Buffer.concat([header, key.seal(payload, addressData(header, address))]);
+}
+
+/** The version that a sealed record says it is of. Not to be believed before the record was opened. */
+export function recordVersion(value: Uint8Array, table: Table, path: string): number {
+  if (value.length < HEADER_LENGTH || value[0] !== FORMAT) {
+    throw new RecordDamaged(table, path);
+  }
+  return Number(asBuffer(value).readBigUInt64BE(5));
+}
+
+/**
+ * Opens a sealed record. The caller zeroes the payload if it is secret.
+ * @param keys The barrier keys by version.
+ * @throws RecordDamaged
+ */
+export function openRecord(
+  keys: ReadonlyMap<number, XaesKey>,
+  cluster: Buffer,
+  table: Table,
+  path: string,
+  value: Uint8Array,
+): { readonly version: number; readonly payload: Buffer } {
+  const version = recordVersion(value, table, path);
+  const header = asBuffer(value).subarray(0, HEADER_LENGTH);
+  const key = keys.get(header.readUInt32BE(1));
+  if (key === undefined) {
+    throw new RecordDamaged(table, path);
+  }
+  try {
+    const sealed = asBuffer(value).subarray(HEADER_LENGTH);
+    return { version, payload: key.open(sealed, addressData(header, { cluster, table, path, version })) };
+  } catch (cause) {
+    throw new RecordDamaged(table, path, { cause });
+  }
+}
+
+function addressData(header: Buffer, address: RecordAddress): Buffer {
+  const table = Buffer.from(address.table);
+  const path = Buffer.from(address.path);
+  const lengths = Buffer.alloc(4);
+  lengths.writeUInt16BE(table.length, 0);
+  lengths.writeUInt16BE(path.length, 2);
+  return Buffer.concat([DOMAIN, address.cluster, lengths, table, path, header]);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,217 @@
+import { equal } from "../crypto/kdf.ts";
+import type { ListOptions, Store, StoredRecord, Table, Write } from "../store/store.ts";
+import { keyringKey, type Keyring } from "./keyring.ts";
+import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
+import { digestOf, MUTABLE_TABLES, type RecordVersion, VaultState } from "./state.ts";
+
+/** Which writing of a record somebody read, to be given back when it is changed. */
+export interface RecordRef {
+  /** The store's revision. */
+  readonly revision: number;
+  /** Number of the mutation that wrote it. */
+  readonly version: number;
+}
+
+/** A record, opened. */
+export interface OpenedRecord {
+  readonly path: string;
+  /** Its reader zeroes it, if it is secret. */
+  readonly payload: Buffer;
+  readonly ref: RecordRef;
+}
+
+/** A record to be written or deleted, with the next commit. */
+export interface Change {
+  readonly table: Table;
+  readonly path: string;
+  /** Plain content, null to delete. The commit seals it and leaves it as it is. */
+  readonly payload: Uint8Array | null;
+  /** What it replaces; null: nothing is there yet. */
+  readonly previous: RecordRef | null;
+}
+
+const STATE_PATH = "state";
+const PAGE = 1000;
+
+/** The vault's data are not those that were last written: an old copy, or somebody changed them. */
+export class VaultRolledBack extends Error {
+  constructor(what: string) {
+    super(`${what}: the data folder holds older or changed records; restore the newest copy. Nothing was changed`);
+    this.name = "VaultRolledBack";
+  }
+}
+
+/**
+ * The barrier: between it and the store there are sealed records only. Every mutation has a number, the generation,
+ * which is the version of the records that it writes.
+ *
+ * One commit at a time: its caller waits for one before it begins the next.
+ */
+export class Records {
+  readonly #store: Store;
+  readonly #cluster: Buffer;
+  readonly #keyring: Keyring;
+  #state: VaultState = VaultState.EMPTY;
+  #stateRevision = 0;
+  /** Writes of a vault that is not in the store yet: they go with the first commit. */
+  #genesis: readonly Write[];
+
+  constructor(store: Store, cluster: Buffer, keyring: Keyring, genesis: readonly Write[] = []) {
+    this.#store = store;
+    this.#cluster = cluster;
+    this.#keyring = keyring;
+    this.#genesis = genesis;
+  }
+
+  get generation(): number {
+    return this.#state.generation;
+  }
+
+  /** @throws RecordDamaged, StoreUnavailable */
+  async read(table: Table, path: string): Promise<OpenedRecord | undefined> {
+    const record = await this.#store.get(table, path);
+    return record && this.#open(table, record);
+  }
+
+  /** A page of records. @throws RecordDamaged, StoreUnavailable */
+  async list(table: Table, options: ListOptions): Promise<readonly OpenedRecord[]> {
+    return (await this.#store.list(table, options)).map((record) => this.#open(table, record));
+  }
+
+  /** All records of a table or prefix, read in pages of so many. */
+  async *all(table: Table, prefix = "", pageSize = PAGE): AsyncIterable<OpenedRecord> {
+    for await (const record of this.#stored(table, prefix, pageSize)) {
+      yield this.#open(table, record);
+    }
+  }
+
+  /**
+   * Writes the changes, and an audit batch, as one commit. With changes it is a mutation: the generation goes up.
+   * @returns What was written, in the order of the changes (of a deleted record: undefined).
+   * @throws RevisionConflict, StoreUnavailable
+   */
+  async commit(
+    changes: readonly Change[],
+    batch: { readonly path: string; readonly payload: Uint8Array },
+  ): Promise<readonly (RecordRef | undefined)[]> {
+    const state = changes.length === 0 ? this.#state : this.#state.next(this.#keyring.state, versionsOf(changes, this.#state.generation + 1));
+    const writes = changes.map((change) => this.#write(change, state.generation));
+    if (changes.length > 0) {
+      writes.push(this.#sealed("meta", STATE_PATH, state.generation, state.encode(), this.#stateRevision));
+    }
+    writes.push(this.#sealed("audit", batch.path, state.generation, batch.payload, 0), ...this.#genesis);
+    const revisions = await this.#store.commit(writes);
+    this.#genesis = [];
+    if (changes.length > 0) {
+      this.#state = state;
+      this.#stateRevision = revisions[changes.length] as number;
+    }
+    return changes.map((change, i) =>
+      change.payload === null ? undefined : { revision: revisions[i] as number, version: state.generation },
+    );
+  }
+
+  /**
+   * Reads the state record again.
+   * @param witnessed Generation that the last audit batch carries.
+   * @returns Whether the generation is another than before.
+   * @throws VaultRolledBack when state and audit log disagree.
+   */
+  async reload(witnessed: number | undefined): Promise<boolean> {
+    const before = this.#state.generation;
+    const record = await this.read("meta", STATE_PATH);
+    if (record === undefined) {
+      throw new VaultRolledBack("the vault's state record is missing");
+    }
+    const state = VaultState.decode(record.payload);
+    if (state.generation !== record.ref.version || state.generation !== witnessed) {
+      throw new VaultRolledBack("the vault's state and its audit log are not of the same generation");
+    }
+    this.#state = state;
+    this.#stateRevision = record.ref.revision;
+    return state.generation !== before;
+  }
+
+  /** Checks that the mutable tables hold just the record versions that were last written. @throws VaultRolledBack */
+  async verifyState(): Promise<void> {
+    const versions: RecordVersion[] = [];
+    for (const table of MUTABLE_TABLES) {
+      for await (const record of this.#stored(table, "", PAGE)) {
+        versions.push({ table, path: record.path, version: recordVersion(record.value, table, record.path) });
+      }
+    }
+    if (!equal(digestOf(this.#keyring.state, versions), this.#state.digest)) {
+      throw new VaultRolledBack("the vault's records are not those that were last written");
+    }
+  }
+
+  #open(table: Table, record: StoredRecord): OpenedRecord {
+    const { version, payload } = openRecord(this.#keyring.barrier, this.#cluster, table, record.path, record.value);
+    return { path: record.path, payload, ref: { revision: record.revision, version } };
+  }
+
+  #write(change: Change, version: number): Write {
+    const expected = change.previous?.revision ?? 0;
+    return change.payload === null
+      ? { table: change.table, path: change.path, value: null, expected }
+      : this.#sealed(change.table, change.path, version, change.payload, expected);
+  }
+
+  #sealed(table: Table, path: string, version: number, payload: Uint8Array, expected: number): Write {
+    const { barrier, barrierVersion } = this.#keyring;
+    const key = barrier.get(barrierVersion);
+    if (key === undefined) {
+      throw new RecordDamaged(table, path);
+    }
+    const address = { cluster: this.#cluster, table, path, version };
+    return { table, path, value: sealRecord(key, barrierVersion, address, payload), expected };
+  }
+
+  async *#stored(table: Table, prefix: string, pageSize: number): AsyncIterable<StoredRecord> {
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.#store.list(table, { prefix, limit: pageSize, ...(after === undefined ? {} : { after }) });
+      yield* page;
+      if (page.length < pageSize) {
+        return;
+      }
+      after = page.at(-1)?.path;
+    }
+  }
+}
+
+/** The record versions that changes take out of the state's digest, and those that they bring in. */
+function versionsOf(changes: readonly Change[], generation: number): RecordVersion[] {
+  const versions: RecordVersion[] = [];
+  for (const { table, path, payload, previous } of changes) {
+    if (!MUTABLE_TABLES.includes(table)) {
+      continue;
+    }
+    if (previous !== null) {
+      versions.push({ table, path, version: previous.version });
+    }
+    if (payload !== null) {
+      versions.push({ table, path, version: generation });
+    }
+  }
+  return versions;
+}
+
+/** The keyring's record: sealed as every record, but under the key derived from the root key. */
+export function sealKeyring(cluster: Buffer, rootKey: Buffer, keyring: Uint8Array): Write {
+  const address = { cluster, table: "meta", path: KEYRING_PATH, version: 1 } as const;
+  return { table: "meta", path: KEYRING_PATH, value: sealRecord(keyringKey(rootKey), ROOT, address, keyring), expected: 0 };
+}
+
+/** @throws RecordDamaged */
+export async function openKeyring(store: Store, cluster: Buffer, rootKey: Buffer): Promise<Buffer> {
+  const record = await store.get("meta", KEYRING_PATH);
+  if (record === undefined) {
+    throw new RecordDamaged("meta", KEYRING_PATH);
+  }
+  return openRecord(new Map([[ROOT, keyringKey(rootKey)]]), cluster, "meta", KEYRING_PATH, record.value).payload;
+}
+
+const KEYRING_PATH = "keyring";
+/** Key version 0 in a record's header: the key derived from the root key. */
+const ROOT = 0;

@@ -1,0 +1,120 @@
+import type { KeyObject } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BunkmsError } from "@bunkms/contract";
+import { type SecretRecord, SecretRecordSchema, SecretVersionRecordSchema } from "@bunkms/contract/record";
+import { wipe } from "../crypto/kdf.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
+import type { Plan } from "./plan.ts";
+import type { Change, Records } from "./records.ts";
+
+/** A secret's metadata. */
+export interface SecretInfo {
+  readonly name: string;
+  /** The latest version. */
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** Values are up to 512 KiB each: few are read at once. */
+const VALUES_PER_PAGE = 16;
+
+/** The vault's secrets. Metadata may be cached; values never are. */
+export class Secrets {
+  readonly #records: Records;
+  readonly #secrets: NamedRecords<typeof SecretRecordSchema, SecretRecord>;
+
+  constructor(records: Records, indexKey: KeyObject) {
+    this.#records = records;
+    this.#secrets = new NamedRecords("secret", SecretRecordSchema, records, indexKey);
+  }
+
+  /** Reads the names of all secrets; forgets what was cached. */
+  async load(): Promise<void> {
+    await this.#secrets.load();
+  }
+
+  /**
+   * Stores a value as the next version, the first if the name is new.
+   * @param value Stays the caller's: a second plan may need it.
+   */
+  async put(name: string, value: Uint8Array, now: number): Promise<Plan<SecretInfo>> {
+    const before = await this.#secrets.find(name);
+    const record = create(SecretRecordSchema, {
+      name,
+      id: before?.record.id ?? randomBytes(16),
+      createdAtMs: before?.record.createdAtMs ?? BigInt(now),
+      updatedAtMs: BigInt(now),
+      latestVersion: (before?.record.latestVersion ?? 0) + 1,
+    });
+    const version = create(SecretVersionRecordSchema, { createdAtMs: BigInt(now), state: "enabled" });
+    const path = versionPath(idOf(record), record.latestVersion);
+    const changes: Change[] = [
+      this.#secrets.put(record, before?.ref ?? null),
+      { table: "secret-version", path, payload: toBinary(SecretVersionRecordSchema, version), previous: null },
+      { table: "secret-value", path, payload: value, previous: null },
+    ];
+    return {
+      result: secretInfo(record),
+      changes,
+      committed: ([ref]) => this.#secrets.written(record, ref),
+      discard: () => {},
+    };
+  }
+
+  /** The latest version with its value, which the caller zeroes. @throws BunkmsError `not_found` */
+  async read(name: string): Promise<SecretInfo & { readonly value: Buffer }> {
+    const { record } = await this.#get(name);
+    const path = versionPath(idOf(record), record.latestVersion);
+    const stored = await this.#records.read("secret-value", path);
+    if (stored !== undefined) {
+      return { ...secretInfo(record), value: stored.payload };
+    }
+    if ((await this.#get(name)).record === record) {
+      throw new Error(`the value of a secret is missing: ${path}`);
+    }
+    // Deleted or replaced in between.
+    return this.read(name);
+  }
+
+  /** A page of secrets' metadata in the order of their names. */
+  async list(prefix: string, after: string, limit: number): Promise<readonly SecretInfo[]> {
+    const names = this.#secrets.page(prefix, after, limit);
+    return Promise.all(names.map(async (name) => secretInfo((await this.#get(name)).record)));
+  }
+
+  /** Destroys a secret with all its versions. @throws BunkmsError `not_found` */
+  async delete(name: string): Promise<Plan<undefined>> {
+    const { record, ref } = await this.#get(name);
+    const changes: Change[] = [this.#secrets.delete(name, ref)];
+    for (const table of ["secret-version", "secret-value"] as const) {
+      for await (const { path, payload, ref } of this.#records.all(table, `${idOf(record)}/`, VALUES_PER_PAGE)) {
+        wipe(payload);
+        changes.push({ table, path, payload: null, previous: ref });
+      }
+    }
+    return { result: undefined, changes, committed: () => this.#secrets.deleted(name), discard: () => {} };
+  }
+
+  async #get(name: string): Promise<NamedRecord<SecretRecord>> {
+    const secret = await this.#secrets.find(name);
+    if (secret === undefined) {
+      throw new BunkmsError("not_found", "there is no secret of this name");
+    }
+    return secret;
+  }
+}
+
+function secretInfo(record: SecretRecord): SecretInfo {
+  return {
+    name: record.name,
+    version: record.latestVersion,
+    createdAt: Number(record.createdAtMs),
+    updatedAt: Number(record.updatedAtMs),
+  };
+}
+
+function idOf(record: SecretRecord): string {
+  return Buffer.from(record.id).toString("hex");
+}

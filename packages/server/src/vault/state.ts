@@ -1,0 +1,79 @@
+import type { KeyObject } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { StateSchema } from "@bunkms/contract/record";
+import { mac } from "../crypto/kdf.ts";
+import type { Table } from "../store/store.ts";
+
+/** Tables whose records are rewritten or deleted under the same path. All others are written once a path. */
+export const MUTABLE_TABLES: readonly Table[] = ["key", "key-version", "secret", "secret-version", "token"];
+
+/**
+ * The vault's state as of one mutation: its number, and a digest over the versions of all records in mutable tables.
+ * A record replaced by its own older value, removed or brought back changes the digest, which the vault checks when it
+ * is unsealed.
+ *
+ * The digest is the keyed multiset hash MSet-XOR-Hash (Clarke, Devadas, van Dijk, Gassend, Suh: Incremental Multiset
+ * Hash Functions, ASIACRYPT 2003) with HMAC-SHA-256: the XOR of HMAC(table, path, version) over the records. It suits
+ * here because each (table, path) occurs once, so multiplicities do not matter, and because the digest itself is sealed
+ * in the state record, so that nobody without the keys sees any value of it.
+ */
+export class VaultState {
+  /** Number of the last mutation. */
+  readonly generation: number;
+  /** 32 bytes. */
+  readonly digest: Buffer;
+
+  constructor(generation: number, digest: Buffer) {
+    this.generation = generation;
+    this.digest = digest;
+  }
+
+  /** Before the first mutation. */
+  static readonly EMPTY = new VaultState(0, Buffer.alloc(32));
+
+  /** The state after one more mutation that replaced and wrote these record versions. */
+  next(key: KeyObject, changed: readonly RecordVersion[]): VaultState {
+    const digest = Buffer.from(this.digest);
+    for (const record of changed) {
+      xorInto(digest, recordMac(key, record));
+    }
+    return new VaultState(this.generation + 1, digest);
+  }
+
+  encode(): Buffer {
+    return Buffer.from(
+      toBinary(StateSchema, create(StateSchema, { generation: BigInt(this.generation), digest: this.digest })),
+    );
+  }
+
+  static decode(payload: Buffer): VaultState {
+    const state = fromBinary(StateSchema, payload);
+    return new VaultState(Number(state.generation), Buffer.from(state.digest));
+  }
+}
+
+/** One version of one record in a mutable table. */
+export interface RecordVersion {
+  readonly table: Table;
+  readonly path: string;
+  readonly version: number;
+}
+
+/** The digest of these records from nothing. */
+export function digestOf(key: KeyObject, records: Iterable<RecordVersion>): Buffer {
+  const digest = Buffer.alloc(32);
+  for (const record of records) {
+    xorInto(digest, recordMac(key, record));
+  }
+  return digest;
+}
+
+function recordMac(key: KeyObject, record: RecordVersion): Buffer {
+  return mac(key, Buffer.from(`${record.table}\0${record.path}\0${record.version}`));
+}
+
+function xorInto(target: Buffer, bytes: Buffer): void {
+  for (let i = 0; i < target.length; i++) {
+    target[i] = (target[i] as number) ^ (bytes[i] as number);
+  }
+}

@@ -1,0 +1,126 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runProgram } from "../run-program.ts";
+
+/** What one room of the server may import of the other rooms: whole rooms, or single files of them. */
+export interface Room {
+  readonly name: string;
+  readonly sees: readonly string[];
+}
+
+/** The rooms in packages/server/src: each sees only what is written here (DESIGN section 2). main.ts sees all. */
+export const ROOMS: readonly Room[] = [
+  { name: "config", sees: [] },
+  { name: "crypto", sees: [] },
+  { name: "store", sees: [] },
+  { name: "seal", sees: ["crypto"] },
+  { name: "vault", sees: ["crypto", "store/store.ts", "seal/seal.ts"] },
+  { name: "audit", sees: ["crypto"] },
+  { name: "access", sees: ["vault"] },
+  { name: "operations", sees: ["vault", "access", "audit"] },
+  { name: "pipeline", sees: ["access", "audit", "operations"] },
+  { name: "api", sees: ["pipeline"] },
+];
+
+/** The packages, and which other packages of the repository they may import. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  contract: [],
+  client: ["contract"],
+  cli: ["client"],
+  server: ["contract"],
+};
+
+/** Built-in modules that one room alone may import. Of node:crypto, others may name the key type. */
+const BUILTINS: readonly { readonly module: string; readonly room: string; readonly names?: string }[] = [
+  { module: "crypto", room: "crypto", names: "KeyObject" },
+  { module: "sqlite", room: "store" },
+];
+
+interface Pattern {
+  readonly group: readonly string[];
+  readonly message: string;
+  readonly importNamePattern?: string;
+  readonly invertImportNamePattern?: boolean;
+}
+
+/**
+ * Checks the imports of all packages below `root` with Biome's noRestrictedImports. Tests may import what they like.
+ * @returns What is wrong, as text; empty if nothing is.
+ */
+export async function checkBoundaries(root: string): Promise<string> {
+  const strangers = await findStrangers(join(root, "packages", "server", "src"));
+  const folder = await mkdtemp(join(tmpdir(), "bunkms-boundaries-"));
+  try {
+    const configPath = join(folder, "biome.json");
+    await writeFile(configPath, JSON.stringify(lintConfiguration()));
+    const lint = ["lint", `--config-path=${configPath}`, "--max-diagnostics=none", "--reporter=concise", "packages"];
+    const { code, output } = await runProgram("biome", lint, { cwd: root });
+    return strangers + (code === 0 ? "" : output);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** A folder without a row, or a file beside main.ts, would be free to import anything. */
+async function findStrangers(source: string): Promise<string> {
+  return (await readdir(source))
+    .filter((name) => !/^main(\.test)?\.ts$/.test(name) && !ROOMS.some((room) => room.name === name))
+    .map((name) => `packages/server/src/${name}: is neither main.ts nor a room of scripts/checks/boundaries.ts\n`)
+    .join("");
+}
+
+function lintConfiguration(): unknown {
+  const packages = Object.keys(PACKAGES).map((name) =>
+    override([`**/packages/${name}/src/**`], [packagePattern(name), ...builtinPatterns()]),
+  );
+  // Overrides replace each other, the later the stronger, so a room's holds its package's patterns as well.
+  const rooms = ROOMS.flatMap((room) =>
+    [0, 1].map((depth) =>
+      override(
+        [`**/packages/server/src/${room.name}/${depth === 0 ? "*" : "*/**"}`],
+        [roomPattern(room, depth), packagePattern("server"), ...builtinPatterns(room.name)],
+      ),
+    ),
+  );
+  return {
+    root: true,
+    formatter: { enabled: false },
+    assist: { enabled: false },
+    linter: { rules: { preset: "none" } },
+    overrides: [...packages, ...rooms],
+  };
+}
+
+function override(includes: readonly string[], patterns: readonly Pattern[]): unknown {
+  return {
+    includes: [...includes, "!**/*.test.ts", "!**/gen/**"],
+    linter: { rules: { style: { noRestrictedImports: { level: "error", options: { patterns } } } } },
+  };
+}
+
+/** @param depth 0 for files of the room's own folder, 1 for those of folders in it. */
+function roomPattern({ name, sees }: Room, depth: number): Pattern {
+  const up = "../".repeat(depth + 1);
+  const allowed = [...sees, name].map((seen) => (seen.endsWith(".ts") ? seen : `${seen}/**`));
+  return {
+    group: [`${up}**`, "./../**", ...allowed.map((path) => `!${up}${path}`)],
+    message: `${name}/ may import of other rooms only: ${sees.join(", ") || "none"}`,
+  };
+}
+
+function packagePattern(name: string): Pattern {
+  const allowed = PACKAGES[name] ?? [];
+  return {
+    group: ["@bunkms/**", ...allowed.flatMap((other) => [`!@bunkms/${other}`, `!@bunkms/${other}/**`]), "../**/src/**"],
+    message: `packages/${name} may import of other packages only: ${allowed.join(", ") || "none"}`,
+  };
+}
+
+function builtinPatterns(room?: string): readonly Pattern[] {
+  return BUILTINS.filter((builtin) => builtin.room !== room).map(({ module, room: owner, names }) => ({
+    group: [module, `node:${module}`],
+    message: `only ${owner}/ imports node:${module}`,
+    ...(names === undefined ? {} : { importNamePattern: names, invertImportNamePattern: true }),
+  }));
+}

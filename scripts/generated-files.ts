@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mustRun, ROOT } from "./run-program.ts";
+import { ensureThirdPartyProtos } from "./third-party-protos.ts";
+
+const GEN = join("packages", "contract", "src", "gen");
+
+/** Where the generated part of the contract lies. */
+export const GEN_FOLDER = join(ROOT, GEN);
+
+/** Name, relative to the folder of generated files, and content. */
+export type GeneratedFiles = ReadonlyMap<string, string>;
+
+/** The TypeScript that buf and protoc-gen-es make from proto/ (buf.gen.yaml), made in a temporary folder. */
+export async function generateTypeScript(): Promise<GeneratedFiles> {
+  await ensureThirdPartyProtos();
+  const temporary = await mkdtemp(join(tmpdir(), "bunkms-generate-"));
+  try {
+    await mustRun("buf", ["generate", "--output", temporary]);
+    return readFolder(join(temporary, GEN));
+  } finally {
+    await rm(temporary, { recursive: true });
+  }
+}
+
+/** The OpenAPI description, made from the TypeScript that lies in the repository now. */
+export async function generateOpenApi(): Promise<GeneratedFiles> {
+  await ensureThirdPartyProtos();
+  // Imported only now, since generating may have changed what it reads.
+  const { openApiText } = await import("./generate-openapi.ts");
+  return new Map([["openapi.json", await openApiText()]]);
+}
+
+/** All files below a folder; none if it does not exist. */
+export function readFolder(folder: string): GeneratedFiles {
+  let names: string[] = [];
+  try {
+    names = readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+      throw error;
+    }
+  }
+  return new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), "utf8")]));
+}
+
+/** Names of files that are in one of the two only, or differ. */
+export function differences(one: GeneratedFiles, other: GeneratedFiles): readonly string[] {
+  const names = new Set([...one.keys(), ...other.keys()]);
+  return [...names].filter((name) => one.get(name) !== other.get(name)).sort();
+}

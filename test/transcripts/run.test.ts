@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startServer, type TestServer, withoutSettings } from "../harness/server.ts";
+import { outputPattern, parseTranscript, type Step } from "./transcript.ts";
+
+const FOLDER = import.meta.dirname;
+const BIN = join(FOLDER, "..", "..", "packages", "cli", "bin", "bunkms.js");
+const COMMAND_TIMEOUT_MS = 30_000;
+
+const transcripts = readdirSync(FOLDER).filter((file) => file.endsWith(".txt"));
+assert.notEqual(transcripts.length, 0);
+
+for (const file of transcripts) {
+  test(`the transcript ${file} is what happens`, async (context) => {
+    const steps = parseTranscript(readFileSync(join(FOLDER, file), "utf8"));
+    const server = await startServer({ args: ["--store", "memory", "--log-level", "warn"] });
+    const folder = await mkdtemp(join(tmpdir(), "bunkms-transcript-"));
+    context.after(async () => {
+      await server.remove();
+      await rm(folder, { recursive: true, force: true });
+    });
+    const env = await environment(server, folder);
+    for (const step of steps) {
+      runStep(step, env, join(folder, "work"), `${file}:${step.line}`);
+    }
+  });
+}
+
+/** A home, an empty working folder, and `bunkms` on the path. */
+async function environment(server: TestServer, folder: string): Promise<NodeJS.ProcessEnv> {
+  await mkdir(join(folder, "bin"));
+  await mkdir(join(folder, "work"));
+  const run = `exec "${process.execPath}" --disable-warning=ExperimentalWarning "${BIN}" "$@"`;
+  await writeFile(join(folder, "bin", "bunkms"), `#!/bin/sh\n${run}\n`, { mode: 0o755 });
+  return {
+    ...withoutSettings(process.env),
+    PATH: `${join(folder, "bin")}:${process.env["PATH"]}`,
+    HOME: folder,
+    XDG_CONFIG_HOME: server.configHome,
+    LC_ALL: "C.UTF-8",
+    // For what the transcripts tell apart from what development mode sets up.
+    SERVER_URL: server.url,
+  };
+}
+
+function runStep(step: Step, env: NodeJS.ProcessEnv, cwd: string, where: string): void {
+  const { status, stdout, error } = spawnSync("bash", ["--norc", "-c", `exec 2>&1\n${step.command}`], {
+    cwd,
+    env,
+    encoding: "utf8",
+    // Nothing to read, and no terminal.
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: COMMAND_TIMEOUT_MS,
+  });
+  assert.ifError(error);
+  if (!outputPattern(step.expected).test(stdout)) {
+    assert.equal(stdout, `${step.expected.join("\n")}\n`, `${where}: ${step.command}`);
+  }
+  assert.equal(status, step.exitCode, `${where}: ${step.command}\n${stdout}`);
+}
