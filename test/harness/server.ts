@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const MAIN = join(import.meta.dirname, "..", "..", "packages", "server", "src", "main.ts");
+const MAIN = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "bunkms-server.js");
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 10;
 
@@ -94,12 +94,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   }
 
   try {
-    const found = await Promise.race([
-      waitForAddresses(() => (dev ? readPointer(pointer) : Promise.resolve(readPrinted(output())))),
-      ended.then(([code, signal]) => {
-        throw new Error(`the server ended with ${code ?? signal} before it served`);
-      }),
-    ]);
+    const look = () => (dev ? readPointer(pointer) : Promise.resolve(readPrinted(output())));
+    const found = await waitForAddresses(child, look);
     return {
       ...found,
       dataPath,
@@ -122,12 +118,15 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 
 type Found = Pick<TestServer, "url" | "grpcAddr" | "rootToken">;
 
-async function waitForAddresses(look: () => Promise<Found | undefined>): Promise<Found> {
+async function waitForAddresses(child: ChildProcess, look: () => Promise<Found | undefined>): Promise<Found> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < deadline) {
     const found = await look();
     if (found !== undefined) {
       return found;
+    }
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`the server ended with ${child.exitCode ?? child.signalCode} before it served`);
     }
     await sleep(POLL_MS);
   }

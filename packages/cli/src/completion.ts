@@ -21,15 +21,15 @@ function bashScript(root: Command): string {
   const paths = nodes.filter((node) => node.words.length > 0).map((node) => `"${node.words.join(" ")}"`);
   return `# bash completion of bunkms
 _bunkms() {
-  local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" path="" word skip="" i
+  local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" at="" word skip="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     if [[ -n $skip ]]; then skip=""; continue; fi
     case "$word" in
       ${flagsOf(options.filter((option) => valueKind(option) !== "none"))}) skip=1 ;;
       -*) ;;
-      *) case "\${path:+$path }$word" in
-        ${paths.join("|")}) path="\${path:+$path }$word" ;;
+      *) case "\${at:+$at }$word" in
+        ${paths.join("|")}) at="\${at:+$at }$word" ;;
       esac ;;
     esac
   done
@@ -47,16 +47,19 @@ ${options
     esac
     return
   fi
-  local words=""
-  case "$path" in
-${nodes.map((node) => `    "${node.words.join(" ")}") words="${offers(node).join(" ")}" ;;\n`).join("")}  esac
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  local offer=""
+  case "$at" in
+${nodes.map((node) => `    "${node.words.join(" ")}") offer="${offers(node).join(" ")}" ;;\n`).join("")}  esac
+  COMPREPLY=($(compgen -W "$offer" -- "$cur"))
 }
 complete -F _bunkms ${PROGRAMS}
 `;
 }
 
-/** zsh runs the script for bash by its own compatibility layer, so that there is one logic to get right. */
+/**
+ * zsh runs the script for bash by its own compatibility layer, so that there is one logic to get right. Names that are
+ * special in zsh, such as `path` and `words`, must not be variables there.
+ */
 function zshScript(root: Command): string {
   return `# zsh completion of bunkms
 autoload -U +X bashcompinit && bashcompinit
@@ -65,29 +68,43 @@ ${bashScript(root)}`;
 
 function fishScript(root: Command): string {
   const nodes = walkCommands(root);
+  const withValue = distinctOptions(nodes).filter((option) => valueKind(option) !== "none");
+  const paths = nodes.filter((node) => node.words.length > 0).map((node) => fishQuoted(node.words.join(" ")));
   const lines = nodes.flatMap((node) => {
-    const children = node.subcommands.map((child) => child.name());
-    const here = [
-      ...node.words.map((word) => `__fish_seen_subcommand_from ${word}`),
-      ...(children.length > 0 ? [`not __fish_seen_subcommand_from ${children.join(" ")}`] : []),
-    ];
-    const condition = here.length === 0 ? "" : ` -n ${fishQuoted(here.join("; and "))}`;
-    const commands = node.subcommands.map((child) => {
-      return `complete -c bunkms -f${condition} -a ${child.name()} -d ${fishQuoted(child.summary())}`;
-    });
-    return [...commands, ...node.options.map((option) => fishOption(option, condition))];
+    const start = `complete -c bunkms -n ${fishQuoted(`__bunkms_at ${node.words.join(" ")}`.trim())}`;
+    const commands = node.subcommands.map((child) => `-f -a ${child.name()} -d ${fishQuoted(child.summary())}`);
+    return [...commands, ...node.options.map(fishOption)].map((rest) => `${start} ${rest}`);
   });
   return `# fish completion of bunkms
+function __bunkms_at
+  set -l path
+  set -l skip 0
+  for word in (commandline -opc)[2..-1]
+    if test $skip = 1
+      set skip 0
+      continue
+    end
+    switch $word
+      case ${withValue.map(longFlag).join(" ")}
+        set skip 1
+      case '-*'
+      case '*'
+        contains -- (string join ' ' $path $word) ${paths.join(" ")}
+        and set -a path $word
+    end
+  end
+  test "$path" = "$argv"
+end
 complete -c bunkms -f
 ${lines.join("\n")}
 complete -c bun-kms-cli -w bunkms
 `;
 }
 
-function fishOption(option: Option, condition: string): string {
+function fishOption(option: Option): string {
   const kind = valueKind(option);
   const value = { none: "", file: " -r -F", other: " -x", choices: ` -x -a ${fishQuoted(choicesOf(option))}` }[kind];
-  return `complete -c bunkms${condition} -l ${option.long?.slice(2)}${value} -d ${fishQuoted(option.description)}`;
+  return `-l ${longFlag(option).slice(2)}${value} -d ${fishQuoted(option.description)}`;
 }
 
 function fishQuoted(text: string): string {

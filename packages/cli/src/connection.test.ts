@@ -123,6 +123,31 @@ describe("server and token", () => {
   });
 });
 
+describe("authorities to trust", () => {
+  for (const [what, content, text] of [
+    ["is not there", undefined, /cannot read .*ca\.pem: there is no such file/],
+    ["has no certificates", "hello", /ca\.pem has no certificates in PEM/],
+  ] as const) {
+    test(`are not the system's when the file ${what}: nothing is sent`, async () => {
+      await using server = await fakeServer({});
+      using folder = temporaryFolder();
+      const file = join(folder.path, "ca.pem");
+      if (content !== undefined) {
+        writeFileSync(file, content);
+      }
+      for (const [argv, env] of [
+        [["status", "--ca", file], {}],
+        [["status"], { BUNKMS_CACERT: file }],
+      ] as const) {
+        const outcome = await runLine(argv, server.url, { env });
+        assert.equal(outcome.code, 2);
+        assert.match(outcome.stderr, text);
+      }
+      assert.equal(server.seen.length, 0);
+    });
+  }
+});
+
 describe("bunkms login", () => {
   test("tries the token, then keeps it in a file of mode 0600, which logout removes", async () => {
     await using server = await fakeServer({ "GET /v1/tokens/self": [200, SELF] });

@@ -3,6 +3,7 @@ import { setDefaultCACertificates } from "node:tls";
 import { type BunkmsClient, createClient } from "@bunkms/client";
 import type { SharedOptions } from "./command.ts";
 import { Failure, usage } from "./failure.ts";
+import { fileError } from "./inputs.ts";
 import type { Io } from "./io.ts";
 import { type Login, loginPath, pointerPath, readLogin } from "./login-file.ts";
 import { readPrivateFile } from "./private-files.ts";
@@ -92,10 +93,16 @@ function isSameServer(one: string, other: string): boolean {
 }
 
 function trustOnly(path: string): void {
+  let pem: string;
   try {
-    setDefaultCACertificates([readFileSync(path, "utf8")]);
+    pem = readFileSync(path, "utf8");
   } catch (error) {
-    throw usage(`${path} has no certificates in PEM: ${(error as NodeJS.ErrnoException).code ?? "not PEM"}`);
+    throw fileError(path, error);
+  }
+  try {
+    setDefaultCACertificates([pem]);
+  } catch {
+    throw usage(`${path} has no certificates in PEM`);
   }
 }
 

@@ -58,7 +58,8 @@ async function readAll(source: AsyncIterable<Uint8Array>, spec: InputSpec): Prom
   return Buffer.concat(chunks);
 }
 
-function fileError(file: string, error: unknown): unknown {
+/** The failure for a file that cannot be read; any other error as it is. */
+export function fileError(file: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   return typeof code === "string" ? usage(`cannot read ${file}: ${FILE_ERRORS.get(code) ?? code}`) : error;
 }

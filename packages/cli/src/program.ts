@@ -3,10 +3,11 @@ import { type CommandGroup, type CommandSpec, option, type SharedOptions } from 
 import { auditCommands } from "./commands/audit.ts";
 import { callCommand } from "./commands/call.ts";
 import { decryptCommand, encryptCommand } from "./commands/cipher.ts";
-import { completionCommand } from "./commands/completion.ts";
+import { completionCommands } from "./commands/completion.ts";
 import { dataKeyCommand } from "./commands/datakey.ts";
 import { keyCommands } from "./commands/key.ts";
 import { loginCommand, logoutCommand } from "./commands/login.ts";
+import { randomCommand } from "./commands/random.ts";
 import { secretCommands } from "./commands/secret.ts";
 import { serverCommands } from "./commands/server.ts";
 import { signCommand, verifyCommand } from "./commands/signature.ts";
@@ -26,6 +27,7 @@ const COMMANDS: readonly (CommandSpec | CommandGroup)[] = [
   dataKeyCommand,
   signCommand,
   verifyCommand,
+  randomCommand,
   secretCommands,
   tokenCommands,
   whoamiCommand,
@@ -37,7 +39,7 @@ const COMMANDS: readonly (CommandSpec | CommandGroup)[] = [
   loginCommand,
   logoutCommand,
   serverCommands,
-  completionCommand,
+  completionCommands,
 ];
 
 /** Each command's examples, for what is made from the tree. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { OPERATIONS } from "@bunkms/client";
 import { walkCommands } from "./command-tree.ts";
 import { buildProgram } from "./program.ts";
 import { renderReference, replaceReference } from "./reference.ts";
@@ -35,17 +34,5 @@ test("every command has a summary and examples that call it", () => {
     command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
     assert.notEqual(command.summary(), "");
     assert.match(help, new RegExp(`Examples:[^]*\\bbunkms ${words.join(" ")}\\b`));
-  }
-});
-
-test("every operation of the contract has its command", async () => {
-  const { readdirSync } = await import("node:fs");
-  const folder = new URL("./commands/", import.meta.url);
-  const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), "utf8"));
-  for (const { method } of OPERATIONS) {
-    assert.ok(
-      sources.some((source) => source.includes(`.${method.localName}(`)),
-      method.localName,
-    );
   }
 });

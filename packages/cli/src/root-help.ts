@@ -7,6 +7,7 @@ export const ENVIRONMENT = Object.freeze({
   BUNKMS_TOKEN_FILE: "file with the token, readable by its owner only",
   BUNKMS_CACERT: "certificates (PEM) of the only authorities to trust for https://",
   XDG_CONFIG_HOME: "where the folder bunkms/ with the login lies; ~/.config by default",
+  XDG_CACHE_HOME: "where the folder bunkms/ with compiled code lies; ~/.cache by default. It can be deleted",
 });
 
 /** How server and token are found, in the order in which they are looked for. */

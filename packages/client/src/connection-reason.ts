@@ -7,7 +7,7 @@ interface Reason {
 }
 
 const CHECK_ADDRESS = "Check the address, and that the server runs there.";
-const TRUST = "Give the certificate of the authority that signed it; never turn verification off.";
+const TRUST = "Name the certificate of the authority that signed it (bunkms: --ca FILE); never turn verification off.";
 
 /** By the code of the error that the runtime gives. */
 const REASONS: ReadonlyMap<string, Reason> = new Map(

@@ -86,6 +86,14 @@ export function requestSchema(message: DescMessage, inPath: ReadonlySet<string>,
   });
 }
 
+/** Whether a request without any of the fields that are not in the path is refused. */
+export function needsFields(message: DescMessage, inPath: ReadonlySet<string>): boolean {
+  return (
+    message.fields.some((field) => !inPath.has(field.name) && isRequired(field)) ||
+    message.oneofs.some((oneof) => hasOption(oneof, oneofRules) && getOption(oneof, oneofRules).required)
+  );
+}
+
 /**
  * The schema of an answer. Fields are always there, with their zero value if need be; only `optional` fields and messages
  * may be absent.

@@ -12,7 +12,7 @@ interface Operation {
   readonly summary: string;
   readonly security?: readonly unknown[];
   readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean }[];
-  readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> };
+  readonly requestBody?: { readonly required: boolean; readonly content: Readonly<Record<string, unknown>> };
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
 }
 interface Document {
@@ -123,4 +123,13 @@ test("in an answer all fields are required but optional ones and messages", () =
   assert.deepEqual(document.components.schemas["DecryptResponse"]?.required, ["plaintext_b64", "version"]);
   assert.deepEqual(document.components.schemas["Token"]?.required, ["id", "display_name", "role"]);
   assert.deepEqual(document.components.schemas["ListKeysResponse"]?.required, ["keys", "next_page_token"]);
+});
+
+test("a body is required where a request without fields is refused", () => {
+  const isRequired = (action: string): boolean | undefined => find(action).requestBody?.required;
+  assert.equal(isRequired("keys.create"), true);
+  assert.equal(isRequired("keys.encrypt"), true);
+  assert.equal(isRequired("keys.rotate"), false);
+  assert.equal(isRequired("keys.generate_data_key"), false);
+  assert.equal(isRequired("keys.get"), undefined);
 });

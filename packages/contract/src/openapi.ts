@@ -7,6 +7,7 @@ import {
   fieldSchema,
   isRequired,
   type JsonSchema,
+  needsFields,
   requestSchema,
   responseSchema,
 } from "./json-schema.ts";
@@ -25,6 +26,8 @@ const ROLES: Readonly<Record<number, string>> = {
   [Role.ADMIN]: "Needs the role `admin` or `root`.",
   [Role.ROOT]: "Needs the role `root`.",
 };
+
+const REQUEST_ID = { $ref: "#/components/headers/RequestId" };
 
 const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
 
@@ -59,6 +62,15 @@ export function buildOpenApi(specs: readonly OperationSpec[], comments: Comments
       securitySchemes: { bearer: { type: "http", scheme: "bearer", description: "A token that begins with `bkms_`." } },
       schemas: { Error: errorSchema(), ...Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1))) },
       responses: errorResponses(),
+      headers: {
+        RequestId: {
+          description: "The request's own X-Request-Id if it was a plain one, else a new one. Also in both logs.",
+          required: true,
+          schema: { type: "string", pattern: "^[A-Za-z0-9._-]{1,64}$" },
+        },
+        Challenge: { description: "RFC 6750.", required: true, schema: { type: "string", const: "Bearer" } },
+        RetryAfter: { description: "Seconds.", required: true, schema: { type: "integer", minimum: 0 } },
+      },
     },
   };
 }
@@ -106,21 +118,26 @@ function describeParameter(field: DescField, place: "path" | "query", comments: 
 
 function describeBody(spec: OperationSpec, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
   const { input } = spec.method;
-  const schema = requestSchema(input, new Set(pathFields(spec).map((field) => field.name)), comments);
-  return { required: true, content: { "application/json": { schema: addSchema(schemas, input.name, schema) } } };
+  const inPath = new Set(pathFields(spec).map((field) => field.name));
+  const schema = addSchema(schemas, input.name, requestSchema(input, inPath, comments));
+  return { required: needsFields(input, inPath), content: { "application/json": { schema } } };
 }
 
 function describeAnswer(spec: OperationSpec, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
   const { output } = spec.method;
   const description = comments(output) || "Success.";
   if (output.typeName !== RawBodySchema.typeName) {
-    return { description, content: { "application/json": { schema: addAnswer(output, comments, schemas) } } };
+    return success(description, "application/json", addAnswer(output, comments, schemas));
   }
   const raw = RAW_CONTENT[spec.action];
   if (raw === undefined) {
     throw new Error(`${spec.action}: answers with a raw body, but openapi.ts does not know its content type`);
   }
-  return { description: "Success.", content: { [raw.type]: { schema: raw.schema } } };
+  return success("Success.", raw.type, raw.schema);
+}
+
+function success(description: string, type: string, schema: JsonSchema): JsonSchema {
+  return { description, headers: { "X-Request-Id": REQUEST_ID }, content: { [type]: { schema } } };
 }
 
 /** Adds a message and those in its fields. */
@@ -168,15 +185,25 @@ function errorReference(status: number): JsonSchema {
 /** One response for each HTTP status in the table of errors. */
 function errorResponses(): JsonSchema {
   const statuses = [...new Set(ERROR_CODES.map((code) => ERRORS[code].http))].sort((a, b) => a - b);
-  return Object.fromEntries(
-    statuses.map((status) => {
-      const lines = ERROR_CODES.filter((code) => ERRORS[code].http === status).map(
-        (code) => `- \`${code}\`: ${ERRORS[code].text}${ERRORS[code].retryable ? " (may succeed later)" : ""}`,
-      );
-      const content = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } };
-      return [`Error${status}`, { description: lines.join("\n"), content }];
-    }),
+  return Object.fromEntries(statuses.map((status) => [`Error${status}`, errorResponse(status)]));
+}
+
+function errorResponse(status: number): JsonSchema {
+  const codes = ERROR_CODES.filter((code) => ERRORS[code].http === status);
+  const lines = codes.map(
+    (code) => `- \`${code}\`: ${ERRORS[code].text}${ERRORS[code].retryable ? " (may succeed later)" : ""}`,
   );
+  return {
+    description: lines.join("\n"),
+    headers: {
+      "X-Request-Id": REQUEST_ID,
+      ...(status === 401 ? { "WWW-Authenticate": { $ref: "#/components/headers/Challenge" } } : {}),
+      ...(codes.every((code) => ERRORS[code].retryable)
+        ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } }
+        : {}),
+    },
+    content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+  };
 }
 
 function errorSchema(): JsonSchema {
@@ -194,19 +221,13 @@ function errorSchema(): JsonSchema {
 
 /** What is open to all: whether the server lives, and whether it can work. */
 function probePaths(): JsonSchema {
-  const answer = (status: string): JsonSchema => ({
-    description: "Success.",
-    content: {
-      "application/json": {
-        schema: {
-          type: "object",
-          properties: { status: { type: "string", const: status } },
-          required: ["status"],
-          additionalProperties: false,
-        },
-      },
-    },
-  });
+  const answer = (status: string): JsonSchema =>
+    success("Success.", "application/json", {
+      type: "object",
+      properties: { status: { type: "string", const: status } },
+      required: ["status"],
+      additionalProperties: false,
+    });
   const probe = (operationId: string, summary: string, responses: JsonSchema): JsonSchema => ({
     get: { operationId, tags: ["Probes"], summary, security: [], responses },
   });

@@ -1,6 +1,13 @@
-import { type DescField, type DescMessage, type DescMethod, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
-import { AuditClass, audit, Effect, operation, Role } from "./gen/bunkms/v1/options_pb.js";
+import {
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  getOption,
+  hasOption,
+  ScalarType,
+} from "@bufbuild/protobuf";
 import { file_bunkms_v1_keys } from "./gen/bunkms/v1/keys_pb.js";
+import { AuditClass, audit, Effect, operation, Role } from "./gen/bunkms/v1/options_pb.js";
 import { file_bunkms_v1_secrets } from "./gen/bunkms/v1/secrets_pb.js";
 import { file_bunkms_v1_system } from "./gen/bunkms/v1/system_pb.js";
 import { file_bunkms_v1_tokens } from "./gen/bunkms/v1/tokens_pb.js";
@@ -166,7 +173,6 @@ function readAuditFields(message: DescMessage): readonly AuditField[] {
   }
   return fields;
 }
-
 
 function refuseTwins(specs: readonly OperationSpec[], what: string, key: (spec: OperationSpec) => string): void {
   const seen = new Map<string, OperationSpec>();

@@ -47,7 +47,7 @@ async function runServer(args: readonly (string | undefined)[]): Promise<ExitCod
 /** The server is a program of its own: it is found by its package and run, never loaded here. */
 function findServer(): string {
   try {
-    return fileURLToPath(import.meta.resolve("@bunkms/server/main.ts"));
+    return fileURLToPath(import.meta.resolve("@bunkms/server/start"));
   } catch {
     throw new Failure(7, "the server is not installed here", "Install the package @bunkms/server beside this one.");
   }

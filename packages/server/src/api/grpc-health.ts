@@ -1,13 +1,13 @@
-import type * as grpc from "@grpc/grpc-js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
-  Health as HealthService,
   type HealthCheckRequest,
   HealthCheckRequestSchema,
   type HealthCheckResponse,
-  HealthCheckResponse_ServingStatus as Serving,
   HealthCheckResponseSchema,
+  Health as HealthService,
+  HealthCheckResponse_ServingStatus as Serving,
 } from "@bunkms/contract/descriptors";
+import type * as grpc from "@grpc/grpc-js";
 import type { Health } from "./health.ts";
 
 const WATCH_EVERY_MS = 1000;

@@ -1,16 +1,16 @@
-import type * as grpc from "@grpc/grpc-js";
 import { create, createRegistry, type DescFile, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { CONTRACT_FILES } from "@bunkms/contract";
 import {
   file_grpc_health_v1_health,
   file_grpc_reflection_v1_reflection,
+  ServerReflection,
   type ServerReflectionRequest,
   ServerReflectionRequestSchema,
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
-  ServerReflection,
 } from "@bunkms/contract/descriptors";
+import type * as grpc from "@grpc/grpc-js";
 
 type Stream = grpc.ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
@@ -20,11 +20,7 @@ type Admit = (call: Stream, signal: AbortSignal) => Promise<grpc.ServiceError | 
 
 const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
-const FILES: readonly DescFile[] = [
-  ...CONTRACT_FILES,
-  file_grpc_health_v1_health,
-  file_grpc_reflection_v1_reflection,
-];
+const FILES: readonly DescFile[] = [...CONTRACT_FILES, file_grpc_health_v1_health, file_grpc_reflection_v1_reflection];
 
 /** Server reflection (grpc.reflection.v1), from the same descriptors that everything else is made of. */
 export function addReflectionService(server: grpc.Server, admit: Admit): void {

@@ -1,9 +1,9 @@
-import * as grpc from "@grpc/grpc-js";
-import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { BunkmsError, ERRORS, ErrorDetailSchema, type OperationSpec } from "@bunkms/contract";
-import { create } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { addHealthService } from "./grpc-health.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
 import { bearerToken, chooseRequestId } from "./headers.ts";
@@ -19,15 +19,19 @@ interface GrpcParts {
 /** Above the largest request of the contract; what is larger never reaches memory. */
 const MAX_MESSAGE_BYTES = 1024 * 1024 + 64 * 1024;
 
+/** A connection without calls for so long is closed. */
+const IDLE_MS = 300_000;
+
 /** Makes the gRPC server: the contract's services, server reflection and the standard health service. */
 export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Server {
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": 256,
+    "grpc.max_connection_idle_ms": IDLE_MS,
     "grpc.enable_channelz": 0,
   });
   for (const spec of operations) {
-    const handle: grpc.handleUnaryCall<Buffer, Message> = (call, done) => {
+    const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {
       void answer(pipeline, spec, call, done);
     };
     server.addService({ [spec.method.name]: unaryMethod(spec) }, { [spec.method.name]: handle });
@@ -37,24 +41,24 @@ export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Se
   return server;
 }
 
-/** Requests stay bytes until the caller is known. */
-function unaryMethod({ method }: OperationSpec): grpc.MethodDefinition<Buffer, Message> {
+/** Requests stay bytes until the caller is known; answers are bytes once their secrets are zeroed. */
+function unaryMethod({ method }: OperationSpec): grpc.MethodDefinition<Buffer, Buffer> {
   return {
     path: `/${method.parent.typeName}/${method.name}`,
     requestStream: false,
     responseStream: false,
     requestSerialize: (bytes) => bytes,
     requestDeserialize: (bytes) => bytes,
-    responseSerialize: (message) => Buffer.from(toBinary(method.output, message as never)),
-    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+    responseSerialize: (bytes) => bytes,
+    responseDeserialize: (bytes) => bytes,
   };
 }
 
 async function answer(
   pipeline: Pipeline,
   spec: OperationSpec,
-  call: grpc.ServerUnaryCall<Buffer, Message>,
-  done: grpc.sendUnaryData<Message>,
+  call: grpc.ServerUnaryCall<Buffer, Buffer>,
+  done: grpc.sendUnaryData<Buffer>,
 ): Promise<void> {
   const requestId = chooseRequestId(call.metadata.get("x-request-id")[0]);
   const aborted = new AbortController();
@@ -73,7 +77,9 @@ async function answer(
       signal: aborted.signal,
       readRequest: async () => decode(spec.method.input, call.request),
     });
-    done(null, message, trailers);
+    const bytes = toBinary(spec.method.output, message as never);
+    wipeSecrets(spec.method.output, message);
+    done(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailers);
   } catch (error) {
     done(statusOf(error as BunkmsError, requestId, trailers));
   }

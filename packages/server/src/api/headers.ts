@@ -3,9 +3,17 @@ import { randomBytes } from "../crypto/random.ts";
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const BEARER = /^Bearer ([!-~]{1,256})$/i;
 
-/** The caller's request id when it is a plain one (1 to 64 letters, digits, `.`, `_`, `-`), else a new random one. */
+/** Tells this process's request ids from those of any other. They are not secret, so that a count suffices after it. */
+const PROCESS_ID = randomBytes(8).toString("hex");
+let requests = 0;
+
+/** The caller's request id when it is a plain one (1 to 64 letters, digits, `.`, `_`, `-`), else a new unique one. */
 export function chooseRequestId(given: unknown): string {
-  return typeof given === "string" && REQUEST_ID.test(given) ? given : randomBytes(12).toString("hex");
+  if (typeof given === "string" && REQUEST_ID.test(given)) {
+    return given;
+  }
+  requests += 1;
+  return `${PROCESS_ID}-${requests}`;
 }
 
 /** The token of an Authorization header (RFC 6750 section 2.1); undefined when there is none. */

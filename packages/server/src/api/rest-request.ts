@@ -1,4 +1,12 @@
-import { type DescField, type DescMessage, fromJson, type JsonObject, type JsonValue, type Message, ScalarType } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  ScalarType,
+} from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 
 /** Values of path variables, by field name, decoded. */
@@ -79,7 +87,10 @@ function checkObject(message: DescMessage, json: JsonObject): void {
   }
   for (const oneof of message.oneofs) {
     if (oneof.fields.filter((field) => Object.hasOwn(json, field.name)).length > 1) {
-      throw new BunkmsError("invalid_request", `give only one of ${oneof.fields.map((field) => field.name).join(", ")}`);
+      throw new BunkmsError(
+        "invalid_request",
+        `give only one of ${oneof.fields.map((field) => field.name).join(", ")}`,
+      );
     }
   }
 }

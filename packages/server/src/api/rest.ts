@@ -2,9 +2,10 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { readBody } from "./body.ts";
-import type { Health } from "./health.ts";
 import { bearerToken, chooseRequestId } from "./headers.ts";
+import type { Health } from "./health.ts";
 import { requestFromHttp } from "./rest-request.ts";
 import { type Route, Router } from "./router.ts";
 import { parseStrictJson } from "./strict-json.ts";
@@ -35,7 +36,11 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
     }
     const route = router.find(request.method ?? "", path);
     const aborted = new AbortController();
-    response.on("close", () => aborted.abort(new BunkmsError("cancelled")));
+    response.on("close", () => {
+      if (!response.writableFinished) {
+        aborted.abort(new BunkmsError("cancelled"));
+      }
+    });
     try {
       const message = await pipeline.run({
         transport: "rest",
@@ -99,6 +104,7 @@ function sendMessage(response: ServerResponse, requestId: string, spec: Operatio
     return;
   }
   const json = toJson(spec.method.output, message as never, { useProtoFieldName: true, alwaysEmitImplicit: true });
+  wipeSecrets(spec.method.output, message);
   send(response, spec.route.status, requestId, JSON_TYPE, Buffer.from(JSON.stringify(json)));
 }
 

@@ -44,7 +44,7 @@ function refuseAmbiguous(text: string): void {
         const end = stringEnd(text, i);
         const names = scopes.at(-1);
         if (expectName && names !== undefined) {
-          const name = unescape(text.slice(i, end + 1));
+          const name = decodeName(text.slice(i, end + 1));
           if (names.has(name)) {
             throw new BunkmsError("invalid_request", "the body has the same name twice in one object");
           }
@@ -93,7 +93,7 @@ function stringEnd(text: string, start: number): number {
   return text.length - 1;
 }
 
-function unescape(literal: string): string {
+function decodeName(literal: string): string {
   if (!literal.includes("\\") || literal.charCodeAt(literal.length - 1) !== QUOTE) {
     return literal.slice(1, -1);
   }

@@ -36,7 +36,11 @@ export class AuditLog {
   /** Lays out the next batch. Nothing changes until `adopt`. */
   prepare(entries: readonly Buffer[]): PreparedBatch {
     const frontier = this.#frontier.append(entries.map(leafHash));
-    return { path: batchPath(frontier.size - 1), payload: encodeBatch(this.#frontier.size, entries, frontier), frontier };
+    return {
+      path: batchPath(frontier.size - 1),
+      payload: encodeBatch(this.#frontier.size, entries, frontier),
+      frontier,
+    };
   }
 
   /** Goes on from this frontier: the one of a prepared batch once it is durable, or of the last stored batch. */

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CallLogLine } from "../pipeline/call.ts";
 
 /** The server's metrics, in Prometheus' text format. Labels come from closed sets: never names, never values. */

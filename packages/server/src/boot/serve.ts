@@ -61,7 +61,8 @@ export async function serve(config: Config, store: Store, unsealed: Unsealed, lo
     clock: Date.now,
   });
   const health = new Health(() => probe(store));
-  const tls = config.tls && new TlsSource(config.tls, (err) => log.error({ err }, "the TLS certificate was not reloaded"));
+  const tls =
+    config.tls && new TlsSource(config.tls, (err) => log.error({ err }, "the TLS certificate was not reloaded"));
   const parts = { pipeline, operations: specs, health };
   const rest = await listenRest(config.restAddress, restListener(parts), tls);
   const grpc = await listenGrpc(config.grpcAddress, grpcServer(parts), tls);

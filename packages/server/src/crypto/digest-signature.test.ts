@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { constants, createHash, generateKeyPairSync, sign, verify } from "node:crypto";
+import { constants, createHash, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { test } from "node:test";
 import { type DigestScheme, signDigest, verifyDigest } from "./digest-signature.ts";
 
@@ -8,7 +8,11 @@ const P256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const MESSAGE = Buffer.from("a message");
 
 const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
-const CASES: readonly (readonly [string, typeof RSA, DigestScheme])[] = [
+const CASES: readonly (readonly [
+  string,
+  { readonly privateKey: KeyObject; readonly publicKey: KeyObject },
+  DigestScheme,
+])[] = [
   ["RSA-PSS with SHA-256", RSA, { hash: "sha256", ...PSS }],
   ["RSA-PSS with SHA-512", RSA, { hash: "sha512", ...PSS }],
   ["RSA PKCS#1 v1.5 with SHA-384", RSA, { hash: "sha384", padding: constants.RSA_PKCS1_PADDING }],
@@ -41,6 +45,19 @@ for (const [name, { privateKey, publicKey }, scheme] of CASES) {
     }
   });
 }
+
+test("REQ-07: the private key's encoding is zeroed after signing, and after a failure", (t) => {
+  const encodings: Buffer[] = [];
+  const { privateKey } = RSA;
+  const real = privateKey.export({ format: "der", type: "pkcs8" });
+  t.mock.method(privateKey, "export", () => {
+    encodings.push(Buffer.from(real));
+    return encodings.at(-1);
+  });
+  signDigest({ hash: "sha256", ...PSS }, privateKey, Buffer.alloc(32));
+  assert.throws(() => signDigest({ hash: "sha256", padding: 99 }, privateKey, Buffer.alloc(32)));
+  assert.deepEqual(encodings, [Buffer.alloc(real.length), Buffer.alloc(real.length)]);
+});
 
 test("what OpenSSL refuses is an error that tells nothing, and leaves no error behind for node:crypto", () => {
   // A padding that does not exist.

@@ -21,5 +21,9 @@ export async function makeDataKey({ vault }: CallContext, request: GenerateDataK
   const version = await vault.keys.openLatest(key);
   const aad = additionalData(request);
   const plaintext = randomBytes(request.bytes || DEFAULT_BYTES);
-  return { plaintext, ciphertext: encodeText(cipher.encrypt(version, plaintext, aad).ciphertext), version: version.version };
+  return {
+    plaintext,
+    ciphertext: encodeText(cipher.encrypt(version, plaintext, aad).ciphertext),
+    version: version.version,
+  };
 }

@@ -1,5 +1,6 @@
 import { KeyService } from "@bunkms/contract";
 import { encodeText } from "../crypto/ciphertext.ts";
+import { wipe } from "../crypto/kdf.ts";
 import { additionalData } from "./binding.ts";
 import { dataCipher } from "./data-cipher.ts";
 import { defineOperation } from "./operation.ts";
@@ -8,9 +9,10 @@ export const encrypt = defineOperation(KeyService.method.encrypt, async ({ vault
   const key = await vault.keys.get(request.keyName);
   const cipher = dataCipher(key);
   const version = await vault.keys.openLatest(key);
-  const { data } = request;
-  const plaintext = data.case === "plaintext" ? Buffer.from(data.value) : (data.value ?? new Uint8Array());
-  const encrypted = cipher.encrypt(version, plaintext, additionalData(request));
+  const aad = additionalData(request);
+  const plaintext = Buffer.from(request.data.value ?? "");
+  const encrypted = cipher.encrypt(version, plaintext, aad);
+  wipe(plaintext);
   return {
     response: {
       ciphertext: encodeText(encrypted.ciphertext),

@@ -31,7 +31,11 @@ export function pageToken(last: string): string {
 }
 
 /** The token after a page of named items, of which one more than the page's size was asked for. */
-export function takePage<T>(items: readonly T[], size: number, name: (item: T) => string): { page: readonly T[]; nextPageToken: string } {
+export function takePage<T>(
+  items: readonly T[],
+  size: number,
+  name: (item: T) => string,
+): { page: readonly T[]; nextPageToken: string } {
   const page = items.slice(0, size);
   const last = page.at(-1);
   return { page, nextPageToken: items.length > size && last !== undefined ? pageToken(name(last)) : "" };

@@ -1,6 +1,6 @@
-import { RevisionConflict } from "../store/store.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { decodeBatch } from "../audit/log.ts";
+import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Records } from "../vault/records.ts";
 
@@ -92,7 +92,10 @@ export class Committer {
       const { records, log } = this.#targets;
       const batch = log.prepare(left.map((item) => item.entry));
       try {
-        const written = await records.commit(left.flatMap((item) => item.plan?.changes ?? []), batch);
+        const written = await records.commit(
+          left.flatMap((item) => item.plan?.changes ?? []),
+          batch,
+        );
         log.adopt(batch.frontier);
         settle(left, written);
         return;

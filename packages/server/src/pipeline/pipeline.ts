@@ -12,6 +12,7 @@ import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
 import type { Committer } from "./committer.ts";
+import { wipeSecrets } from "./secret-fields.ts";
 
 /** What the pipeline works with. */
 export interface PipelineParts {
@@ -69,7 +70,7 @@ export class Pipeline {
 
   /**
    * Runs a call.
-   * @returns The answer, which may leave: its audit entry is on disk.
+   * @returns The answer, which may leave: its audit entry is on disk. The caller zeroes its secrets once they are sent.
    * @throws BunkmsError, likewise.
    */
   async run(call: Call): Promise<Message> {
@@ -123,11 +124,16 @@ export class Pipeline {
       progress.caller = caller;
       const spec = findOperation(call);
       progress.spec = spec;
-      const request = this.#validate(spec, await call.readRequest(spec));
-      progress.resource = resourceOf(spec, request);
-      progress.request = auditFields(spec.auditRequest, request, this.#parts.auditKey);
-      this.#authorise(caller, spec, progress.resource);
-      return await this.#handleAndRecord(call, progress, caller, spec, request);
+      const request = await call.readRequest(spec);
+      try {
+        this.#validate(spec, request);
+        progress.resource = resourceOf(spec, request);
+        progress.request = auditFields(spec.auditRequest, request, this.#parts.auditKey);
+        this.#authorise(caller, spec, progress.resource);
+        return await this.#handleAndRecord(call, progress, caller, spec, request);
+      } finally {
+        wipeSecrets(spec.method.input, request);
+      }
     } catch (error) {
       if (!(error instanceof Unrecorded)) {
         await this.#record(call, progress, this.#asRefusal(call, error).code, {});
@@ -138,16 +144,20 @@ export class Pipeline {
 
   async #authenticate(call: Call): Promise<TokenInfo> {
     const { services, publicActions, clock } = this.#parts;
-    if (call.token === undefined && !(call.operation instanceof BunkmsError) && publicActions.has(call.operation.action)) {
+    if (
+      call.token === undefined &&
+      !(call.operation instanceof BunkmsError) &&
+      publicActions.has(call.operation.action)
+    ) {
       return ANYBODY;
     }
     return services.tokens.authenticate(call.token, clock());
   }
 
-  #validate(spec: OperationSpec, request: Message): Message {
+  #validate(spec: OperationSpec, request: Message): void {
     const result = this.#validator.validate(spec.method.input, request as never);
     if (result.kind === "valid") {
-      return request;
+      return;
     }
     if (result.kind === "error") {
       throw result.error;

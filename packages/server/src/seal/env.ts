@@ -1,5 +1,5 @@
-import { secretKey } from "../crypto/keys.ts";
 import { wipe } from "../crypto/kdf.ts";
+import { secretKey } from "../crypto/keys.ts";
 import { XaesKey } from "../crypto/xaes.ts";
 import { type Seal, SealFailure } from "./seal.ts";
 

@@ -298,7 +298,7 @@ function defineRefusals(withStore: DefineTest): void {
       "record",
       "key'--",
       1,
-      undefined,
+      null,
     ] as unknown as Table[]) {
       await assert.rejects(store.get(bad, "a"), TypeError);
       await assert.rejects(store.list(bad, { limit: 1 }), TypeError);

@@ -1,6 +1,6 @@
 /** Opening a data folder: a list of steps in fixed order, each of which may refuse. */
 
-import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync, type DatabaseSyncOptions } from "node:sqlite";
 import { checkPrivateFile, createPrivateFile, ensurePrivateFolder } from "./private-files.ts";
@@ -13,6 +13,7 @@ import { StoreRefused } from "./store-refused.ts";
 const APPLICATION_ID = 0x424b_4d53;
 /** The version of the schema below. */
 const USER_VERSION = 1;
+const PAGE_BYTES = 4096;
 /** Fixes a WAL-reset race that could lose commits, and the last of several recovery bugs. */
 const OLDEST_SQLITE: readonly [number, number, number] = [3, 51, 3];
 
@@ -77,7 +78,7 @@ export interface OpenFolder {
  */
 export function openFolder(path: string): OpenFolder {
   const folder = resolve(path);
-  refuseOldSqlite();
+  refuseOldSqlite(process.versions.sqlite ?? "none");
   ensurePrivateFolder(folder);
   const lock = lockFolder(folder);
   try {
@@ -86,6 +87,7 @@ export function openFolder(path: string): OpenFolder {
     const hasLog = checkPrivateFile(log);
     if (checkPrivateFile(file)) {
       refuseForeignHeader(file);
+      refuseCutPage(file, hasLog ? statSync(log).size : 0);
     } else if (hasLog) {
       throw new StoreRefused("damaged", `${log} is there without ${file}: restore the folder from a backup`);
     } else {
@@ -101,11 +103,13 @@ export function openFolder(path: string): OpenFolder {
   }
 }
 
-function refuseOldSqlite(): void {
-  const version = process.versions.sqlite ?? "none";
+/** @throws StoreRefused with reason `unsupported` if the version is below 3.51.3, or is none. */
+export function refuseOldSqlite(version: string): void {
   const parts = version.split(".").map(Number);
-  const difference = OLDEST_SQLITE.map((part, i) => (parts[i] ?? Number.NaN) - part).find((d) => d !== 0) ?? 0;
-  if (!(difference >= 0)) {
+  const differences = OLDEST_SQLITE.map((oldest, i) => (parts[i] ?? Number.NaN) - oldest);
+  const decisive = differences.find((difference) => difference !== 0) ?? 0;
+  // A version that is no version compares as NaN, which is not above zero either.
+  if (!(decisive >= 0)) {
     throw new StoreRefused(
       "unsupported",
       `this Node has SQLite ${version}, and ${OLDEST_SQLITE.join(".")} or newer is needed`,
@@ -117,13 +121,14 @@ function refuseOldSqlite(): void {
 function refuseForeignHeader(file: string): void {
   const header = Buffer.alloc(100);
   const descriptor = openSync(file, "r");
+  let length: number;
   try {
-    readSync(descriptor, header, 0, header.length, 0);
+    length = readSync(descriptor, header, 0, header.length, 0);
   } finally {
     // Drops this process's locks on the file, of which it has none yet: see lockFolder.
     closeSync(descriptor);
   }
-  if (header.toString("latin1", 0, 16) !== "SQLite format 3\0") {
+  if (length < header.length || header.toString("latin1", 0, 16) !== "SQLite format 3\0") {
     throw new StoreRefused("damaged", `${file} is damaged or no database: its header does not read`);
   }
   if (header.readUInt32BE(68) !== APPLICATION_ID) {
@@ -141,6 +146,16 @@ function refuseForeignHeader(file: string): void {
   }
 }
 
+/**
+ * SQLite fills up a cut last page with zeros and says nothing. A crash can cut it as well, while the log is brought into the
+ * database; the log then still has the page.
+ */
+function refuseCutPage(file: string, logBytes: number): void {
+  if (statSync(file).size % PAGE_BYTES !== 0 && logBytes < PAGE_BYTES) {
+    throw damaged(file, "its last page is cut");
+  }
+}
+
 /** Makes the database under another name and then renames it: under its own name it is whole or not there. */
 function createDatabase(folder: string, file: string): void {
   const draft = `${file}.new`;
@@ -151,7 +166,7 @@ function createDatabase(folder: string, file: string): void {
   createPrivateFile(draft);
   const database = new DatabaseSync(draft, OPTIONS);
   try {
-    database.exec("PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA synchronous = FULL");
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = NONE; PRAGMA synchronous = FULL`);
     database.exec(`BEGIN EXCLUSIVE;
       PRAGMA application_id = ${APPLICATION_ID};
       PRAGMA user_version = ${USER_VERSION};

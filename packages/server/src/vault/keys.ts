@@ -1,10 +1,15 @@
 import type { KeyObject } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
-import { type KeyRecord, KeyRecordSchema, type KeyVersionRecord, KeyVersionRecordSchema } from "@bunkms/contract/record";
+import {
+  type KeyRecord,
+  KeyRecordSchema,
+  type KeyVersionRecord,
+  KeyVersionRecordSchema,
+} from "@bunkms/contract/record";
+import { wipe } from "../crypto/kdf.ts";
 import type { CiphertextHeader, GeneratedKey, KeyType, OpenedVersion } from "../crypto/key-type.ts";
 import { findKeyType, keyTypeNames } from "../crypto/key-types.ts";
-import { wipe } from "../crypto/kdf.ts";
 import { loadPublicKey } from "../crypto/public-key.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { Lru } from "./lru.ts";

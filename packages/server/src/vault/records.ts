@@ -1,6 +1,6 @@
 import { equal } from "../crypto/kdf.ts";
 import type { ListOptions, Store, StoredRecord, Table, Write } from "../store/store.ts";
-import { keyringKey, type Keyring } from "./keyring.ts";
+import { type Keyring, keyringKey } from "./keyring.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
 import { digestOf, MUTABLE_TABLES, type RecordVersion, VaultState } from "./state.ts";
 
@@ -94,7 +94,10 @@ export class Records {
     changes: readonly Change[],
     batch: { readonly path: string; readonly payload: Uint8Array },
   ): Promise<readonly (RecordRef | undefined)[]> {
-    const state = changes.length === 0 ? this.#state : this.#state.next(this.#keyring.state, versionsOf(changes, this.#state.generation + 1));
+    const state =
+      changes.length === 0
+        ? this.#state
+        : this.#state.next(this.#keyring.state, versionsOf(changes, this.#state.generation + 1));
     const writes = changes.map((change) => this.#write(change, state.generation));
     if (changes.length > 0) {
       writes.push(this.#sealed("meta", STATE_PATH, state.generation, state.encode(), this.#stateRevision));
@@ -170,7 +173,11 @@ export class Records {
   async *#stored(table: Table, prefix: string, pageSize: number): AsyncIterable<StoredRecord> {
     let after: string | undefined;
     for (;;) {
-      const page = await this.#store.list(table, { prefix, limit: pageSize, ...(after === undefined ? {} : { after }) });
+      const page = await this.#store.list(table, {
+        prefix,
+        limit: pageSize,
+        ...(after === undefined ? {} : { after }),
+      });
       yield* page;
       if (page.length < pageSize) {
         return;
@@ -200,7 +207,12 @@ function versionsOf(changes: readonly Change[], generation: number): RecordVersi
 /** The keyring's record: sealed as every record, but under the key derived from the root key. */
 export function sealKeyring(cluster: Buffer, rootKey: Buffer, keyring: Uint8Array): Write {
   const address = { cluster, table: "meta", path: KEYRING_PATH, version: 1 } as const;
-  return { table: "meta", path: KEYRING_PATH, value: sealRecord(keyringKey(rootKey), ROOT, address, keyring), expected: 0 };
+  return {
+    table: "meta",
+    path: KEYRING_PATH,
+    value: sealRecord(keyringKey(rootKey), ROOT, address, keyring),
+    expected: 0,
+  };
 }
 
 /** @throws RecordDamaged */

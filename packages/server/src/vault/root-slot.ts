@@ -1,5 +1,5 @@
-import { randomBytes } from "../crypto/random.ts";
 import { wipe } from "../crypto/kdf.ts";
+import { randomBytes } from "../crypto/random.ts";
 import { type Seal, SealFailure } from "../seal/seal.ts";
 import type { Store, Write } from "../store/store.ts";
 

@@ -37,9 +37,9 @@ export class Secrets {
 
   /**
    * Stores a value as the next version, the first if the name is new.
-   * @param value Stays the caller's: a second plan may need it.
+   * @param value Taken over, and zeroed when the plan is discarded.
    */
-  async put(name: string, value: Uint8Array, now: number): Promise<Plan<SecretInfo>> {
+  async put(name: string, value: Buffer, now: number): Promise<Plan<SecretInfo>> {
     const before = await this.#secrets.find(name);
     const record = create(SecretRecordSchema, {
       name,
@@ -59,7 +59,7 @@ export class Secrets {
       result: secretInfo(record),
       changes,
       committed: ([ref]) => this.#secrets.written(record, ref),
-      discard: () => {},
+      discard: () => wipe(value),
     };
   }
 

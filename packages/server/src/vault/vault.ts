@@ -51,7 +51,12 @@ export async function loadVault(vault: Vault): Promise<void> {
   await vault.secrets.load();
 }
 
-function openVault(store: Store, cluster: Buffer, keyring: Buffer, genesis: ConstructorParameters<typeof Records>[3]): Vault {
+function openVault(
+  store: Store,
+  cluster: Buffer,
+  keyring: Buffer,
+  genesis: ConstructorParameters<typeof Records>[3],
+): Vault {
   const keys = loadKeyring(keyring);
   const records = new Records(store, cluster, keys, genesis);
   return {

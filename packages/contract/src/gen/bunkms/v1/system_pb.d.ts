@@ -258,6 +258,40 @@ export declare type RawBody = Message<"bunkms.v1.RawBody"> & {
 export declare const RawBodySchema: GenMessage<RawBody>;
 
 /**
+ * @generated from message bunkms.v1.GenerateRandomRequest
+ */
+export declare type GenerateRandomRequest = Message<"bunkms.v1.GenerateRandomRequest"> & {
+  /**
+   * How many bytes, 1 to 1024; 32 when 0.
+   *
+   * @generated from field: uint32 bytes = 1;
+   */
+  bytes: number;
+};
+
+/**
+ * Describes the message bunkms.v1.GenerateRandomRequest.
+ * Use `create(GenerateRandomRequestSchema)` to create a new message.
+ */
+export declare const GenerateRandomRequestSchema: GenMessage<GenerateRandomRequest>;
+
+/**
+ * @generated from message bunkms.v1.GenerateRandomResponse
+ */
+export declare type GenerateRandomResponse = Message<"bunkms.v1.GenerateRandomResponse"> & {
+  /**
+   * @generated from field: bytes random_b64 = 1;
+   */
+  randomB64: Uint8Array;
+};
+
+/**
+ * Describes the message bunkms.v1.GenerateRandomResponse.
+ * Use `create(GenerateRandomResponseSchema)` to create a new message.
+ */
+export declare const GenerateRandomResponseSchema: GenMessage<GenerateRandomResponse>;
+
+/**
  * The server's own affairs.
  *
  * @generated from service bunkms.v1.SystemService
@@ -292,6 +326,16 @@ export declare const SystemService: GenService<{
     methodKind: "unary";
     input: typeof GetOpenApiRequestSchema;
     output: typeof RawBodySchema;
+  },
+  /**
+   * Random bytes of the operating system's generator, the one that makes the vault's own keys.
+   *
+   * @generated from rpc bunkms.v1.SystemService.GenerateRandom
+   */
+  generateRandom: {
+    methodKind: "unary";
+    input: typeof GenerateRandomRequestSchema;
+    output: typeof GenerateRandomResponseSchema;
   },
 }>;
 

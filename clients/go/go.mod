@@ -1,0 +1,3 @@
+module github.com/bunbase/bunkms/clients/go
+
+go 1.26

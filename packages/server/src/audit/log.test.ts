@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type AuditRecord, decodeEntry, encodeEntry } from "./entry.ts";
+import { AuditLog, batchPath, decodeBatch } from "./log.ts";
+import { AuditReader } from "./reader.ts";
+
+function record(time: number, fields: Partial<AuditRecord> = {}): AuditRecord {
+  return {
+    time,
+    requestId: `r${time}`,
+    identity: { id: "00", name: "app", role: "operator" },
+    operation: "keys.encrypt",
+    resource: "key/k",
+    outcome: "ok",
+    source: "127.0.0.1",
+    transport: "rest",
+    request: {},
+    response: {},
+    ...fields,
+  };
+}
+
+/** A log in memory with batches of these sizes. */
+function logOf(sizes: readonly number[], fields: (index: number) => Partial<AuditRecord> = () => ({})) {
+  const log = new AuditLog();
+  const payloads: Buffer[] = [];
+  for (const size of sizes) {
+    const first = log.frontier.size;
+    const entries = Array.from({ length: size }, (_, i) => encodeEntry(record(first + i, fields(first + i))));
+    const batch = log.prepare(entries);
+    payloads.push(batch.payload);
+    log.adopt(batch.frontier);
+  }
+  const reader = new AuditReader(async function* (before) {
+    yield* payloads.filter((payload) => decodeBatch(payload).first < (before ?? Number.POSITIVE_INFINITY)).reverse();
+  }, log);
+  return { log, payloads, reader };
+}
+
+test("an entry's bytes are one line of JSON with its members in the order of the specification", () => {
+  const bytes = encodeEntry(record(0, { request: { name: "k" } }));
+  assert.equal(
+    bytes.toString(),
+    '{"v":1,"time":"1970-01-01T00:00:00.000Z","request_id":"r0","identity":"00","identity_name":"app","role":"operator",' +
+      '"operation":"keys.encrypt","resource":"key/k","outcome":"ok","source":"127.0.0.1","transport":"rest",' +
+      '"request":{"name":"k"},"response":{}}',
+  );
+  assert.deepEqual(decodeEntry(bytes), record(0, { request: { name: "k" } }));
+});
+
+test("a batch holds its entries and the frontier after them, and reads back", () => {
+  const { payloads, log } = logOf([1, 3, 5]);
+  const last = decodeBatch(payloads[2] as Buffer);
+  assert.equal(last.first, 4);
+  assert.equal(last.entries.length, 5);
+  assert.deepEqual(last.frontier.root(), log.frontier.root());
+});
+
+test("a batch cut at any place, or with a byte too many, is refused", () => {
+  const { payloads } = logOf([2, 3]);
+  const payload = payloads[1] as Buffer;
+  for (let length = 0; length < payload.length; length++) {
+    assert.throws(() => decodeBatch(payload.subarray(0, length)), RangeError, `cut at ${length}`);
+  }
+  assert.throws(() => decodeBatch(Buffer.concat([payload, Buffer.of(0)])), RangeError);
+});
+
+test("preparing a batch changes nothing until it is adopted", () => {
+  const log = new AuditLog();
+  log.prepare([encodeEntry(record(1))]);
+  assert.equal(log.frontier.size, 0);
+});
+
+test("paths of batches are in the order of their entries", () => {
+  const paths = [0, 1, 9, 10, 15, 16, 255, 256, 2 ** 40].map(batchPath);
+  assert.deepEqual(paths.toSorted(), paths);
+});
+
+test("pages of the log join to the whole, the newest first, whatever their size", async () => {
+  const { reader } = logOf([1, 4, 2, 7]);
+  for (const limit of [1, 2, 3, 5, 14, 100]) {
+    const seen: number[] = [];
+    let before: number | undefined;
+    do {
+      const page = await reader.list({}, before, limit);
+      assert.ok(page.entries.length <= limit);
+      seen.push(...page.entries.map((entry) => entry.index));
+      before = page.next;
+    } while (before !== undefined);
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 14 }, (_, i) => 13 - i),
+      `limit ${limit}`,
+    );
+  }
+});
+
+test("each filter lets just the entries through that fit", async () => {
+  const { reader } = logOf([6], (i) => ({
+    operation: i % 2 === 0 ? "keys.encrypt" : "keys.sign",
+    resource: `key/${i}`,
+    outcome: i === 3 ? "not_found" : "ok",
+    identity: { id: `id${i}`, name: i < 2 ? "app" : "job", role: "operator" },
+  }));
+  const indexes = async (filter: Parameters<typeof reader.list>[0]) =>
+    (await reader.list(filter, undefined, 100)).entries.map((entry) => entry.index);
+  assert.deepEqual(await indexes({ operation: "keys.sign" }), [5, 3, 1]);
+  assert.deepEqual(await indexes({ resource: "key/4" }), [4]);
+  assert.deepEqual(await indexes({ outcome: "not_found" }), [3]);
+  assert.deepEqual(await indexes({ identity: "id5" }), [5]);
+  assert.deepEqual(await indexes({ identity: "app" }), [1, 0]);
+  assert.deepEqual(await indexes({ requestId: "r2" }), [2]);
+  assert.deepEqual(await indexes({ since: 2, until: 4 }), [3, 2]);
+  assert.deepEqual(await indexes({ operation: "keys.sign", outcome: "ok" }), [5, 1]);
+});
+
+test("an empty log has an empty page", async () => {
+  const { reader } = logOf([]);
+  assert.deepEqual((await reader.list({}, undefined, 10)).entries, []);
+});

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sha256 } from "../crypto/hash.ts";
+import { Frontier, leafHash } from "./merkle.ts";
+
+const LEAVES = Array.from({ length: 70 }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
+
+/** RFC 6962 section 2.1 to the letter, from all leaves. */
+function rootByDefinition(leaves: readonly Buffer[]): Buffer {
+  if (leaves.length === 0) {
+    return sha256();
+  }
+  if (leaves.length === 1) {
+    return leaves[0] as Buffer;
+  }
+  let split = 1;
+  while (split * 2 < leaves.length) {
+    split *= 2;
+  }
+  const left = rootByDefinition(leaves.slice(0, split));
+  return sha256(Buffer.of(1), left, rootByDefinition(leaves.slice(split)));
+}
+
+test("the root of every size equals that of the definition in RFC 6962 section 2.1", () => {
+  for (let size = 0; size <= LEAVES.length; size++) {
+    const leaves = LEAVES.slice(0, size);
+    assert.deepEqual(Frontier.EMPTY.append(leaves).root(), rootByDefinition(leaves), `size ${size}`);
+  }
+});
+
+test("entries appended in several steps give the tree of one step", () => {
+  for (const steps of [
+    [1, 1, 1],
+    [3, 4],
+    [16, 16, 16, 1],
+    [0, 7, 0, 33],
+  ]) {
+    let frontier = Frontier.EMPTY;
+    for (const count of steps) {
+      frontier = frontier.append(LEAVES.slice(frontier.size, frontier.size + count));
+    }
+    assert.deepEqual(frontier.root(), Frontier.EMPTY.append(LEAVES.slice(0, frontier.size)).root());
+  }
+});
+
+test("appending leaves the frontier that it begins with as it was", () => {
+  const before = Frontier.EMPTY.append(LEAVES.slice(0, 3));
+  const root = before.root();
+  before.append(LEAVES.slice(3, 9));
+  assert.deepEqual(before.root(), root);
+  assert.equal(before.size, 3);
+});
+
+test("a frontier whose hashes do not fit its size is refused", () => {
+  assert.throws(() => new Frontier(3, []), RangeError);
+  assert.throws(() => new Frontier(-1, []), RangeError);
+  assert.throws(() => new Frontier(2 ** 53, []), RangeError);
+});

@@ -1,0 +1,44 @@
+import { randomBytes } from "../crypto/random.ts";
+import { envSeal } from "../seal/env.ts";
+import { openMemoryStore } from "../store/memory.ts";
+import type { Store } from "../store/store.ts";
+import { openOrCreate, type Unsealed } from "./unseal.ts";
+
+/** A store whose commits and reads a test can make fail. */
+export class FaultyStore implements Store {
+  readonly #inner: Store;
+  /** Called before each commit; what it throws is the commit's failure. */
+  beforeCommit: () => void = () => {};
+  /** Called after a commit was applied; what it throws hides that it was. */
+  afterCommit: () => void = () => {};
+  commits = 0;
+
+  constructor(inner: Store = openMemoryStore()) {
+    this.#inner = inner;
+  }
+
+  get: Store["get"] = (table, path) => this.#inner.get(table, path);
+  list: Store["list"] = (table, options) => this.#inner.list(table, options);
+  close: Store["close"] = () => this.#inner.close();
+  commit: Store["commit"] = async (writes) => {
+    this.beforeCommit();
+    const revisions = await this.#inner.commit(writes);
+    this.commits += 1;
+    this.afterCommit();
+    return revisions;
+  };
+}
+
+/** A master key for tests, and fresh seals with it. */
+export function testSeal(masterKey: Buffer = randomBytes(32)): () => ReturnType<typeof envSeal> {
+  return () => envSeal(Buffer.from(masterKey));
+}
+
+/** A new vault in a store of its own. */
+export async function testVault(): Promise<
+  Unsealed & { readonly store: FaultyStore; readonly seal: ReturnType<typeof testSeal> }
+> {
+  const store = new FaultyStore();
+  const seal = testSeal();
+  return { ...(await openOrCreate(store, seal())), store, seal };
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BunkmsError } from "@bunkms/contract";
+import { testVault } from "../boot/test-vault.ts";
+import { openOrCreate } from "../boot/unseal.ts";
+import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
+
+const NOW = Date.now();
+const entry = (text: string) => Buffer.from(JSON.stringify({ text }));
+
+test("entries of one turn of the event loop share one commit", async () => {
+  const { committer, store, log } = await testVault();
+  const commits = store.commits;
+  await Promise.all(Array.from({ length: 32 }, (_, i) => committer.submit(entry(`e${i}`))));
+  assert.equal(store.commits, commits + 1);
+  assert.equal(log.frontier.size, 1 + 32);
+});
+
+test("of many plans for one name exactly one is committed, the others are outdated and leave no entry", async () => {
+  const { vault, committer, log } = await testVault();
+  const size = log.frontier.size;
+  const plans = await Promise.all(Array.from({ length: 16 }, () => vault.keys.create("k", "aes-256", NOW)));
+  const results = await Promise.allSettled(plans.map((plan) => committer.submit(entry("create"), plan)));
+  assert.equal(results.filter((result) => result.status === "fulfilled").length, 1);
+  for (const result of results) {
+    assert.ok(result.status === "fulfilled" || result.reason instanceof RevisionConflict);
+  }
+  assert.equal(log.frontier.size, size + 1);
+  const winner = plans[results.findIndex((result) => result.status === "fulfilled")];
+  assert.equal((await vault.keys.get("k")).id, winner?.result.key.id);
+});
+
+test("plans for different names go in one commit with their entries", async () => {
+  const { vault, committer, store, seal } = await testVault();
+  const commits = store.commits;
+  const plans = await Promise.all(["a", "b", "c"].map((name) => vault.keys.create(name, "aes-256", NOW)));
+  await Promise.all(plans.map((plan) => committer.submit(entry("create"), plan)));
+  assert.equal(store.commits, commits + 1);
+  const again = await openOrCreate(store, seal());
+  assert.deepEqual(
+    (await again.vault.keys.list("", "", 10)).map((key) => key.name),
+    ["a", "b", "c"],
+  );
+});
+
+test("REQ-05: when the commit fails nobody is told of success, nothing changed, and it recovers by itself", async () => {
+  const { vault, committer, store, log, seal } = await testVault();
+  const { size } = log.frontier;
+  store.beforeCommit = () => {
+    throw new StoreUnavailable("disk full");
+  };
+  await assert.rejects(committer.submit(entry("lost"), await vault.keys.create("k", "aes-256", NOW)), StoreUnavailable);
+  assert.equal(committer.healthy, false);
+  await assert.rejects(vault.keys.get("k"), (error) => error instanceof BunkmsError && error.code === "not_found");
+  store.beforeCommit = () => {};
+  await committer.submit(entry("next"), await vault.keys.create("k", "aes-256", NOW));
+  assert.equal(committer.healthy, true);
+  assert.equal(log.frontier.size, size + 1);
+  await openOrCreate(store, seal());
+});
+
+test("a commit that failed after it was applied is found in the store, and the log goes on after it", async () => {
+  const { vault, committer, store, log, seal } = await testVault();
+  const { size } = log.frontier;
+  store.afterCommit = () => {
+    throw new StoreUnavailable("the answer was lost");
+  };
+  await assert.rejects(
+    committer.submit(entry("ambiguous"), await vault.keys.create("k", "aes-256", NOW)),
+    StoreUnavailable,
+  );
+  store.afterCommit = () => {};
+  await committer.submit(entry("next"));
+  assert.equal(log.frontier.size, size + 2);
+  assert.equal((await vault.keys.get("k")).latestVersion, 1);
+  assert.deepEqual(
+    (await vault.keys.list("", "", 10)).map((key) => key.name),
+    ["k"],
+  );
+  await openOrCreate(store, seal());
+});

