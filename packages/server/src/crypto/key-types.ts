@@ -16,10 +16,14 @@ const committingCipher = new CommittingCipher();
 
 /** THE algorithm table. To add a key type, add a row; nothing else may switch on its name. */
 const TABLE: ReadonlyMap<string, KeyType> = new Map(
-  [aes256(), rsa(2048), rsa(3072), rsa(4096), ecdsa("p256", "prime256v1"), ecdsa("p384", "secp384r1")].map((type) => [
-    type.name,
-    Object.freeze(type),
-  ]),
+  [
+    aes256(),
+    rsa(2048),
+    rsa(3072),
+    rsa(4096),
+    ecdsa("ecdsa-p256", "prime256v1", P256_SIGNATURES),
+    ecdsa("ecdsa-p384", "secp384r1", P384_SIGNATURES),
+  ].map((type) => [type.name, Object.freeze(type)]),
 );
 
 /** The row of a key type, or undefined for a name that is none. A Map, so that `__proto__` is a name like any other. */
@@ -64,12 +68,11 @@ function rsa(modulusLength: 2048 | 3072 | 4096): KeyType {
   return signingType(name, RSA_SIGNATURES, generate, fits);
 }
 
-function ecdsa(label: string, namedCurve: string): KeyType {
-  const name = `ecdsa-${label}`;
+function ecdsa(name: string, namedCurve: string, signatures: readonly SignatureAlgorithm[]): KeyType {
   const generate = async () => asGenerated(await makeKeyPair("ec", { namedCurve, ...ENCODINGS }));
   const fits = (key: KeyObject) =>
     key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === namedCurve;
-  return signingType(name, label === "p256" ? P256_SIGNATURES : P384_SIGNATURES, generate, fits);
+  return signingType(name, signatures, generate, fits);
 }
 
 function signingType(

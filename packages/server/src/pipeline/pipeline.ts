@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { create, type Message } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
-import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { Authorise } from "../access/authorise.ts";
 import type { TokenInfo } from "../access/tokens.ts";
 import { encodeEntry } from "../audit/entry.ts";
@@ -13,6 +13,7 @@ import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
 import type { Committer } from "./committer.ts";
 import { wipeSecrets } from "./secret-fields.ts";
+import { Turns } from "./turns.ts";
 
 /** What the pipeline works with. */
 export interface PipelineParts {
@@ -30,8 +31,8 @@ export interface PipelineParts {
   readonly clock: () => number;
 }
 
-/** So often a mutation is planned anew when somebody else was faster. */
-const ATTEMPTS = 16;
+/** So often a mutation is planned anew when somebody else was faster, which mutations of one resource never are. */
+const ATTEMPTS = 3;
 
 /** What is known of a call so far: what its audit entry says, whenever it ends. */
 interface Progress {
@@ -61,6 +62,7 @@ const ANYBODY: TokenInfo = { id: "", name: "", role: "reader", createdAt: 0, exp
 export class Pipeline {
   readonly #parts: PipelineParts;
   readonly #validator: Validator = createValidator();
+  readonly #turns = new Turns();
   #inFlight = 0;
   #open = true;
 
@@ -130,7 +132,9 @@ export class Pipeline {
         progress.resource = resourceOf(spec, request);
         progress.request = auditFields(spec.auditRequest, request, this.#parts.auditKey);
         this.#authorise(caller, spec, progress.resource);
-        return await this.#handleAndRecord(call, progress, caller, spec, request);
+        const carryOut = () => this.#handleAndRecord(call, progress, caller, spec, request);
+        const alone = spec.effect === Effect.MUTATE && progress.resource !== "";
+        return await (alone ? this.#turns.run(progress.resource, carryOut) : carryOut());
       } finally {
         wipeSecrets(spec.method.input, request);
       }

@@ -1,6 +1,6 @@
 /** Files and folders that only their owner may read or write, whatever the umask. */
 
-import { chmodSync, lstatSync, mkdirSync, type Stats, statSync, writeFileSync } from "node:fs";
+import { accessSync, chmodSync, constants, lstatSync, mkdirSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { StoreRefused } from "./store-refused.ts";
 
 /** Any right of the group or of others. */
@@ -8,7 +8,7 @@ const OTHERS = 0o077;
 
 /**
  * Makes the folder with mode 0700 if there is none.
- * @throws StoreRefused if it is not a folder, or not private to this user.
+ * @throws StoreRefused if it is not a folder, or not private to this user; the system's error if it cannot be written.
  */
 export function ensurePrivateFolder(folder: string): void {
   // Says undefined if the folder was there already: the rights of a folder that we did not make are not ours to change.
@@ -20,6 +20,8 @@ export function ensurePrivateFolder(folder: string): void {
     throw new StoreRefused("not-private", `${folder} is not a folder`);
   }
   refuseSharedAccess(folder, stats, "700");
+  // SQLite would open its files for reading only, and fail later with an error that does not say why.
+  accessSync(folder, constants.W_OK);
 }
 
 /**

@@ -13,6 +13,14 @@ const CAUSES: ReadonlyMap<number, string> = new Map([
   [26, "the file is no database"],
 ]);
 
+/** The same for the errors of the file system, met before SQLite is there. */
+const SYSTEM_CAUSES: ReadonlyMap<string, string> = new Map([
+  ["EACCES", "the data folder cannot be accessed"],
+  ["EIO", "the disk failed to read or write"],
+  ["ENOSPC", "the disk is full"],
+  ["EROFS", "the file system is read-only"],
+]);
+
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
@@ -23,9 +31,11 @@ function primaryCode(error: unknown): number {
   return typeof code === "number" ? code & 0xff : -1;
 }
 
-/** The error that callers get; what SQLite said is its cause, and must not leave the server. */
+/** The error that callers get; what SQLite or the system said is its cause, and must not leave the server. */
 export function unavailable(error: unknown): StoreUnavailable {
-  return new StoreUnavailable(CAUSES.get(primaryCode(error)) ?? "the store failed", { cause: error });
+  const systemCode = error instanceof Error && "code" in error ? String(error.code) : "";
+  const message = CAUSES.get(primaryCode(error)) ?? SYSTEM_CAUSES.get(systemCode) ?? "the store failed";
+  return new StoreUnavailable(message, { cause: error });
 }
 
 /** Whether the database itself is broken. */

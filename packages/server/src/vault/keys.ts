@@ -9,7 +9,7 @@ import {
 } from "@bunkms/contract/record";
 import { wipe } from "../crypto/kdf.ts";
 import type { CiphertextHeader, GeneratedKey, KeyType, OpenedVersion } from "../crypto/key-type.ts";
-import { findKeyType, keyTypeNames } from "../crypto/key-types.ts";
+import { findKeyType, forgetKey, keyTypeNames } from "../crypto/key-types.ts";
 import { loadPublicKey } from "../crypto/public-key.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { Lru } from "./lru.ts";
@@ -62,6 +62,7 @@ export class Keys {
     await this.#keys.load();
     this.#opened.clear();
     this.#publicKeys.clear();
+    forgetKey();
   }
 
   /** @throws BunkmsError `unsupported_key_type`, `already_exists` */
