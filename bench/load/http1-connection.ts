@@ -36,7 +36,7 @@ export async function openHttp1(host: string, port: number, prepared: PreparedRe
       if (headersEnd === -1) {
         return;
       }
-      const length = LENGTH.exec(answer.latin1Slice(0, headersEnd))?.[1];
+      const length = LENGTH.exec(answer.toString("latin1", 0, headersEnd))?.[1];
       if (length === undefined) {
         settle("an answer without content-length");
         return;

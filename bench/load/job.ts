@@ -25,7 +25,10 @@ export interface PreparedRequest {
 
 /** What came of a job. */
 export interface JobResult {
+  /** After the warm-up. */
   readonly requestsPerSecond: number;
+  /** All that were answered, those of the warm-up too. */
+  readonly requests: number;
   /** Milliseconds. */
   readonly p99: number;
   /** Answers that were not the expected success. */

@@ -17,9 +17,11 @@ export async function runJob(job: Job): Promise<JobResult> {
   const end = begin + job.durationMs;
   const latencies: number[] = [];
   const problems: string[] = [];
+  let requests = 0;
   await Promise.all(
     connections.map((connection) =>
       keepBusy(connection, end, (sent, now, problem) => {
+        requests += 1;
         if (problem !== undefined) {
           problems.push(problem);
         } else if (now >= begin && now <= end) {
@@ -33,6 +35,7 @@ export async function runJob(job: Job): Promise<JobResult> {
   }
   return {
     requestsPerSecond: latencies.length / (job.durationMs / 1000),
+    requests,
     p99: percentile(latencies, 0.99),
     errors: problems.length,
     firstError: problems[0] ?? "",

@@ -6,11 +6,11 @@ import { mkdir, open, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { join } from "node:path";
 
-const MAIN = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "bunkms-server.js");
+const PROGRAM = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "bunkms-server.js");
 
 /** How the server is started: always in production mode, on SQLite, at free loopback ports. */
 export interface BunkmsOptions {
-  /** Holds data, master key and log; its `cache` is where the runtime keeps compiled code. Made if it is not there. */
+  /** Holds data, master key, log and the runtime's cache of compiled code. Made if it is not there. */
   readonly folder: string;
   readonly logLevel: "warn" | "info";
   /** Flags for the runtime, for example `--cpu-prof`. */
@@ -23,7 +23,7 @@ export interface BunkmsProcess {
   /** `host:port` */
   readonly rest: string;
   readonly grpc: string;
-  /** Of a first start; else empty. */
+  /** Empty but at the first start on a folder. */
   readonly rootToken: string;
   /** From just before the process was made until the answer of `/ready` was there. */
   readonly readyMs: number;
@@ -32,17 +32,23 @@ export interface BunkmsProcess {
 
 /** @throws Error with what the server printed, when it ends before it is ready. */
 export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions): Promise<BunkmsProcess> {
-  const keyFile = await prepareFolder(folder);
+  const data = join(folder, "data");
   // All is printed at once, but may come in pieces: wait for the last line that is needed.
-  const lastLine = existsSync(join(folder, "data")) ? /^gRPC .*\n/m : /^Root token .*\n/m;
+  const lastLine = existsSync(data) ? /^gRPC .*\n/m : /^Root token .*\n/m;
+  const keyFile = await prepareFolder(folder);
   const log = await open(join(folder, "server.log"), "a");
   const flags = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1", ...nodeFlags];
   const settings = ["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--log-level", logLevel];
   const began = performance.now();
-  const child = spawn(process.execPath, [...flags, MAIN, ...settings, "--data-path", join(folder, "data")], {
+  const child = spawn(process.execPath, [...flags, PROGRAM, ...settings, "--data-path", data], {
     cwd: folder,
     stdio: ["ignore", "pipe", log.fd],
-    env: { PATH: process.env["PATH"], TMPDIR: join(folder, "cache"), BUNKMS_MASTER_KEY_FILE: keyFile },
+    env: {
+      PATH: process.env["PATH"],
+      // In place of the server's own, so that the first start here is a first start.
+      NODE_COMPILE_CACHE: join(folder, "cache"),
+      BUNKMS_MASTER_KEY_FILE: keyFile,
+    },
   });
   const ended = once(child, "exit");
   const printed = await readUntil(child, lastLine);
@@ -64,14 +70,12 @@ export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions
 }
 
 async function prepareFolder(folder: string): Promise<string> {
-  await mkdir(join(folder, "cache"), { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const keyFile = join(folder, "master.key");
-  await writeFile(keyFile, `base64:${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx" }).catch(
-    (error: NodeJS.ErrnoException) => {
-      // A later start on the same folder needs the same key.
-      if (error.code !== "EEXIST") throw error;
-    },
-  );
+  // A later start on the same folder needs the same key.
+  if (!existsSync(keyFile)) {
+    await writeFile(keyFile, `base64:${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+  }
   return keyFile;
 }
 

@@ -1,11 +1,14 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { DecryptRequestSchema, EncryptRequestSchema, GetSecretRequestSchema, SignRequestSchema } from "@bunkms/contract";
+import {
+  DecryptRequestSchema,
+  EncryptRequestSchema,
+  GetSecretRequestSchema,
+  SignRequestSchema,
+} from "@bunkms/contract";
 import type { PreparedRequest } from "../load/job.ts";
 import type { BunkmsProcess } from "./bunkms-process.ts";
-import { base64, httpRequest, type Target, type Workload } from "./target.ts";
+import { base64, httpRequest, PAYLOAD, type Target, type Workload } from "./target.ts";
 
-/** What is encrypted, signed and stored: 256 bytes. */
-const PAYLOAD = "x".repeat(256);
 const AAD = "bench";
 
 /** Makes the keys and the secret of the benchmark in a fresh server, and says what is asked of it. */
@@ -74,8 +77,17 @@ export async function bunkmsTarget(name: string, server: BunkmsProcess): Promise
         { name: "signing", input: { case: "messageB64", value: Buffer.from(PAYLOAD) } },
         "ecdsa-sha256",
       ),
-      rest("get secret", httpRequest("GET", "/v1/secrets/app/password", headers, undefined, `"value_b64":"${message}"`)),
-      grpc("get secret", "/bunkms.v1.SecretService/GetSecret", GetSecretRequestSchema, { name: "app/password" }, PAYLOAD),
+      rest(
+        "get secret",
+        httpRequest("GET", "/v1/secrets/app/password", headers, undefined, `"value_b64":"${message}"`),
+      ),
+      grpc(
+        "get secret",
+        "/bunkms.v1.SecretService/GetSecret",
+        GetSecretRequestSchema,
+        { name: "app/password" },
+        PAYLOAD,
+      ),
     ],
     stop: server.stop,
   };

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { httpRequest, type Target } from "./target.ts";
+import { httpRequest, PAYLOAD, type Target } from "./target.ts";
 
 /** Starts the bare `node:http` JSON echo server that everything is compared with. */
 export async function startEcho(): Promise<Target> {
@@ -10,7 +10,7 @@ export async function startEcho(): Promise<Target> {
   });
   const ended = once(child, "exit");
   const [port] = await once(child.stdout, "data");
-  const body = { plaintext: "x".repeat(256), aad: "bench" };
+  const body = { plaintext: PAYLOAD, aad: "bench" };
   return {
     name: "echo",
     pid: child.pid as number,

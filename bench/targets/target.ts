@@ -1,5 +1,8 @@
 import type { Job, PreparedRequest } from "../load/job.ts";
 
+/** What is encrypted, signed and stored: 256 bytes. */
+export const PAYLOAD = "x".repeat(256);
+
 /** A server under load. */
 export interface Target {
   readonly name: string;
@@ -21,7 +24,7 @@ export interface Workload {
 
 /** An HTTP request in the bytes that go over the wire. */
 export function httpRequest(
-  method: "GET" | "POST" | "PUT",
+  method: "GET" | "POST",
   path: string,
   headers: Readonly<Record<string, string>>,
   body: unknown,
@@ -30,7 +33,9 @@ export function httpRequest(
   const text = body === undefined ? "" : JSON.stringify(body);
   const sent = body === undefined ? headers : { ...headers, "content-type": "application/json" };
   const lines = Object.entries({ host: "127.0.0.1", ...sent, "content-length": String(Buffer.byteLength(text)) });
-  const head = [`${method} ${path} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`), "", ""].join("\r\n");
+  const head = [`${method} ${path} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`), "", ""].join(
+    "\r\n",
+  );
   return { path, token: "", bytes: base64(head + text), expected: base64(expected) };
 }
 

@@ -12,9 +12,10 @@ const MIN_CASES = IS_SOAK ? 20_000 : 2_000;
 const PATH = join(ROOT, "packages", "contract", "src", "gen", "openapi.json");
 
 const document = JSON.parse(readFileSync(PATH, "utf8")) as { readonly paths: Readonly<Record<string, object>> };
-const operations = Object.entries(document.paths).flatMap(([path, item]) =>
-  Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
-);
+// Schemathesis leaves out the operation by which it read the description; that one has a test of its own.
+const operations = Object.entries(document.paths)
+  .flatMap(([path, item]) => Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`))
+  .filter((operation) => operation !== "GET /openapi.json");
 
 const server = await startServer({ args: ["--log-level", "silent"] });
 after(() => server.remove());
@@ -49,7 +50,7 @@ test("the server serves the committed description, to a caller with a token", as
 test(`schemathesis tries every operation, with at least ${MIN_CASES} cases in all (seed ${SEED})`, () => {
   assert.deepEqual(report.errors, []);
   assert.ok(report.complete);
-  assert.deepEqual(report.operations.tested, operations.length);
+  assert.equal(report.operations.tested, operations.length);
   assert.ok(cases >= MIN_CASES, `only ${cases} cases`);
 });
 

@@ -49,7 +49,9 @@ test(`REQ-01 ${ROUNDS} rounds of kill -9 under mixed writes lose nothing that wa
     trail.add(await readTrail(transports[0], token, trail.size));
     for (const worker of workers) {
       verifyTrail(worker.acknowledged, trail);
-      worker.acknowledged.forEach((action, requestId) => acknowledged.set(requestId, action));
+      for (const [requestId, action] of worker.acknowledged) {
+        acknowledged.set(requestId, action);
+      }
       worker.acknowledged.clear();
     }
     if (everything) {

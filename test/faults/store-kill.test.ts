@@ -61,7 +61,7 @@ test(`REQ-01 no acknowledged commit is lost and none is half there after kill -9
       acknowledged = 0;
     }
     const atStart = random.below(4) === 0;
-    const told = await writeAndKill(folder, !atStart, random.below(atStart ? 150 : 60));
+    const told = await writeAndKill(folder, !atStart, random.below(150));
     acknowledged = told ?? acknowledged;
     const context = `seed ${random.seed}, round ${round}`;
     // That it opens at all is REQ-02: no state that a crash leaves may be taken for damage.

@@ -19,7 +19,10 @@ for (;;) {
   }
 }
 
-/** A transaction that is rolled back when it is larger than SQLite's cache leaves frames in the log: they must not confuse recovery. */
+/**
+ * A transaction that is rolled back when it is larger than SQLite's cache leaves frames in the log: they must not
+ * confuse recovery.
+ */
 async function failOnPurpose(): Promise<void> {
   const large = n % 70 === 0 ? 3 : 0;
   const filling = Array.from({ length: large }, (_, i) => ({

@@ -1,5 +1,5 @@
-import { Agent, type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
-import { Agent as TlsAgent, request as httpsRequest } from "node:https";
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest, Agent as TlsAgent } from "node:https";
 import { type DescMessage, fromBinary, fromJson, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { ErrorDetailSchema, type OperationSpec, RawBodySchema, readOperations } from "@bunkms/contract";
@@ -9,6 +9,8 @@ import * as grpc from "@grpc/grpc-js";
 export interface Answer {
   /** `ok`, a code of the contract's error table, or `no answer`: then nobody knows whether it was done. */
   readonly code: string;
+  /** The status on the wire: HTTP's, or gRPC's; -1 when there was no answer. */
+  readonly status: number;
   /** The error's text; empty when ok. */
   readonly text: string;
   /** The request id that the server named. */
@@ -36,7 +38,7 @@ export interface TransportOptions {
   readonly ca?: string;
 }
 
-const NO_ANSWER: Answer = Object.freeze({ code: "no answer", text: "", requestId: "", value: {} });
+const NO_ANSWER: Answer = Object.freeze({ code: "no answer", status: -1, text: "", requestId: "", value: {} });
 
 const OPERATIONS = new Map(readOperations().map((operation) => [operation.action, operation]));
 
@@ -64,7 +66,9 @@ export function restTransport(url: string, { ca }: TransportOptions = {}): Trans
       const body = hasBody ? JSON.stringify(rest) : undefined;
       const headers = {
         ...callerHeaders(caller),
-        ...(body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+        ...(body === undefined
+          ? {}
+          : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
       };
       try {
         const sent = start(`${url}${path}`, { method, headers, agent });
@@ -87,9 +91,7 @@ function splitRequest(operation: OperationSpec, request: JsonObject): { path: st
     }
     const value = String(rest[segment.field.name]);
     delete rest[segment.field.name];
-    return segment.kind === "rest"
-      ? value.split("/").map(encodeURIComponent).join("/")
-      : encodeURIComponent(value);
+    return segment.kind === "rest" ? value.split("/").map(encodeURIComponent).join("/") : encodeURIComponent(value);
   });
   const path = `/${segments.join("/")}`;
   if (operation.route.hasBody || Object.keys(rest).length === 0) {
@@ -132,10 +134,10 @@ function restAnswer(operation: OperationSpec, { status, requestId, body }: Recei
   const isRaw = operation.method.output.typeName === RawBodySchema.typeName;
   if (status === operation.route.status) {
     const value = isRaw ? { data: body.toString("base64") } : (JSON.parse(body.toString("utf8")) as JsonObject);
-    return { code: "ok", text: "", requestId, value };
+    return { code: "ok", status, text: "", requestId, value };
   }
   const { code, error } = JSON.parse(body.toString("utf8")) as { code: string; error: string };
-  return { code, text: error, requestId, value: {} };
+  return { code, status, text: error, requestId, value: {} };
 }
 
 /** Calls over gRPC. @param address `host:port`. */
@@ -176,7 +178,7 @@ export function grpcTransport(address: string, { ca }: TransportOptions = {}): T
 
 function grpcSuccess(schema: DescMessage, bytes: Buffer): Answer {
   const value = toJson(schema, fromBinary(schema, bytes), { useProtoFieldName: true, alwaysEmitImplicit: true });
-  return { code: "ok", text: "", requestId: "", value: value as JsonObject };
+  return { code: "ok", status: 0, text: "", requestId: "", value: value as JsonObject };
 }
 
 /** The stable code lies in google.rpc.Status.details (field 3), each a google.protobuf.Any whose value is field 2. */
@@ -187,7 +189,7 @@ function grpcError(error: grpc.ServiceError): Answer {
   }
   const any = bytesField(details, 3);
   const detail = fromBinary(ErrorDetailSchema, any === undefined ? Buffer.alloc(0) : (bytesField(any, 2) ?? any));
-  return { code: detail.code, text: error.details, requestId: detail.requestId, value: {} };
+  return { code: detail.code, status: error.code, text: error.details, requestId: detail.requestId, value: {} };
 }
 
 function bytesField(message: Uint8Array, wanted: number): Uint8Array | undefined {

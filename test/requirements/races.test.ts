@@ -28,7 +28,9 @@ function call(i: number, action: string, request: Record<string, string>): Promi
 }
 
 /** All at once. */
-function callAll(request: (i: number) => readonly [action: string, request: Record<string, string>]): Promise<Answer[]> {
+function callAll(
+  request: (i: number) => readonly [action: string, request: Record<string, string>],
+): Promise<Answer[]> {
   return Promise.all(Array.from({ length: CALLERS }, (_, i) => call(i, ...request(i))));
 }
 
@@ -44,18 +46,30 @@ test("COSMIAN-2026-011 of 64 concurrent creators of one name exactly one wins", 
 test("COSMIAN-2026-011 64 concurrent rotations make 64 versions, and each caller is told another one", async () => {
   await call(0, "keys.create", { name: "turning" });
   const answers = await callAll(() => ["keys.rotate", { name: "turning" }]);
-  assert.deepEqual(answers.map(({ code }) => code).filter((code) => code !== "ok"), []);
+  assert.deepEqual(
+    answers.map(({ code }) => code).filter((code) => code !== "ok"),
+    [],
+  );
   const told = answers.map(({ value }) => value["latest_version"] as number).toSorted((a, b) => a - b);
-  assert.deepEqual(told, Array.from({ length: CALLERS }, (_, i) => i + 2));
+  assert.deepEqual(
+    told,
+    Array.from({ length: CALLERS }, (_, i) => i + 2),
+  );
   const key = await call(0, "keys.get", { name: "turning" });
   assert.equal((key.value["versions"] as unknown[]).length, CALLERS + 1);
 });
 
 test("COSMIAN-2026-011 64 concurrent values of one secret become 64 versions, and the last is what is read", async () => {
   const answers = await callAll((i) => ["secrets.put", { name: "many/values", value: `value ${i}` }]);
-  assert.deepEqual(answers.map(({ code }) => code).filter((code) => code !== "ok"), []);
+  assert.deepEqual(
+    answers.map(({ code }) => code).filter((code) => code !== "ok"),
+    [],
+  );
   const versions = answers.map(({ value }) => value["version"] as number);
-  assert.deepEqual(versions.toSorted((a, b) => a - b), Array.from({ length: CALLERS }, (_, i) => i + 1));
+  assert.deepEqual(
+    versions.toSorted((a, b) => a - b),
+    Array.from({ length: CALLERS }, (_, i) => i + 1),
+  );
   const read = await call(0, "secrets.get", { name: "many/values" });
   assert.equal(read.value["value"], `value ${versions.indexOf(CALLERS)}`);
 });
@@ -77,7 +91,9 @@ test("COSMIAN-2026-011 of 64 concurrent revocations of one token exactly one is 
 test("COSMIAN-2026-011 values stored while the secret is deleted leave one whole secret or none", async () => {
   for (let round = 0; round < 4; round++) {
     const answers = await callAll((i) =>
-      i % 3 === 0 ? ["secrets.delete", { name: "fought/over" }] : ["secrets.put", { name: "fought/over", value: `${i}` }],
+      i % 3 === 0
+        ? ["secrets.delete", { name: "fought/over" }]
+        : ["secrets.put", { name: "fought/over", value: `${i}` }],
     );
     for (const { code } of answers) {
       assert.ok(code === "ok" || code === "not_found", code);
@@ -96,6 +112,9 @@ test("REQ-32 every racer, winner or loser, is in the audit log just once with it
     const mine = entries.filter(
       (entry) => entry.request_id === `keys.create-${i}` && entry.resource === `key/pair-${i >> 1}`,
     );
-    assert.deepEqual(mine.map(({ outcome }) => outcome), [code]);
+    assert.deepEqual(
+      mine.map(({ outcome }) => outcome),
+      [code],
+    );
   }
 });

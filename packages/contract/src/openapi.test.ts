@@ -80,9 +80,9 @@ test("every operation needs a bearer token, only the probes are open", () => {
 test("an operation documents exactly the error statuses that it may answer with", () => {
   const statuses = (action: string): readonly string[] => Object.keys(find(action).responses);
   assert.deepEqual(statuses("keys.create"), ["201", "400", "401", "403", "409", "413", "415", "429", "500", "503"]);
-  assert.deepEqual(statuses("keys.get"), ["200", "400", "401", "403", "404", "429", "500", "503"]);
-  assert.deepEqual(statuses("tokens.get_self"), ["200", "400", "401", "429", "500", "503"]);
-  assert.deepEqual(statuses("secrets.delete"), ["200", "400", "401", "403", "404", "409", "429", "500", "503"]);
+  assert.deepEqual(statuses("keys.get"), ["200", "400", "401", "403", "404", "413", "429", "500", "503"]);
+  assert.deepEqual(statuses("tokens.get_self"), ["200", "400", "401", "413", "429", "500", "503"]);
+  assert.deepEqual(statuses("secrets.delete"), ["200", "400", "401", "403", "404", "409", "413", "429", "500", "503"]);
   for (const spec of specs) {
     assert.equal(statuses(spec.action).includes("403"), spec.leastRole !== Role.ANY, spec.action);
   }

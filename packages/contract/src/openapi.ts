@@ -171,7 +171,9 @@ function errorStatuses({ route, effect, leastRole }: OperationSpec): readonly nu
     ...(leastRole === Role.ANY ? [] : [403]),
     ...(route.segments.some(({ kind }) => kind !== "text") ? [404] : []),
     ...(effect === Effect.MUTATE ? [409] : []),
-    ...(route.hasBody ? [413, 415] : []),
+    // For a head (path, query and headers) that is too large, also where there is no body.
+    413,
+    ...(route.hasBody ? [415] : []),
     429,
     500,
     503,

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import {
+  devMasterKeyPath,
   ensureDevMasterKey,
   hasRootToken,
   pointerPath,
@@ -22,7 +23,9 @@ import { envSeal } from "./seal/env.ts";
 import type { Seal } from "./seal/seal.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
+import { peekSqlite } from "./store/sqlite-peek.ts";
 import type { Store } from "./store/store.ts";
+import { describeSlots, SLOT_PREFIX } from "./vault/root-slot.ts";
 
 /** Exit codes: 0 stopped as asked, 1 could not start or go on, 2 the settings are wrong. */
 export async function run(): Promise<void> {
@@ -59,6 +62,8 @@ async function start(config: Config, configHome: string | undefined, log: Logger
   try {
     const unsealed = await openOrCreate(store, seal);
     rootToken = unsealed.rootToken;
+    // Shown and kept before anything else can fail: it will not be shown again.
+    announceRootToken(config, rootToken);
     running = await serve(config, store, unsealed, log);
   } catch (error) {
     await store.close();
@@ -67,7 +72,7 @@ async function start(config: Config, configHome: string | undefined, log: Logger
   stopOnSignal(running, log);
   announce(config, running, rootToken);
   if (config.dev) {
-    leaveForCli(config, running, rootToken, configHome);
+    leaveForCli(config, running, configHome);
   }
 }
 
@@ -77,7 +82,7 @@ async function newRootToken(config: Config): Promise<void> {
   try {
     const token = await makeRootToken(store, seal);
     if (config.dev) {
-      saveRootToken(rootTokenPath(config.dataPath), token);
+      saveRootToken(rootTokenPath(config), token);
     }
     print(`Root token  ${token}`);
     print("It is not shown again. Other root tokens go on working: `bunkms token list`, `bunkms token revoke ID`.");
@@ -92,11 +97,23 @@ function openSeal(config: Config): Seal {
   }
   if (!config.dev) {
     throw new ConfigError([
-      "there is no master key: set BUNKMS_MASTER_KEY_FILE or BUNKMS_MASTER_KEY. In production none is ever made up",
+      "the master key is missing: set BUNKMS_MASTER_KEY_FILE or BUNKMS_MASTER_KEY, or try --dev. " +
+        `In production none is ever made up${existingSlots(config)}`,
     ]);
   }
-  const hasData = existsSync(join(config.dataPath, "bunkms.db"));
-  return envSeal(readMasterKeyFile(ensureDevMasterKey(config.dataPath, hasData), "master.key").take());
+  if (!existsSync(devMasterKeyPath(config.dataPath)) && existsSync(join(config.dataPath, "bunkms.db"))) {
+    throw new Error(
+      `${devMasterKeyPath(config.dataPath)} is missing, but the folder holds a vault${existingSlots(config)}: ` +
+        "put its master key file back, or remove the folder to start anew",
+    );
+  }
+  return envSeal(readMasterKeyFile(ensureDevMasterKey(config.dataPath), "master.key").take());
+}
+
+/** Which seals could open the vault that is there, if one is. */
+function existingSlots({ dataPath }: Config): string {
+  const slots = describeSlots(peekSqlite(dataPath, "meta", SLOT_PREFIX));
+  return slots === "" ? "" : ` (${slots})`;
 }
 
 function openStore(config: Config): Promise<Store> {
@@ -115,30 +132,31 @@ function harden(config: Config, nodeOptions: string | undefined, log: Logger): v
   }
 }
 
+function announceRootToken(config: Config, rootToken: string | undefined): void {
+  if (rootToken === undefined) {
+    return;
+  }
+  if (config.dev) {
+    saveRootToken(rootTokenPath(config), rootToken);
+  }
+  print(`Root token  ${rootToken}`);
+  print("It is shown this once. Keep it where nobody else reads it.");
+}
+
 function announce(config: Config, running: Running, rootToken: string | undefined): void {
   print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);
   print(`REST  ${running.restUrl}`);
   print(`gRPC  ${running.grpcAddress}`);
   print(`Data  ${config.store === "memory" ? "in memory, gone at exit" : config.dataPath}`);
   if (rootToken !== undefined) {
-    print(`Root token  ${rootToken}`);
-    print("It is shown this once. Keep it where nobody else reads it.");
     print(`Try it:\n  curl -H 'Authorization: Bearer ${rootToken}' \\
     -H 'Content-Type: application/json' -d '{"name":"first"}' ${running.restUrl}/v1/keys`);
   }
 }
 
 /** Development mode: the CLI works in the next terminal without being told anything. */
-function leaveForCli(
-  config: Config,
-  running: Running,
-  rootToken: string | undefined,
-  configHome: string | undefined,
-): void {
-  const tokenFile = rootTokenPath(config.dataPath);
-  if (rootToken !== undefined) {
-    saveRootToken(tokenFile, rootToken);
-  }
+function leaveForCli(config: Config, running: Running, configHome: string | undefined): void {
+  const tokenFile = rootTokenPath(config);
   if (!hasRootToken(tokenFile)) {
     print(
       "The root token's file is gone: `bunkms server new-root-token --dev` makes another while the server is stopped.",

@@ -30,6 +30,28 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return collect(request, limit);
 }
 
+/** Of a refused request so much is read and dropped, so that a caller who is still writing gets to read the answer. */
+const DISCARDED_BYTES = 4 * 1024 * 1024;
+const DISCARDED_MS = 2_000;
+
+/** Reads and drops what is left of a request; what is too long or too slow ends with its connection. */
+export function discardRest(request: IncomingMessage): void {
+  if (request.complete) {
+    return;
+  }
+  let left = DISCARDED_BYTES;
+  const timer = setTimeout(() => request.socket.destroy(), DISCARDED_MS);
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) {
+      request.socket.destroy();
+    }
+  });
+  request.on("close", () => clearTimeout(timer));
+  request.on("end", () => clearTimeout(timer));
+  request.resume();
+}
+
 function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -32,7 +32,7 @@ async function status(health: Health): Promise<HealthCheckResponse> {
   });
 }
 
-/** Sends the state now and whenever it changes, until the caller goes away. */
+/** Sends the state now and whenever it changes, until the caller goes away or the server stops. */
 function watch(call: grpc.ServerWritableStream<HealthCheckRequest, HealthCheckResponse>, health: Health): void {
   let last: Serving | undefined;
   const look = async (): Promise<void> => {
@@ -40,6 +40,9 @@ function watch(call: grpc.ServerWritableStream<HealthCheckRequest, HealthCheckRe
     if (response.status !== last) {
       last = response.status;
       call.write(response);
+    }
+    if (health.closing) {
+      call.end();
     }
   };
   const timer = setInterval(() => void look(), WATCH_EVERY_MS);

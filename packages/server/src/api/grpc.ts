@@ -1,12 +1,13 @@
-import { create, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { BunkmsError, ERRORS, ErrorDetailSchema, type OperationSpec } from "@bunkms/contract";
+import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
+import { admission } from "./grpc-admission.ts";
+import { cancellation, pipelineCall } from "./grpc-call.ts";
 import { addHealthService } from "./grpc-health.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
-import { bearerToken, chooseRequestId } from "./headers.ts";
+import { grpcStatus } from "./grpc-status.ts";
 import type { Health } from "./health.ts";
 
 /** What the gRPC listener works with. */
@@ -19,6 +20,9 @@ interface GrpcParts {
 /** Above the largest request of the contract; what is larger never reaches memory. */
 const MAX_MESSAGE_BYTES = 1024 * 1024 + 64 * 1024;
 
+/** Calls at once on one connection. */
+const MAX_STREAMS = 64;
+
 /** A connection without calls for so long is closed. */
 const IDLE_MS = 300_000;
 
@@ -26,9 +30,10 @@ const IDLE_MS = 300_000;
 export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Server {
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-    "grpc.max_concurrent_streams": 256,
+    "grpc.max_concurrent_streams": MAX_STREAMS,
     "grpc.max_connection_idle_ms": IDLE_MS,
     "grpc.enable_channelz": 0,
+    interceptors: [admission(pipeline, new Map(operations.map((spec) => [pathOf(spec), spec])))],
   });
   for (const spec of operations) {
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {
@@ -41,10 +46,14 @@ export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Se
   return server;
 }
 
+function pathOf({ method }: OperationSpec): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
 /** Requests stay bytes until the caller is known; answers are bytes once their secrets are zeroed. */
-function unaryMethod({ method }: OperationSpec): grpc.MethodDefinition<Buffer, Buffer> {
+function unaryMethod(spec: OperationSpec): grpc.MethodDefinition<Buffer, Buffer> {
   return {
-    path: `/${method.parent.typeName}/${method.name}`,
+    path: pathOf(spec),
     requestStream: false,
     responseStream: false,
     requestSerialize: (bytes) => bytes,
@@ -60,28 +69,18 @@ async function answer(
   call: grpc.ServerUnaryCall<Buffer, Buffer>,
   done: grpc.sendUnaryData<Buffer>,
 ): Promise<void> {
-  const requestId = chooseRequestId(call.metadata.get("x-request-id")[0]);
   const aborted = new AbortController();
-  call.on("cancelled", () =>
-    aborted.abort(new BunkmsError(Number(call.getDeadline()) <= Date.now() ? "deadline_exceeded" : "cancelled")),
-  );
+  call.on("cancelled", () => aborted.abort(cancellation(call)));
+  const pipelined = pipelineCall(spec, call.metadata, call, aborted.signal, async () => decode(spec, call.request));
   const trailers = new grpc.Metadata();
-  trailers.set("x-request-id", requestId);
+  trailers.set("x-request-id", pipelined.requestId);
   try {
-    const message = await pipeline.run({
-      transport: "grpc",
-      source: peerAddress(call.getPeer()),
-      requestId,
-      token: bearerToken(call.metadata.get("authorization")[0]),
-      operation: spec,
-      signal: aborted.signal,
-      readRequest: async () => decode(spec.method.input, call.request),
-    });
+    const message = await pipeline.run(pipelined);
     const bytes = toBinary(spec.method.output, message as never);
     wipeSecrets(spec.method.output, message);
     done(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailers);
   } catch (error) {
-    done(statusOf(error as BunkmsError, requestId, trailers));
+    done(grpcStatus(error as BunkmsError, pipelined.requestId));
   }
 }
 
@@ -89,62 +88,32 @@ async function answer(
 async function admitReflection(
   pipeline: Pipeline,
   operations: readonly OperationSpec[],
-  call: { readonly metadata: grpc.Metadata; getPeer(): string },
+  call: grpc.ServerDuplexStream<unknown, unknown>,
   signal: AbortSignal,
 ): Promise<grpc.ServiceError | undefined> {
-  const requestId = chooseRequestId(call.metadata.get("x-request-id")[0]);
-  const operation = operations.find((spec) => spec.action === "system.openapi");
+  const spec = operations.find(({ action }) => action === "system.openapi") as OperationSpec;
+  const pipelined = pipelineCall(spec, call.metadata, call, signal, async () => create(spec.method.input));
   try {
-    await pipeline.run({
-      transport: "grpc",
-      source: peerAddress(call.getPeer()),
-      requestId,
-      token: bearerToken(call.metadata.get("authorization")[0]),
-      operation: operation ?? new BunkmsError("unknown_operation"),
-      signal,
-      readRequest: async (spec) => create(spec.method.input),
-    });
+    await pipeline.run(pipelined);
     return undefined;
   } catch (error) {
-    return statusOf(error as BunkmsError, requestId, new grpc.Metadata());
+    return grpcStatus(error as BunkmsError, pipelined.requestId);
   }
 }
 
 /** Refuses fields that the contract does not have: what they ask for would be dropped silently. */
-function decode(schema: DescMessage, bytes: Buffer): Message {
+function decode({ method, maxRequestBytes }: OperationSpec, bytes: Buffer): Message {
+  if (bytes.length > maxRequestBytes) {
+    throw new BunkmsError("payload_too_large", `the message is larger than ${maxRequestBytes} bytes`);
+  }
   let message: Message;
   try {
-    message = fromBinary(schema, bytes);
-  } catch (cause) {
-    throw new BunkmsError("invalid_request", "the message is not valid Protobuf", { cause });
+    message = fromBinary(method.input, bytes);
+  } catch {
+    throw new BunkmsError("invalid_request", "the message is not valid Protobuf");
   }
   if ((message.$unknown?.length ?? 0) > 0) {
     throw new BunkmsError("invalid_request", "the request has a field that the operation does not know");
   }
   return message;
-}
-
-/** An error as gRPC status: code and text, and in `grpc-status-details-bin` the stable code and the request id. */
-function statusOf(error: BunkmsError, requestId: string, metadata: grpc.Metadata): grpc.ServiceError {
-  const { grpc: code } = ERRORS[error.code];
-  metadata.set("grpc-status-details-bin", Buffer.from(statusDetails(code, error, requestId)));
-  return Object.assign(new Error(error.message), { code, details: error.message, metadata });
-}
-
-/** google.rpc.Status {int32 code = 1; string message = 2; repeated google.protobuf.Any details = 3}. */
-function statusDetails(code: number, error: BunkmsError, requestId: string): Uint8Array {
-  const detail = toBinary(ErrorDetailSchema, create(ErrorDetailSchema, { code: error.code, requestId }));
-  const any = new BinaryWriter();
-  any.tag(1, WireType.LengthDelimited).string(`type.googleapis.com/${ErrorDetailSchema.typeName}`);
-  any.tag(2, WireType.LengthDelimited).bytes(detail);
-  const status = new BinaryWriter();
-  status.tag(1, WireType.Varint).int32(code);
-  status.tag(2, WireType.LengthDelimited).string(error.message);
-  status.tag(3, WireType.LengthDelimited).bytes(any.finish());
-  return status.finish();
-}
-
-/** `127.0.0.1:50000` or `[::1]:50000` without the port. */
-function peerAddress(peer: string): string {
-  return peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }

@@ -22,6 +22,10 @@ export class Health {
     this.#closing = true;
   }
 
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   /** Undefined when ready, else why not. The store is probed at most once a second, however often this is asked. */
   async notReady(): Promise<BunkmsError | undefined> {
     if (this.#closing) {

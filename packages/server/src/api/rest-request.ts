@@ -31,9 +31,9 @@ export function requestFromHttp(spec: OperationSpec, path: PathValues, query: st
   checkObject(spec.method.input, json);
   try {
     return fromJson(spec.method.input, json);
-  } catch (cause) {
-    // The library's text may repeat the value.
-    throw new BunkmsError("invalid_request", "the request does not fit the operation's schema", { cause });
+  } catch {
+    // The library's text may repeat the value, which must reach neither the caller nor the log.
+    throw new BunkmsError("invalid_request", "the request does not fit the operation's schema");
   }
 }
 

@@ -3,7 +3,7 @@ import { type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
-import { readBody } from "./body.ts";
+import { discardRest, readBody } from "./body.ts";
 import { bearerToken, chooseRequestId } from "./headers.ts";
 import type { Health } from "./health.ts";
 import { requestFromHttp } from "./rest-request.ts";
@@ -125,10 +125,7 @@ function sendError(
   if (ERRORS[error.code].retryable) {
     response.setHeader("retry-after", "1");
   }
-  if (!request.complete) {
-    // What is left of the request is not read: the connection cannot serve another.
-    response.setHeader("connection", "close");
-  }
+  discardRest(request);
   const body = { error: error.message, code: error.code, request_id: requestId };
   send(response, http, requestId, JSON_TYPE, Buffer.from(JSON.stringify(body)));
 }

@@ -31,9 +31,12 @@ export class Router {
       return { operation: new BunkmsError("unknown_operation"), path: NO_VALUES, allow: [] };
     }
     const allow: string[] = [];
+    let template: string | undefined;
     for (const spec of this.#specs) {
       const path = match(spec, segments);
-      if (path !== undefined) {
+      // The first template that fits is the path's only one, as OpenAPI has it: concrete before templated.
+      template ??= path && spec.route.template;
+      if (path !== undefined && spec.route.template === template) {
         if (spec.route.method === method) {
           return { operation: spec, path, allow: [] };
         }

@@ -1,6 +1,17 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import type { Config } from "../config/config.ts";
 import { randomBytes } from "../crypto/random.ts";
 
 /** Where the master key of development mode lies in the data folder. */
@@ -9,18 +20,14 @@ export function devMasterKeyPath(dataPath: string): string {
 }
 
 /**
- * Makes a data folder (0700) with a master key file (0600) if there is none. Over existing data no key is ever made.
+ * Makes a data folder (0700) with a master key file (0600) if there is none. Never to be called over existing data.
  * @returns The key file's path.
  */
-export function ensureDevMasterKey(dataPath: string, hasData: boolean): string {
+export function ensureDevMasterKey(dataPath: string): string {
   const path = devMasterKeyPath(dataPath);
   if (!existsSync(path)) {
-    if (hasData) {
-      throw new Error(
-        `${path} is missing, but the folder holds a vault: put its master key file back, or remove the folder to start anew`,
-      );
-    }
     mkdirSync(dataPath, { recursive: true, mode: 0o700 });
+    syncFolder(dirname(dataPath));
     const key = randomBytes(32);
     writePrivate(path, `base64:${key.toString("base64")}\n`);
     key.fill(0);
@@ -28,13 +35,14 @@ export function ensureDevMasterKey(dataPath: string, hasData: boolean): string {
   return path;
 }
 
-/** The root token's file in a data folder. */
-export function rootTokenPath(dataPath: string): string {
-  return join(dataPath, "root-token");
+/** The root token's file in a data folder. A vault in memory has its own, so that it never replaces the one on disk. */
+export function rootTokenPath({ dataPath, store }: Pick<Config, "dataPath" | "store">): string {
+  return join(dataPath, store === "memory" ? "root-token-memory" : "root-token");
 }
 
 /** Keeps the root token for the next start and the CLI, readable by its owner only. */
 export function saveRootToken(path: string, token: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writePrivate(path, `${token}\n`);
 }
 
@@ -54,10 +62,30 @@ export function hasRootToken(path: string): boolean {
   return existsSync(path) && readFileSync(path).length > 0;
 }
 
-/** Writes a file that only its owner may read, whole or not at all. */
+/**
+ * Writes a file that only its owner may read, whole or not at all, and on disk when it returns: the vault that a master
+ * key seals must not outlive the key in a power cut.
+ */
 function writePrivate(path: string, text: string): void {
   const draft = `${path}.${process.pid}.new`;
-  writeFileSync(draft, text, { mode: 0o600 });
-  chmodSync(draft, 0o600);
+  const file = openSync(draft, "w", 0o600);
+  try {
+    fchmodSync(file, 0o600);
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
   renameSync(draft, path);
+  syncFolder(dirname(path));
+}
+
+/** Makes the entries of a folder durable. */
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -3,7 +3,9 @@ import { createServer, type RequestListener, type Server, type ServerOptions } f
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { ERRORS, type ErrorCode } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
+import { chooseRequestId } from "../api/headers.ts";
 import type { ListenAddress } from "../config/value-type.ts";
 import type { TlsPair, TlsSource } from "./tls.ts";
 
@@ -33,12 +35,19 @@ export async function listenRest(
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 2_000,
+    // Node would answer without a body; nothing here depends on the header.
+    requireHostHeader: false,
   };
   const server = tls === undefined ? createServer(options, listener) : tlsServer(options, listener, tls);
   server.maxConnections = MAX_CONNECTIONS;
   server.on("clientError", refuseMalformed);
+  server.on("connect", (_request, socket) => refuse(socket, "method_not_allowed", "405 Method Not Allowed"));
+  // An expectation that is not known is no reason to refuse (RFC 9110 section 10.1.1 leaves it open).
+  server.on("checkExpectation", listener);
   server.listen(address.port, address.host);
-  await once(server, "listening");
+  await once(server, "listening").catch((cause) => {
+    throw cannotListen("--addr", address, cause);
+  });
   return { address: shown(address.host, (server.address() as AddressInfo).port), close: (ms) => closeRest(server, ms) };
 }
 
@@ -50,15 +59,32 @@ function tlsServer(options: ServerOptions, listener: RequestListener, tls: TlsSo
 
 /** What is not HTTP gets the error body of the contract, and the connection ends. */
 function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void {
+  if (error.code === "HPE_HEADER_OVERFLOW") {
+    refuse(socket, "payload_too_large", "413 Content Too Large");
+  } else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    refuse(socket, "deadline_exceeded", "503 Service Unavailable");
+  } else {
+    refuse(socket, "invalid_request", "400 Bad Request");
+  }
+}
+
+function refuse(socket: Duplex, code: ErrorCode, status: string): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
-  const body = '{"error":"the request is malformed","code":"invalid_request","request_id":""}';
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
-  );
+  const requestId = chooseRequestId(undefined);
+  const body = JSON.stringify({ error: ERRORS[code].text, code, request_id: requestId });
+  const head = [
+    `HTTP/1.1 ${status}`,
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+    `x-request-id: ${requestId}`,
+    "cache-control: no-store",
+    ...(ERRORS[code].retryable ? ["retry-after: 1"] : []),
+    "connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
 async function closeRest(server: Server, graceMs: number): Promise<void> {
@@ -80,7 +106,7 @@ export async function listenGrpc(
   const credentials = tls === undefined ? grpc.ServerCredentials.createInsecure() : tlsCredentials(tls);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(shown(address.host, address.port), credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
+      error === null ? resolve(bound) : reject(cannotListen("--grpc-addr", address, error)),
     );
   });
   return { address: shown(address.host, port), close: (ms) => closeGrpc(server, ms) };
@@ -103,7 +129,8 @@ function tlsCredentials(tls: TlsSource): grpc.ServerCredentials {
     removeCaCertificateListener() {},
     addIdentityCertificateListener(listener) {
       listeners.add(listener);
-      listener(certificate(tls.pair));
+      // Later: grpc-js asks before it has registered whom the answer is for, and an answer at once would be lost.
+      queueMicrotask(() => listener(certificate(tls.pair)));
     },
     removeIdentityCertificateListener(listener) {
       listeners.delete(listener);
@@ -113,9 +140,19 @@ function tlsCredentials(tls: TlsSource): grpc.ServerCredentials {
 }
 
 async function closeGrpc(server: grpc.Server, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => server.forceShutdown(), graceMs);
-  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  // After the grace time nothing is waited for: grpc-js cannot end every stream by force.
+  const timer = setTimeout(() => {
+    server.forceShutdown();
+    end();
+  }, graceMs);
+  server.tryShutdown(() => end());
+  await ended;
   clearTimeout(timer);
+}
+
+function cannotListen(flag: string, { host, port }: ListenAddress, cause: unknown): Error {
+  return new Error(`${flag}: cannot listen on ${shown(host, port)}; is another program there already?`, { cause });
 }
 
 /** Host and port in one text, an IPv6 address in brackets. */

@@ -75,6 +75,10 @@ export class TlsSource {
 
 function readPair({ certPath, keyPath }: TlsFiles): TlsPair {
   const pair = { cert: readFileSync(certPath), key: readFileSync(keyPath) };
-  createSecureContext(pair);
+  try {
+    createSecureContext(pair);
+  } catch (cause) {
+    throw new Error("--tls-cert, --tls-key: not a PEM certificate and the private key that fits it", { cause });
+  }
   return pair;
 }

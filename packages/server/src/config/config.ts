@@ -22,7 +22,7 @@ export interface Config {
   /** Absolute. */
   readonly dataPath: string;
   readonly store: "sqlite" | "memory";
-  /** Present in production; in development mode undefined unless it was given. */
+  /** Undefined if none was given. Whether the start can do without is for whoever unseals. */
   readonly masterKey: MasterKey | undefined;
   readonly tls: TlsFiles | undefined;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -111,9 +111,6 @@ function findContradictions(values: Values): readonly string[] {
   const reasons: string[] = [];
   if (masterKey !== undefined && masterKeyFile !== undefined) {
     reasons.push("BUNKMS_MASTER_KEY and BUNKMS_MASTER_KEY_FILE are both given; keep one");
-  }
-  if (masterKey === undefined && masterKeyFile === undefined && dev === false) {
-    reasons.push("the master key is missing: set BUNKMS_MASTER_KEY_FILE or BUNKMS_MASTER_KEY, or try --dev");
   }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     reasons.push("--tls-cert and --tls-key go together: give both or none");

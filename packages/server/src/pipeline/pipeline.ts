@@ -84,8 +84,11 @@ export class Pipeline {
       this.#admit();
       return await this.#step(call, progress);
     } catch (error) {
-      const refusal = this.#asRefusal(call, error);
+      const refusal = asRefusal(error);
       outcome = refusal.code;
+      if (refusal.cause !== undefined) {
+        this.#parts.reporter.failure(call.requestId, refusal.cause);
+      }
       throw refusal;
     } finally {
       this.#inFlight -= 1;
@@ -98,6 +101,19 @@ export class Pipeline {
         transport: call.transport,
         ms: Math.round((performance.now() - started) * 1000) / 1000,
       });
+    }
+  }
+
+  /** Whether a call's caller is known, before the request is read. For transports that would hold the request meanwhile. */
+  async admits(call: Call): Promise<boolean> {
+    try {
+      await this.#authenticate(call);
+      return true;
+    } catch (error) {
+      if (error instanceof BunkmsError) {
+        return false;
+      }
+      throw error;
     }
   }
 
@@ -122,10 +138,12 @@ export class Pipeline {
 
   async #step(call: Call, progress: Progress): Promise<Message> {
     try {
+      if (!(call.operation instanceof BunkmsError)) {
+        progress.spec = call.operation;
+      }
       const caller = await this.#authenticate(call);
       progress.caller = caller;
       const spec = findOperation(call);
-      progress.spec = spec;
       const request = await call.readRequest(spec);
       try {
         this.#validate(spec, request);
@@ -140,7 +158,7 @@ export class Pipeline {
       }
     } catch (error) {
       if (!(error instanceof Unrecorded)) {
-        await this.#record(call, progress, this.#asRefusal(call, error).code, {});
+        await this.#record(call, progress, asRefusal(error).code, {});
       }
       throw error;
     }
@@ -237,21 +255,18 @@ export class Pipeline {
       throw new Unrecorded(new BunkmsError("audit_unavailable", undefined, { cause: error }));
     }
   }
+}
 
-  /** What the caller may be told of an error. What he may not is logged. */
-  #asRefusal(call: Call, error: unknown): BunkmsError {
-    const inner = error instanceof Unrecorded ? error.refusal : error;
-    const refusal =
-      inner instanceof BunkmsError
-        ? inner
-        : new BunkmsError(inner instanceof StoreUnavailable ? "storage_unavailable" : "internal", undefined, {
-            cause: inner,
-          });
-    if (refusal.cause !== undefined) {
-      this.#parts.reporter.failure(call.requestId, refusal.cause);
-    }
-    return refusal;
+/** What the caller may be told of an error. What he may not is the cause, for the log. */
+function asRefusal(error: unknown): BunkmsError {
+  if (error instanceof BunkmsError) {
+    return error;
   }
+  if (error instanceof Unrecorded) {
+    return error.refusal;
+  }
+  const code = error instanceof StoreUnavailable ? "storage_unavailable" : "internal";
+  return new BunkmsError(code, undefined, { cause: error });
 }
 
 function findOperation(call: Call): OperationSpec {

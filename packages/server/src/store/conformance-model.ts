@@ -1,8 +1,8 @@
 import { type ListOptions, RevisionConflict, type Store, type StoredRecord, type Table, type Write } from "./store.ts";
 
 /**
- * What a store is, said as plainly as can be: a map, searched from end to end by every listing. The conformance suite holds
- * each adapter against it. It takes valid input only.
+ * What a store is, said as plainly as can be: a map, searched from end to end by every listing. The conformance suite
+ * holds each adapter against it. It takes valid input only.
  */
 export class ModelStore implements Store {
   readonly #records = new Map<string, StoredRecord & { readonly table: Table }>();

@@ -1,4 +1,6 @@
-/** What every adapter of the store must do. An adapter's test calls {@link storeConformance} and adds what is its own. */
+/**
+ * What every adapter of the store must do. An adapter's test calls {@link storeConformance} and adds what is its own.
+ */
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";

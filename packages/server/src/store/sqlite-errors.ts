@@ -21,6 +21,8 @@ const SYSTEM_CAUSES: ReadonlyMap<string, string> = new Map([
   ["EROFS", "the file system is read-only"],
 ]);
 
+const SQLITE_ERROR = 1;
+const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
@@ -42,6 +44,19 @@ export function unavailable(error: unknown): StoreUnavailable {
 export function isDamage(error: unknown): boolean {
   const code = primaryCode(error);
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
+}
+
+/**
+ * Whether SQLite could not make sense of a statement. Ours are constant and right for our schema, so that before the
+ * schema was checked this is damage as well: of the file format's version, or of the schema's text.
+ */
+export function isStatementError(error: unknown): boolean {
+  return primaryCode(error) === SQLITE_ERROR;
+}
+
+/** Whether another connection holds a lock. */
+export function isBusy(error: unknown): boolean {
+  return primaryCode(error) === SQLITE_BUSY;
 }
 
 /** Whether the disk had no room for a write; what did not fit is known not to be there. */

@@ -1,20 +1,19 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { checkPrivateFile, createPrivateFile } from "./private-files.ts";
+import { isBusy } from "./sqlite-errors.ts";
 import { StoreRefused } from "./store-refused.ts";
-
-const SQLITE_BUSY = 5;
 
 /**
  * Takes the lock of a data folder, which ends with `close()` or with the process, however it dies.
  *
- * It is SQLite's lock on an empty file of its own. Node has no file locks, and the lock of the database itself comes too late:
- * SQLite takes it while it already recovers the log, and whoever then refuses what it finds has changed it by closing. With
- * this lock held, the other files can be looked at in peace before SQLite sees them.
+ * It is SQLite's lock on an empty file of its own. Node has no file locks, and the lock of the database itself comes
+ * too late: SQLite takes it while it already recovers the log, and whoever then refuses what it finds has changed it by
+ * closing. With this lock held, the other files can be looked at in peace before SQLite sees them.
  *
- * An fcntl lock is dropped when its process closes ANY descriptor of the file. SQLite knows and keeps its own from harm; nothing else
- * in this process may open `bunkms.lock` or `bunkms.db` while the store is open, not even to read them. The file is never
- * deleted: a second process could then lock another file of the same name.
+ * An fcntl lock is dropped when its process closes ANY descriptor of the file. SQLite knows and keeps its own from
+ * harm; nothing else in this process may open `bunkms.lock` or `bunkms.db` while the store is open, not even to read
+ * them. The file is never deleted: a second process could then lock another file of the same name.
  * @throws StoreRefused with reason `in-use` if another process, or this one, holds it.
  */
 export function lockFolder(folder: string): DatabaseSync {
@@ -36,7 +35,7 @@ export function lockFolder(folder: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
+    if (isBusy(error)) {
       throw new StoreRefused("in-use", `${folder} is in use by a running BunKMS: stop it first`, { cause: error });
     }
     throw error;

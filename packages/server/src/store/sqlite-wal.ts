@@ -1,9 +1,9 @@
 /**
  * The write-ahead log as a crash or a bad disk left it (SQLite file format, section 4, "The Write-Ahead Log").
  *
- * SQLite opens a log up to its first bad frame and silently forgets the rest. After a crash that is right: the rest is a commit
- * whose fsync had not returned. If the disk has damaged the middle of the log, it loses acknowledged commits, and the next checkpoint
- * overwrites them for good. This file tells the two apart before SQLite has opened anything.
+ * SQLite opens a log up to its first bad frame and silently forgets the rest. After a crash that is right: the rest is
+ * a commit whose fsync had not returned. If the disk has damaged the middle of the log, it loses acknowledged commits,
+ * and the next checkpoint overwrites them for good. This file tells the two apart before SQLite has opened anything.
  */
 
 import { type PathLike, readFileSync } from "node:fs";
@@ -25,11 +25,13 @@ interface Sums {
  * Refuses a log in which an acknowledged commit cannot be read. The caller holds the folder's lock.
  *
  * At most one commit is in the log without its fsync, since the next one begins after that has returned. So a bad frame
- * with two or more commits at or after it means that the disk lost what it had confirmed. With fewer it is a torn tail; damage within
- * the last two commits cannot be told from one here, and is found by who counts commits elsewhere (the audit log's witnessed generation).
+ * with two or more commits at or after it means that the disk lost what it had confirmed. With fewer it is a torn tail;
+ * damage within the last two commits cannot be told from one here, and is found by who counts commits elsewhere (the
+ * audit log's witnessed generation).
  *
- * Old frames are no false alarm: those of an earlier round have other salts; a transaction that was rolled back or found the disk
- * full leaves no whole commit frame; and one that failed in fsync is wiped before the next commit (see `SqliteStore.commit`).
+ * Old frames are no false alarm: those of an earlier round have other salts; a transaction that was rolled back or
+ * found the disk full leaves no whole commit frame; and one that failed in fsync is wiped before the next commit (see
+ * `SqliteStore.commit`).
  *
  * A frame after the bad one is still known to be whole: its checksum begins with the one stored in the frame before it.
  * @throws StoreRefused with reason `damaged`

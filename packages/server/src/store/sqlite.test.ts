@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { storeConformance } from "./conformance.ts";
 import { operations, transcriptOf } from "./conformance-operations.ts";
 import { openMemoryStore } from "./memory.ts";
 import { openSqliteStore } from "./sqlite.ts";
-import type { Store } from "./store.ts";
+import type { Store, Write } from "./store.ts";
 
 const soak = process.env["BUNKMS_SOAK"] === "1";
 const seed = Number(process.env["BUNKMS_TEST_SEED"] ?? Date.now() % 2 ** 31);
@@ -78,6 +79,42 @@ test("a conflict in the first commit of the SQLite store does not use up or repe
   const [second = 0] = await store.commit([{ table: "key", path: "b", value: new Uint8Array(1), expected: 0 }]);
   assert.deepEqual([first, second], [1, 2]);
   await store.close();
+});
+
+/** Overwrites a file in another process: if this one closed it, the locks of the store would be gone. */
+const overwriteSource = `
+  const { openSync, statSync, writeSync } = require("node:fs");
+  const [, file] = process.argv;
+  writeSync(openSync(file, "r+"), Buffer.alloc(statSync(file).size - 8192, 0xa5), 0, undefined, 8192);
+`;
+
+test("once the SQLite store has met a broken page it writes nothing more, and the next start refuses it", async () => {
+  const folder = newFolder();
+  const store = await openSqliteStore(folder);
+  // More than the page cache holds, which would hide what happens to the file.
+  const pathOf = (i: number) => `${i}`.padStart(6, "0");
+  for (let commit = 0; commit < 25; commit++) {
+    await store.commit(
+      Array.from({ length: 1000 }, (_, i) => ({
+        table: "audit" as const,
+        path: pathOf(commit * 1000 + i),
+        value: new Uint8Array(900),
+        expected: 0,
+      })),
+    );
+  }
+  const write: Write = { table: "meta", path: "a", value: new Uint8Array(1), expected: 0 };
+  const isDamaged = { name: "StoreUnavailable", message: "the database is damaged" };
+  spawnSync(process.execPath, ["-e", overwriteSource, join(folder, "bunkms.db")], { stdio: "inherit" });
+  await assert.rejects(async () => {
+    for (let i = 0; i < 25_000; i++) {
+      await store.get("audit", pathOf(i));
+    }
+  }, isDamaged);
+  await assert.rejects(store.commit([write]), isDamaged);
+  await assert.rejects(store.commit([{ ...write, table: "probe" }]), isDamaged);
+  await store.close();
+  await assert.rejects(openSqliteStore(folder), { name: "StoreRefused", reason: "damaged" });
 });
 
 test("the log of the SQLite store stays bounded, however much is written", async () => {

@@ -1,13 +1,15 @@
 /**
  * The default store: one SQLite database, `bunkms.db` in a private folder, for one process.
  *
- * SQLite runs in this thread: a read takes microseconds and a commit one fsync, less than handing it to another thread would.
+ * SQLite runs in this thread: a read takes microseconds and a commit one fsync, less than handing it to another thread
+ * would.
  */
 
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { SQLOutputValue } from "node:sqlite";
 import { checkListing, checkRecordName, checkWrites } from "./checks.ts";
 import { isDamage, isDiskFull, unavailable } from "./sqlite-errors.ts";
 import { type OpenFolder, openFolder } from "./sqlite-open.ts";
+import { prepareStatements, type Statements } from "./sqlite-statements.ts";
 import {
   type ListOptions,
   RevisionConflict,
@@ -168,10 +170,11 @@ class SqliteStore implements Store {
   /**
    * Brings the log into the database, with fsync, and empties it. No commit is made before this has succeeded:
    *
-   * - at the start, and after a commit that failed. If its fsync failed, its frames may lie whole in the log although it is
-   *   not committed here, and a crash would bring them back; worse, Linux reports a failed fsync once and then takes the lost pages
-   *   for written, so that commits behind them would be confirmed and yet be cut off with them by a power failure. Emptying the
-   *   log ends both. Opening the database anew would not: it would read the same frames from the page cache and believe them.
+   * - at the start, and after a commit that failed. If its fsync failed, its frames may lie whole in the log although
+   *   it is not committed here, and a crash would bring them back; worse, Linux reports a failed fsync once and then
+   *   takes the lost pages for written, so that commits behind them would be confirmed and yet be cut off with them by
+   *   a power failure. Emptying the log ends both. Opening the database anew would not: it would read the same frames
+   *   from the page cache and believe them.
    * - when the budget is used up: automatic checkpoints fail silently, and the log would grow for ever.
    */
   #settle(): void {
@@ -211,29 +214,4 @@ function logBytesOf(writes: readonly Write[]): number {
 /** A row as a plain object: those of SQLite have no prototype. */
 function recordOf(row: Record<string, SQLOutputValue>): StoredRecord {
   return { path: row["path"] as string, value: row["value"] as Uint8Array, revision: row["revision"] as number };
-}
-
-type Statements = ReturnType<typeof prepareStatements>;
-
-/** Every statement that the store ever runs. Input reaches them as parameters only. */
-function prepareStatements(database: DatabaseSync) {
-  return {
-    begin: database.prepare("BEGIN IMMEDIATE"),
-    commit: database.prepare("COMMIT"),
-    rollback: database.prepare("ROLLBACK"),
-    checkpoint: database.prepare("PRAGMA wal_checkpoint(TRUNCATE)"),
-    reserve: database.prepare("UPDATE revisions SET reserved = reserved + ? RETURNING reserved"),
-    get: database.prepare("SELECT path, value, revision FROM record WHERE tbl = ? AND path = ?"),
-    list: database.prepare(
-      "SELECT path, value, revision FROM record WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?",
-    ),
-    listReverse: database.prepare(
-      "SELECT path, value, revision FROM record WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path DESC LIMIT ?",
-    ),
-    insert: database.prepare(
-      "INSERT INTO record (tbl, path, revision, value) VALUES (?, ?, ?, ?) ON CONFLICT (tbl, path) DO NOTHING",
-    ),
-    update: database.prepare("UPDATE record SET revision = ?, value = ? WHERE tbl = ? AND path = ? AND revision = ?"),
-    remove: database.prepare("DELETE FROM record WHERE tbl = ? AND path = ? AND revision = ?"),
-  };
 }

@@ -4,7 +4,7 @@ import { type Seal, SealFailure } from "../seal/seal.ts";
 import type { Store, Write } from "../store/store.ts";
 
 /** Slots lie in the table `meta` under this prefix, one record a slot. */
-const SLOT_PREFIX = "slot/";
+export const SLOT_PREFIX = "slot/";
 const FORMAT = 1;
 const ID_LENGTH = 16;
 const CONTEXT = Buffer.from("bunkms seal slot v1");
@@ -63,12 +63,20 @@ export async function openRoot(store: Store, seal: Seal): Promise<OpenedRoot> {
       cause = error;
     }
   }
-  const kinds = slots.map((slot) => slot.kind).join(", ");
   throw new SealFailure(
-    `the ${seal.kind} seal opens none of the seal slots of this vault (slots: ${kinds}): ` +
+    `the ${seal.kind} seal opens none of the seal slots of this vault (${describe(slots)}): ` +
       "give the master key that the vault was initialised with; nothing was changed",
     { cause },
   );
+}
+
+/** Which slots these records are, for people: `slots: env`; nothing when there are none. */
+export function describeSlots(values: readonly Uint8Array[]): string {
+  return values.length === 0 ? "" : describe(values.map((value) => decodeSlot(Buffer.from(value))));
+}
+
+function describe(slots: readonly Slot[]): string {
+  return `slots: ${slots.map((slot) => slot.kind).join(", ")}`;
 }
 
 /** What a wrapping is bound to, so that a slot moved to another vault or changed to another kind does not open. */

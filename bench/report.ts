@@ -1,0 +1,82 @@
+import type { Cell } from "./measure.ts";
+import type { Memory } from "./process-figures.ts";
+import { median } from "./statistics.ts";
+import type { StartTimes } from "./targets/bunkms-starts.ts";
+
+/** What was measured of one server beside its requests. */
+export interface ServerFigures {
+  readonly name: string;
+  readonly memoryBefore: Memory;
+  readonly memoryAfter: Memory;
+}
+
+/** The start times, and what a start takes once the load has left its records. */
+export interface StartFigures extends StartTimes {
+  readonly afterLoad: number;
+  readonly databaseBytes: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** All that was measured, as Markdown. */
+export function markdown(
+  cells: readonly Cell[],
+  starts: StartFigures,
+  servers: readonly ServerFigures[],
+  machine: string,
+): string {
+  return [
+    machine,
+    "",
+    ...table(
+      ["Server", "Operation", "Transport", "Connections", "Requests/s", "p99 ms", "Of echo", "CPU µs/request"],
+      cells.map((cell) => [
+        cell.target,
+        cell.operation,
+        cell.transport,
+        String(cell.connections),
+        cell.requestsPerSecond.toFixed(0),
+        cell.p99.toFixed(2),
+        `${(cell.ofEcho * 100).toFixed(0)} %`,
+        cell.cpuPerRequest.toFixed(0),
+      ]),
+    ),
+    "",
+    ...table(
+      ["From exec to ready", "ms"],
+      [
+        ["first start ever: nothing compiled, vault made", starts.first.toFixed(0)],
+        [`later starts, median of ${starts.later.length}`, median(starts.later).toFixed(0)],
+        [
+          "later starts, fastest and slowest",
+          [Math.min(...starts.later), Math.max(...starts.later)].map(ms).join(" to "),
+        ],
+        [`start after the load, ${(starts.databaseBytes / MIB).toFixed(0)} MiB of database`, ms(starts.afterLoad)],
+      ],
+    ),
+    "",
+    ...table(
+      ["Resident memory, MiB", "ready", "after the load", "peak"],
+      servers.map(({ name, memoryBefore, memoryAfter }) => [
+        name,
+        mib(memoryBefore.now),
+        mib(memoryAfter.now),
+        mib(memoryAfter.peak),
+      ]),
+    ),
+    "",
+  ].join("\n");
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)];
+}
+
+function mib(bytes: number): string {
+  return (bytes / MIB).toFixed(0);
+}
+
+function ms(value: number): string {
+  return value.toFixed(0);
+}

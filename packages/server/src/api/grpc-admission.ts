@@ -1,0 +1,74 @@
+import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import * as grpc from "@grpc/grpc-js";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import { pipelineCall } from "./grpc-call.ts";
+import { grpcStatus } from "./grpc-status.ts";
+import { chooseRequestId } from "./headers.ts";
+
+/** A request must have arrived whole after so long, as over REST. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/**
+ * Lets a request's message be read only once its caller is known: grpc-js would else hold the messages of strangers in
+ * memory for as long as they like, before any handler runs. Who is refused here goes through the pipeline all the same,
+ * which records it.
+ */
+export function admission(pipeline: Pipeline, operations: ReadonlyMap<string, OperationSpec>): grpc.ServerInterceptor {
+  return (method, call) => {
+    const operation = operations.get(method.path);
+    if (operation === undefined) {
+      return new grpc.ServerInterceptingCall(call);
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const refuse = (error: BunkmsError, requestId: string): void => call.sendStatus(grpcStatus(error, requestId));
+    const listener: grpc.ServerListener = {
+      onReceiveMetadata(metadata, next) {
+        const pipelined = pipelineCall(operation, metadata, call, NEVER_ABORTED, async () => {
+          throw new BunkmsError("unauthenticated");
+        });
+        const { requestId } = pipelined;
+        // The id that was chosen here is the one under which the handler goes on.
+        metadata.set("x-request-id", requestId);
+        pipeline.admits(pipelined).then(
+          (admitted) => {
+            if (admitted) {
+              timer = setTimeout(() => refuse(new BunkmsError("deadline_exceeded"), requestId), REQUEST_TIMEOUT_MS);
+              next(metadata);
+            } else {
+              pipeline.run(pipelined).catch((error: BunkmsError) => refuse(error, requestId));
+            }
+          },
+          () => refuse(new BunkmsError("storage_unavailable"), requestId),
+        );
+      },
+      onReceiveHalfClose(next) {
+        clearTimeout(timer);
+        next();
+      },
+      onCancel() {
+        clearTimeout(timer);
+      },
+    };
+    // Replaced on the call itself: what grpc-js refuses by its own does not come through a responder.
+    const send = call.sendStatus.bind(call);
+    call.sendStatus = (status) => {
+      clearTimeout(timer);
+      send(withDetails(status));
+    };
+    return new grpc.ServerInterceptingCall(call, { start: (next) => next(listener) });
+  };
+}
+
+const NEVER_ABORTED = new AbortController().signal;
+
+type Status = Parameters<grpc.ServerInterceptingCall["sendStatus"]>[0];
+
+/** What grpc-js refuses by itself gets the details that every error of ours has. */
+function withDetails(status: Status): Status {
+  if (!status.code || status.metadata?.get("grpc-status-details-bin").length) {
+    return status;
+  }
+  const code = status.code === grpc.status.RESOURCE_EXHAUSTED ? "payload_too_large" : "invalid_request";
+  const { code: grpcCode, details, metadata } = grpcStatus(new BunkmsError(code), chooseRequestId(undefined));
+  return { code: grpcCode, details, metadata };
+}

@@ -1,0 +1,90 @@
+/** A vault on disk that somebody with access to the disk has changed, opened by the real server inside of the test. */
+
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import pino from "pino";
+import { serve } from "../../packages/server/src/boot/serve.ts";
+import { openOrCreate } from "../../packages/server/src/boot/unseal.ts";
+import { readConfig } from "../../packages/server/src/config/config.ts";
+import { envSeal } from "../../packages/server/src/seal/env.ts";
+import { openSqliteStore } from "../../packages/server/src/store/sqlite.ts";
+import { restTransport, type Transport } from "../requirements/operation-call.ts";
+
+/** One row of the store. */
+export interface Row {
+  readonly tbl: string;
+  readonly path: string;
+  readonly revision: number;
+  readonly value: Uint8Array;
+}
+
+/** The rows of a stopped server's database, open for changing them behind its back. */
+export class SealedRows implements Disposable {
+  readonly #database: DatabaseSync;
+
+  constructor(dataPath: string) {
+    this.#database = new DatabaseSync(join(dataPath, "bunkms.db"));
+  }
+
+  /** In the order of their paths. */
+  all(table?: string): readonly Row[] {
+    const rows = this.#database.prepare("SELECT tbl, path, revision, value FROM record ORDER BY tbl, path").all();
+    return (rows as unknown as Row[]).filter(({ tbl }) => table === undefined || tbl === table);
+  }
+
+  write({ tbl, path, revision, value }: Row): void {
+    this.#database
+      .prepare("INSERT OR REPLACE INTO record (tbl, path, revision, value) VALUES (?, ?, ?, ?)")
+      .run(tbl, path, revision, value);
+  }
+
+  remove({ tbl, path }: Pick<Row, "tbl" | "path">): void {
+    this.#database.prepare("DELETE FROM record WHERE tbl = ? AND path = ?").run(tbl, path);
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close();
+  }
+}
+
+/** A copy of a data folder with private modes. */
+export function copyFolder(from: string, to: string): string {
+  cpSync(from, to, { recursive: true, mode: 0 });
+  return to;
+}
+
+/** A server in this process, over REST. */
+export interface OpenedServer extends AsyncDisposable {
+  readonly rest: Transport;
+}
+
+/** Opens the vault and serves it. @throws whatever keeps the server from starting. */
+export async function openServer(dataPath: string, masterKey: Buffer): Promise<OpenedServer> {
+  const config = readConfig(["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"], {});
+  const store = await openSqliteStore(dataPath);
+  try {
+    const running = await serve(
+      config,
+      store,
+      await openOrCreate(store, envSeal(Buffer.from(masterKey))),
+      pino({ level: "silent" }),
+    );
+    const rest = restTransport(running.restUrl);
+    return {
+      rest,
+      async [Symbol.asyncDispose]() {
+        rest.close();
+        await running.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** The 32 bytes of a development server's master key file. */
+export function devMasterKey(dataPath: string): Buffer {
+  return Buffer.from(readFileSync(join(dataPath, "master.key"), "utf8").trim().slice("base64:".length), "base64");
+}

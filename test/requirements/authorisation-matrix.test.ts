@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type OperationSpec, Role, readOperations } from "@bunkms/contract";
+import { startServer, type TestServer } from "../harness/server.ts";
+import { readTrail } from "./audit-trail.ts";
+import { type Answer, grpcTransport, restTransport, type Transport } from "./operation-call.ts";
+import { makePrincipals, type Principal } from "./principals.ts";
+import { makeObjects, missingObjects, type Objects, sampleRequest } from "./sample-requests.ts";
+import { readContent } from "./vault-content.ts";
+
+/** One cell of the matrix: who does what to which object over what. */
+interface Cell {
+  readonly principal: Principal;
+  readonly operation: OperationSpec;
+  readonly object: "existing" | "missing";
+  readonly transport: Transport;
+  readonly requestId: string;
+}
+
+/** What takes an object away comes after all that needs it. */
+const LAST = ["secrets.delete", "tokens.revoke"];
+const OPERATIONS = readOperations().toSorted((a, b) => LAST.indexOf(a.action) - LAST.indexOf(b.action));
+
+let server: TestServer;
+let transports: readonly [Transport, Transport];
+let principals: readonly Principal[];
+const answers = new Map<Cell, Answer>();
+
+before(async () => {
+  server = await startServer({ args: ["--store", "memory", "--log-level", "silent"] });
+  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  principals = await makePrincipals(transports[0], server.rootToken);
+});
+
+after(async () => {
+  for (const transport of transports) {
+    transport.close();
+  }
+  await server.remove();
+});
+
+/** Whether the contract lets somebody of this rank do this: decided here anew, from the least role alone. */
+function mayDo({ rank }: Principal, { leastRole }: OperationSpec): boolean {
+  return rank !== Role.UNSPECIFIED && leastRole !== Role.UNSPECIFIED && rank >= leastRole;
+}
+
+function cells(allowed: boolean): Cell[] {
+  return principals.flatMap((principal, p) =>
+    OPERATIONS.filter((operation) => mayDo(principal, operation) === allowed).flatMap((operation) =>
+      (["existing", "missing"] as const).flatMap((object) =>
+        transports.map((transport) => ({
+          principal,
+          operation,
+          object,
+          transport,
+          requestId: `${p}.${operation.action}.${object}.${transport.name}`,
+        })),
+      ),
+    ),
+  );
+}
+
+async function callCell(cell: Cell, existing: Objects): Promise<Answer> {
+  const { principal, operation, object, transport, requestId } = cell;
+  const objects = object === "existing" ? existing : missingObjects(existing);
+  const answer = await transport.call(operation, sampleRequest(operation, objects), {
+    token: principal.token,
+    requestId,
+  });
+  answers.set(cell, answer);
+  return answer;
+}
+
+test("REQ-20 who may not is refused, everywhere and always alike, and nothing changes", async () => {
+  const existing = await makeObjects(transports[0], server.rootToken, "kept");
+  const before = await readContent(transports[0], server.rootToken);
+  for (const cell of cells(false)) {
+    const { code } = await callCell(cell, existing);
+    assert.equal(code, cell.principal.id === "" ? "unauthenticated" : "permission_denied", cell.requestId);
+  }
+  assert.deepEqual(await readContent(transports[0], server.rootToken), before);
+});
+
+test("REQ-24 who may not cannot tell an existing object from a missing one", () => {
+  const byPair = Map.groupBy(answers.keys(), ({ principal, operation, transport }) =>
+    [principal.name, operation.action, transport.name].join(),
+  );
+  assert.ok(byPair.size > 300);
+  for (const [pair, cellsOfPair] of byPair) {
+    assert.deepEqual(cellsOfPair.map(({ object }) => object).toSorted(), ["existing", "missing"], pair);
+    const [one, other] = cellsOfPair.map((cell) => ({ ...answers.get(cell), requestId: "" }));
+    assert.deepEqual(one, other, pair);
+  }
+});
+
+test("REQ-20 who may is let through", async () => {
+  for (const principal of principals) {
+    for (const transport of transports) {
+      const own = cells(true).filter((cell) => cell.principal === principal && cell.transport === transport);
+      if (own.length === 0) {
+        continue;
+      }
+      const prefix = `${principal.name}-${transport.name}`;
+      const existing = await makeObjects(transport, server.rootToken, prefix);
+      for (const cell of own) {
+        const { code, text } = await callCell(cell, existing);
+        const fine = cell.object === "existing" ? ["ok", "already_exists"] : ["ok", "already_exists", "not_found"];
+        // A ciphertext belongs to one key, so that the key which another caller has made meanwhile cannot open it.
+        const foreign = cell.object === "missing" && code === "decryption_failed";
+        assert.ok(fine.includes(code) || foreign, `${cell.requestId}: ${code} ${text}`);
+      }
+    }
+  }
+});
+
+test("REQ-20 the matrix has every operation for every kind of caller, object and transport", () => {
+  const count = readOperations().length * principals.length * 2 * transports.length;
+  assert.equal(answers.size, count);
+  assert.equal(cells(true).length + cells(false).length, count);
+  assert.ok(cells(false).length > cells(true).length);
+});
+
+test("REQ-32 CVE-2026-46358 every one of these calls is in the audit log, whole: who, what, and how it ended", async () => {
+  const { entries } = await readTrail(transports[0], server.rootToken);
+  const byRequest = new Map(entries.map((entry) => [entry.request_id, entry]));
+  for (const [{ principal, operation, transport, object, requestId }, { code }] of answers) {
+    const entry = byRequest.get(requestId);
+    assert.ok(entry !== undefined, `${requestId} is not in the audit log`);
+    assert.equal(entry.outcome, code, requestId);
+    assert.equal(entry.operation, operation.action, requestId);
+    assert.equal(entry.identity, principal.id, requestId);
+    assert.equal(entry.role, principal.id === "" ? "" : principal.name, requestId);
+    assert.equal(entry.transport, transport.name, requestId);
+    assert.equal(entry.source_address, "127.0.0.1", requestId);
+    assert.equal(entry.resource !== "", principal.id !== "" && operation.resource !== "", requestId);
+    assert.equal(
+      entry.resource.includes("missing"),
+      entry.resource !== "" && isNamed(operation) && object === "missing",
+    );
+  }
+});
+
+/** Tokens are not named but numbered. */
+function isNamed(operation: OperationSpec): boolean {
+  return !operation.resource.startsWith("token/");
+}

@@ -1,0 +1,180 @@
+/** Calls that give a server random secrets, in every operation and in every wrong way. */
+
+import assert from "node:assert/strict";
+import type { JsonObject } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
+import type { Canaries } from "./canaries.ts";
+import { operationOf, type Transport } from "./operation-call.ts";
+import { sendBytes } from "./raw-calls.ts";
+import { type RawRequest, requestBytes } from "./raw-http.ts";
+
+/** Calls all operations with secrets of all kinds. What the server makes in secret joins the canaries. */
+export async function callEverything(transport: Transport, token: string, canaries: Canaries): Promise<void> {
+  const at = transport.name;
+  const call = async (action: string, request: JsonObject, caller = token): Promise<JsonObject> => {
+    const answer = await transport.call(operationOf(action), request, { token: caller });
+    assert.equal(answer.code, "ok", `${action}: ${answer.text}`);
+    return answer.value;
+  };
+  const base64 = (label: string): string => canaries.bytes(`${at} ${label}`).toString("base64");
+  const text = (label: string): string => canaries.text(`${at} ${label}`);
+
+  for (const type of ["aes-256", "ecdsa-p256", "ecdsa-p384", "rsa-2048"]) {
+    await call("keys.create", { name: `${at}-${type}`, type });
+    await call("keys.get", { name: `${at}-${type}` });
+    await call("keys.list", {});
+  }
+  const key = `${at}-aes-256`;
+  await call("keys.rotate", { name: key });
+  for (const request of [
+    { plaintext: text("plaintext"), aad: text("aad") },
+    { plaintext_b64: base64("plaintext bytes"), aad_b64: base64("aad bytes") },
+    { plaintext_b64: base64("plaintext with context"), context: { purpose: text("context value") } },
+  ]) {
+    const { plaintext: _, plaintext_b64: __, ...binding } = request as Record<string, unknown>;
+    const { ciphertext } = await call("keys.encrypt", { key_name: key, ...request });
+    await call("keys.decrypt", { key_name: key, ciphertext: ciphertext as string, ...(binding as JsonObject) });
+  }
+  for (const bytes of [16, 32, 64]) {
+    const made = await call("keys.generate_data_key", { name: key, bytes, aad: text(`data key ${bytes} aad`) });
+    canaries.add(`${at} data key ${bytes}`, Buffer.from(made["plaintext_b64"] as string, "base64"));
+    await call("keys.generate_wrapped_data_key", { name: key, bytes });
+  }
+  for (const type of ["ecdsa-p256", "rsa-2048"]) {
+    for (const input of [{ message_b64: base64(`${type} message`) }, { digest_b64: base64(`${type} digest`) }]) {
+      const signed = await call("keys.sign", { name: `${at}-${type}`, ...input });
+      const signature_b64 = signed["signature_b64"] as string;
+      await call("keys.verify", { name: `${at}-${type}`, ...input, signature_b64 });
+    }
+  }
+  const random = await call("system.random", {});
+  canaries.add(`${at} random`, Buffer.from(random["random_b64"] as string, "base64"));
+
+  await call("secrets.put", { name: `${at}/text`, value: text("secret") });
+  await call("secrets.put", { name: `${at}/text`, value: text("second version of the secret") });
+  await call("secrets.put", { name: `${at}/bytes`, value_b64: base64("secret bytes") });
+  await call("secrets.put", { name: `${at}/gone`, value: text("deleted secret") });
+  for (const name of ["text", "bytes", "gone"]) {
+    await call("secrets.get", { name: `${at}/${name}` });
+  }
+  await call("secrets.delete", { name: `${at}/gone` });
+  await call("secrets.list", {});
+
+  for (const role of ["admin", "operator", "reader"]) {
+    const made = await call("tokens.create", { display_name: `${at}-${role}`, role });
+    const service = made["token"] as string;
+    canaries.add(`${at} ${role} token`, Buffer.from(service));
+    await call("tokens.get_self", {}, service);
+    await transport.call(operationOf("tokens.list"), {}, { token: service });
+    await call("tokens.revoke", { id: made["id"] as string });
+    await transport.call(operationOf("tokens.get_self"), {}, { token: service });
+  }
+  await call("tokens.list", {});
+  await call("audit.list", {});
+  await call("system.metrics", {});
+  await call("system.openapi", {});
+}
+
+/** Sends secrets in all wrong ways over REST. @returns What the server answered, whole. */
+export async function sendWrongRest(url: string, token: string, canaries: Canaries): Promise<readonly string[]> {
+  let sent = 0;
+  const canary = (): string => {
+    sent += 1;
+    return canaries.text(`wrong REST request ${sent}`);
+  };
+  const send = (request: RawRequest): Promise<string> => sendBytes(url, requestBytes(request).toString("latin1"));
+  const post = (target: string, body: string): Promise<string> => send({ method: "POST", target, token, body });
+  const bodies = [
+    () => `{"name":"a","value":"${canary()}"`,
+    () => `{"name":"a","value":"${canary()}",}`,
+    () => `{"name":"a","value":"${canary()}","value":"${canary()}"}`,
+    () => `{"name":"a","value":"${canary()}","value_b64":"${canary()}"}`,
+    () => `{"name":"a","value":{"${canary()}":"${canary()}"}}`,
+    () => `{"name":"a","value":["${canary()}"]}`,
+    () => `{"name":"a","value_b64":"${canary()}!"}`,
+    () => `{"name":"a","${canary()}":"${canary()}"}`,
+    () => `{"name":"${canary()} with blanks","value":"x"}`,
+    () => `{"name":"a","value":"${canary()}\u0001"}`,
+    () => `["${canary()}"]`,
+    () => `"${canary()}"`,
+    () => canary(),
+  ];
+  const answers: string[] = [];
+  for (const body of bodies) {
+    for (const target of ["/v1/secrets", "/v1/keys", "/v1/tokens", "/v1/encrypt/a", "/v1/keys/a/sign"]) {
+      answers.push(await post(target, body()));
+    }
+  }
+  const others = [
+    post("/v1/tokens", `{"display_name":"a","role":"${canary()}"}`),
+    post("/v1/decrypt/rest-aes-256", `{"ciphertext":"${canary()}"}`),
+    post("/v1/decrypt/rest-aes-256", `{"ciphertext":"${Buffer.from(canary()).toString("base64")}"}`),
+    post(`/v1/secrets?token=${canary()}`, `{"name":"a","value":"${canary()}"}`),
+    send({ target: `/v1/keys?prefix=a&${canary()}=${canary()}`, token }),
+    send({ target: `/v1/keys?page_token=${canary()}`, token }),
+    send({ target: `/v1/keys?page_size=${canary()}`, token }),
+    send({ target: `/v1/audit/entries?since=${canary()}`, token }),
+    send({ target: `/v1/${canary()}`, token }),
+    send({ target: `/v1/secrets/${canary()}%00`, token }),
+    send({ target: `/v1/secrets/%FF${canary()}`, token }),
+    send({ target: "/v1/keys", token: canary() }),
+    send({ target: "/v1/keys", headers: [`authorization: Basic ${canary()}`] }),
+    send({ target: "/v1/keys", headers: [`authorization: ${canary()}`] }),
+    send({ target: "/v1/keys", headers: [`x-vault-token: ${canary()}`, `cookie: token=${canary()}`] }),
+    send({ target: "/v1/keys", token, headers: [`x-request-id: ${canary()} ${canary()}`] }),
+    send({ target: "/v1/keys", token, headers: [`x-padding: ${canary().repeat(500)}`] }),
+    send({
+      method: "POST",
+      target: "/v1/keys",
+      token,
+      headers: [`content-type: ${canary()}`, "content-length: 0"],
+    }),
+    send({ method: canary(), target: "/v1/keys", token }),
+    sendBytes(url, `GET /v1/${canary()} HTTP/9.9\r\n${canary()}\r\n\r\n`),
+    sendBytes(url, `${canary()}\r\n\r\n`),
+  ];
+  return [...answers, ...(await Promise.all(others))];
+}
+
+/** Sends secrets in wrong messages and metadata over gRPC. @returns All that came back, statuses and trailers. */
+export async function sendWrongGrpc(address: string, token: string, canaries: Canaries): Promise<readonly string[]> {
+  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+  const field = (number: number, bytes: Buffer): Buffer =>
+    Buffer.concat([Buffer.of((number << 3) | 2, bytes.length), bytes]);
+  const canary = (label: string): Buffer => Buffer.from(canaries.text(`wrong gRPC ${label}`));
+  const messages = [
+    canary("bytes"),
+    field(15, canary("unknown field")),
+    Buffer.concat([field(1, canary("name")), field(2, Buffer.concat([canary("ill-formed text"), Buffer.of(0xff)]))]),
+    Buffer.concat([
+      field(1, Buffer.concat([canary("name with a blank"), Buffer.from(" ")])),
+      field(2, canary("value")),
+    ]),
+    field(1, canary("cut")).subarray(0, -3),
+  ];
+  const answers: string[] = [];
+  for (const path of ["/bunkms.v1.SecretService/PutSecret", "/bunkms.v1.KeyService/Encrypt", "/bunkms.v1.None/None"]) {
+    for (const message of messages) {
+      for (const authorization of [`Bearer ${token}`, `Bearer ${canary(`${path} token`)}`]) {
+        const metadata = new grpc.Metadata();
+        metadata.set("authorization", authorization);
+        metadata.set("x-secret", canary(`${path} metadata`).toString());
+        answers.push(await callBytes(client, path, message, metadata));
+      }
+    }
+  }
+  client.close();
+  return answers;
+}
+
+function callBytes(client: grpc.Client, path: string, message: Buffer, metadata: grpc.Metadata): Promise<string> {
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(path, asIs, asIs, message, metadata, (error, answer) => {
+      const trailers = Object.values(error?.metadata?.toJSON() ?? {})
+        .flat()
+        .map(String);
+      resolve([error?.details, ...trailers, answer?.toString("latin1")].join("\n"));
+    });
+  });
+}

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { operationOf, type Transport } from "./operation-call.ts";
+
+/**
+ * All that root can see of a vault's content: keys with their versions, secrets with their values, tokens. Two of them
+ * are equal if nothing has changed in between.
+ */
+export async function readContent(transport: Transport, token: string): Promise<JsonObject> {
+  const call = async (action: string, request: JsonObject): Promise<JsonObject> => {
+    const answer = await transport.call(operationOf(action), request, { token });
+    assert.equal(answer.code, "ok", `${action}: ${answer.text}`);
+    return answer.value;
+  };
+  const all = async (action: string, member: string): Promise<JsonObject[]> => {
+    const items: JsonObject[] = [];
+    let page_token: JsonValue = "";
+    do {
+      const page: JsonObject = await call(action, { page_size: 1000, page_token });
+      items.push(...(page[member] as JsonObject[]));
+      page_token = page["next_page_token"] as string;
+    } while (page_token !== "");
+    return items;
+  };
+  const keys: JsonObject[] = [];
+  for (const { name } of await all("keys.list", "keys")) {
+    keys.push(await call("keys.get", { name: name as string }));
+  }
+  const secrets: JsonObject[] = [];
+  for (const { name } of await all("secrets.list", "secrets")) {
+    secrets.push(await call("secrets.get", { name: name as string }));
+  }
+  return { keys, secrets, tokens: await all("tokens.list", "tokens") };
+}
