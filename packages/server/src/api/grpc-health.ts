@@ -3,58 +3,86 @@ import {
   type HealthCheckRequest,
   HealthCheckRequestSchema,
   type HealthCheckResponse,
+  HealthCheckResponse_ServingStatus,
   HealthCheckResponseSchema,
   Health as HealthService,
-  HealthCheckResponse_ServingStatus as Serving,
 } from "@bunkms/contract/descriptors";
-import type * as grpc from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
 import type { Health } from "./health.ts";
 
 const WATCH_EVERY_MS = 1000;
+const CHECK = `/${HealthService.typeName}/Check`;
+const WATCH = `/${HealthService.typeName}/Watch`;
 
-/** The standard health service (grpc.health.v1), open to all as `/ready` is. Every service has the server's health. */
-export function addHealthService(server: grpc.Server, health: Health): void {
+/** A call as an interceptor has it. */
+type InnerCall = ConstructorParameters<typeof grpc.ServerInterceptingCall>[0];
+
+/**
+ * The standard health service (grpc.health.v1), open to all as `/ready` is. Every service has the server's health.
+ * It is answered by `healthInterceptor`; registered here, so that grpc-js knows its methods.
+ */
+export function addHealthService(server: grpc.Server): void {
+  const unreachable = (): void => {
+    throw new Error("health is answered before its request is read");
+  };
   server.addService(
-    { Check: method("Check", false), Watch: method("Watch", true) },
-    {
-      Check: (_call: unknown, done: grpc.sendUnaryData<HealthCheckResponse>) => {
-        void status(health).then((response) => done(null, response));
-      },
-      Watch: (call: grpc.ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => watch(call, health),
-    },
+    { Check: method(CHECK, false), Watch: method(WATCH, true) },
+    { Check: unreachable, Watch: unreachable },
   );
 }
 
-async function status(health: Health): Promise<HealthCheckResponse> {
-  const refusal = await health.notReady();
-  return create(HealthCheckResponseSchema, {
-    status: refusal === undefined ? Serving.SERVING : Serving.NOT_SERVING,
-  });
+/** Answers health calls without reading the request: anybody may call, and nobody's message is kept in memory. */
+export function healthInterceptor(health: Health): grpc.ServerInterceptor {
+  return ({ path }, call) => {
+    if (path !== CHECK && path !== WATCH) {
+      return new grpc.ServerInterceptingCall(call);
+    }
+    const ended = new AbortController();
+    const listener: grpc.ServerListener = {
+      onReceiveMetadata() {
+        call.sendMetadata(new grpc.Metadata());
+        void (path === CHECK ? check(call, health) : watch(call, health, ended.signal));
+      },
+      onCancel: () => ended.abort(),
+    };
+    return new grpc.ServerInterceptingCall(call, { start: (next) => next(listener) });
+  };
+}
+
+async function check(call: InnerCall, health: Health): Promise<void> {
+  call.sendMessage(await status(health), () => end(call));
 }
 
 /** Sends the state now and whenever it changes, until the caller goes away or the server stops. */
-function watch(call: grpc.ServerWritableStream<HealthCheckRequest, HealthCheckResponse>, health: Health): void {
-  let last: Serving | undefined;
-  const look = async (): Promise<void> => {
+async function watch(call: InnerCall, health: Health, ended: AbortSignal): Promise<void> {
+  let last: HealthCheckResponse_ServingStatus | undefined;
+  while (!ended.aborted) {
     const response = await status(health);
     if (response.status !== last) {
       last = response.status;
-      call.write(response);
+      call.sendMessage(response, () => {});
     }
     if (health.closing) {
-      call.end();
+      end(call);
+      return;
     }
-  };
-  const timer = setInterval(() => void look(), WATCH_EVERY_MS);
-  timer.unref();
-  call.on("cancelled", () => clearInterval(timer));
-  call.on("close", () => clearInterval(timer));
-  void look();
+    await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS).unref());
+  }
 }
 
-function method(name: string, responseStream: boolean): grpc.MethodDefinition<HealthCheckRequest, HealthCheckResponse> {
+function end(call: InnerCall): void {
+  call.sendStatus({ code: grpc.status.OK, details: "", metadata: new grpc.Metadata() });
+}
+
+async function status(health: Health): Promise<HealthCheckResponse> {
+  const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
+  const refusal = await health.notReady();
+  return create(HealthCheckResponseSchema, { status: refusal === undefined ? SERVING : NOT_SERVING });
+}
+
+function method(path: string, responseStream: boolean): grpc.MethodDefinition<HealthCheckRequest, HealthCheckResponse> {
   return {
-    path: `/${HealthService.typeName}/${name}`,
+    path,
     requestStream: false,
     responseStream,
     requestSerialize: (message) => Buffer.from(toBinary(HealthCheckRequestSchema, message)),

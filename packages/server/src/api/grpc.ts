@@ -5,7 +5,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { admission } from "./grpc-admission.ts";
 import { cancellation, pipelineCall } from "./grpc-call.ts";
-import { addHealthService } from "./grpc-health.ts";
+import { addHealthService, healthInterceptor } from "./grpc-health.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import type { Health } from "./health.ts";
@@ -33,7 +33,11 @@ export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Se
     "grpc.max_concurrent_streams": MAX_STREAMS,
     "grpc.max_connection_idle_ms": IDLE_MS,
     "grpc.enable_channelz": 0,
-    interceptors: [admission(pipeline, new Map(operations.map((spec) => [pathOf(spec), spec])))],
+    // The first has grpc-js's own call in its hands, whose refusals it completes.
+    interceptors: [
+      admission(pipeline, new Map(operations.map((spec) => [pathOf(spec), spec]))),
+      healthInterceptor(health),
+    ],
   });
   for (const spec of operations) {
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {
@@ -41,7 +45,7 @@ export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Se
     };
     server.addService({ [spec.method.name]: unaryMethod(spec) }, { [spec.method.name]: handle });
   }
-  addHealthService(server, health);
+  addHealthService(server);
   addReflectionService(server, (call, signal) => admitReflection(pipeline, operations, call, signal));
   return server;
 }
