@@ -33,8 +33,6 @@ export interface BunkmsProcess {
 /** @throws Error with what the server printed, when it ends before it is ready. */
 export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions): Promise<BunkmsProcess> {
   const data = join(folder, "data");
-  // All is printed at once, but may come in pieces: wait for the last line that is needed.
-  const lastLine = existsSync(data) ? /^gRPC .*\n/m : /^Root token .*\n/m;
   const keyFile = await prepareFolder(folder);
   const log = await open(join(folder, "server.log"), "a");
   const flags = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1", ...nodeFlags];
@@ -51,7 +49,7 @@ export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions
     },
   });
   const ended = once(child, "exit");
-  const printed = await readUntil(child, lastLine);
+  const printed = await readUntil(child, /^gRPC .*\n/m);
   const rest = /^REST\s+http:\/\/(\S+)$/m.exec(printed)?.[1] ?? "";
   await untilReady(rest);
   const readyMs = performance.now() - began;

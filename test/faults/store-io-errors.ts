@@ -108,7 +108,8 @@ switch (kind) {
   case "write": {
     // Without a handler this signal would end the process before the write can fail.
     process.on("SIGXFSZ", () => {});
-    // The log cannot grow, but the database can take it up: what failed is wiped from the log before anything else is written.
+    // The log cannot grow, but the database can take it up: what failed is wiped from the log before anything else is
+    // written.
     limitFiles(BigInt(statSync(log).size) + 4120n);
     await assert.rejects(commitNext(), isDiskFailure);
     assert.equal(statSync(log).size, 0);
@@ -132,7 +133,8 @@ switch (kind) {
     for (let i = 0; i < 100; i++) {
       await fill(`before/${i}`);
     }
-    // The log may grow to the size of the database, and the database not at all: SQLite does not say so when it commits.
+    // The log may grow to the size of the database, and the database not at all: SQLite does not say so when it
+    // commits.
     limitFiles(BigInt(statSync(join(folder, "bunkms.db")).size));
     let commits = 0;
     await assert.rejects(async () => {

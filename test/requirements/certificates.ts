@@ -28,7 +28,11 @@ const KEYS = {
 
 /** Makes an authority with the `openssl` command. @param folder Where its files and those it issues lie. */
 export async function makeAuthority(folder: string, name = "authority"): Promise<Authority> {
-  const request = async (subject: string, kind: "ec" | "rsa", options: readonly string[]): Promise<CertificateFiles> => {
+  const request = async (
+    subject: string,
+    kind: "ec" | "rsa",
+    options: readonly string[],
+  ): Promise<CertificateFiles> => {
     const files = { cert: join(folder, `${subject}.pem`), key: join(folder, `${subject}.key`) };
     const output = ["-nodes", "-keyout", files.key, "-out", files.cert, "-days", "1", "-subj", `/CN=${subject}`];
     await run("openssl", ["req", "-x509", ...KEYS[kind], ...output, ...options]);

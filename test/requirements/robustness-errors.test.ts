@@ -40,7 +40,8 @@ type Provocation = (transport: Transport) => Promise<Answer>;
 const PROVOCATIONS: Partial<Record<ErrorCode, Provocation>> = {
   invalid_request: (over) => call(over, "keys.create", { name: "not a name" }),
   unsupported_key_type: (over) => call(over, "keys.create", { name: "never", type: "des-56" }),
-  unsupported_algorithm: (over) => call(over, "keys.sign", { name: "p256", message_b64: "", algorithm: "rsa-pss-sha256" }),
+  unsupported_algorithm: (over) =>
+    call(over, "keys.sign", { name: "p256", message_b64: "", algorithm: "rsa-pss-sha256" }),
   wrong_key_usage: (over) => call(over, "keys.encrypt", { key_name: "p256", plaintext: "x" }),
   invalid_digest_length: (over) => call(over, "keys.sign", { name: "p256", digest_b64: "AAAA" }),
   unknown_version: (over) =>
@@ -106,7 +107,17 @@ async function assertError(response: Response, code: ErrorCode): Promise<void> {
 }
 
 test("REQ-39 REST: a path that is no operation is unknown_operation, a method that the path lacks method_not_allowed", async () => {
-  for (const path of ["/", "/v1", "/v1/keys/a/b", "/v1/keys/", "/v2/keys", "/%00", "/v1/keys/%zz", "/..", "/v1//keys"]) {
+  for (const path of [
+    "/",
+    "/v1",
+    "/v1/keys/a/b",
+    "/v1/keys/",
+    "/v2/keys",
+    "/%00",
+    "/v1/keys/%zz",
+    "/..",
+    "/v1//keys",
+  ]) {
     await assertError(await request(path), "unknown_operation");
     await assertError(await request(path, { token: "none" }), "unauthenticated");
   }
@@ -124,7 +135,11 @@ test("REQ-39 REST: a path that is no operation is unknown_operation, a method th
 });
 
 test("REQ-39 gRPC: a method that is none is unknown_operation", async () => {
-  for (const path of ["/bunkms.v1.KeyService/Nothing", "/bunkms.v1.NoService/CreateKey", "/bunkms.v1.KeyService/createKey"]) {
+  for (const path of [
+    "/bunkms.v1.KeyService/Nothing",
+    "/bunkms.v1.NoService/CreateKey",
+    "/bunkms.v1.KeyService/createKey",
+  ]) {
     assert.equal((await callMethod(path, Buffer.alloc(0)))?.code, ERRORS.unknown_operation.grpc);
   }
 });
@@ -159,7 +174,13 @@ test("REQ-39 payload_too_large has the status of the error table over REST and g
 
 const WRONG_TYPES = [
   ...["text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a", "*/*"],
-  ...["application/jsonx", "application/json-patch+json", "application/json; charset=latin1", "application/grpc", "json"],
+  ...[
+    "application/jsonx",
+    "application/json-patch+json",
+    "application/json; charset=latin1",
+    "application/grpc",
+    "json",
+  ],
   ...["application/json, text/plain", "application/json; boundary=a", "application/vnd.api+json"],
 ];
 
@@ -170,7 +191,12 @@ test("REQ-39 a body of another content type, or of none, is unsupported_media_ty
     await assertError(response, "unsupported_media_type");
   }
   await assertError(await request("/v1/keys", { method: "POST", body }), "unsupported_media_type");
-  for (const type of ["application/json", "APPLICATION/JSON", 'application/json; charset="utf-8"', "application/json;charset=UTF-8"]) {
+  for (const type of [
+    "application/json",
+    "APPLICATION/JSON",
+    'application/json; charset="utf-8"',
+    "application/json;charset=UTF-8",
+  ]) {
     const response = await request("/v1/keys", { method: "POST", body: "{}", headers: { "content-type": type } });
     await assertError(response, "invalid_request");
   }
@@ -184,7 +210,10 @@ test("REQ-39 too_many_requests has the status of the error table over REST and g
       const other = ways[1 - at] as Transport;
       const refused = await refusedMeanwhile(way, other, narrow.rootToken);
       const row = ERRORS.too_many_requests;
-      assert.deepEqual([refused.code, refused.status], ["too_many_requests", other.name === "rest" ? row.http : row.grpc]);
+      assert.deepEqual(
+        [refused.code, refused.status],
+        ["too_many_requests", other.name === "rest" ? row.http : row.grpc],
+      );
       const later = await way.call(operationOf("keys.list"), {}, { token: narrow.rootToken });
       assert.equal(later.code, "ok");
     }

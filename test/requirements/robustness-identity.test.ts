@@ -129,7 +129,11 @@ function textFields(message: DescMessage): readonly string[] {
 test("COSMIAN-2026-009 REQ-40 no operation has a field that holds an address", () => {
   for (const { action, method } of readOperations()) {
     for (const name of textFields(method.input)) {
-      assert.doesNotMatch(name, /ur[il]|host|addr|endpoint|webhook|callback|proxy|server|path|file/i, `${action}: ${name}`);
+      assert.doesNotMatch(
+        name,
+        /ur[il]|host|addr|endpoint|webhook|callback|proxy|server|path|file/i,
+        `${action}: ${name}`,
+      );
     }
   }
 });
@@ -154,7 +158,15 @@ test("COSMIAN-2026-009 REQ-40 an address in any text field or header makes the s
         }
       }
     }
-    for (const header of ["x-forwarded-host", "forwarded", "x-original-url", "origin", "referer", "x-callback", "via"]) {
+    for (const header of [
+      "x-forwarded-host",
+      "forwarded",
+      "x-original-url",
+      "origin",
+      "referer",
+      "x-callback",
+      "via",
+    ]) {
       const headers = { authorization: `Bearer ${server.rootToken}`, [header]: `http://${address}/${header}` };
       assert.equal((await fetch(`${server.url}/v1/tokens/self`, { headers })).status, 200);
     }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
-import { HealthCheckResponse_ServingStatus as Serving, HealthCheckResponseSchema } from "@bunkms/contract/descriptors";
+import { HealthCheckResponseSchema, HealthCheckResponse_ServingStatus as Serving } from "@bunkms/contract/descriptors";
 import * as grpc from "@grpc/grpc-js";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
@@ -54,7 +54,10 @@ async function startSlowCalls(
     for (let i = 0; i < KEYS_IN_FLIGHT; i++) {
       const name = `in-flight-${transport.name}-${i}`;
       const request = { name, type: "rsa-4096" };
-      calls.set(name, transport.call(operationOf("keys.create"), request, { token: server.rootToken, requestId: name }));
+      calls.set(
+        name,
+        transport.call(operationOf("keys.create"), request, { token: server.rootToken, requestId: name }),
+      );
     }
   }
   // An answer on each connection, asked for after the creations were: they have arrived.
@@ -112,7 +115,10 @@ async function isThereAgain({ dataPath, configHome }: TestServer, names: readonl
     const { entries } = await readTrail(rest, again.rootToken);
     for (const name of names) {
       const made = entries.filter((entry) => entry.request_id === name);
-      assert.deepEqual(made.map(({ operation, outcome }) => [operation, outcome]), [["keys.create", "ok"]]);
+      assert.deepEqual(
+        made.map(({ operation, outcome }) => [operation, outcome]),
+        [["keys.create", "ok"]],
+      );
     }
   } finally {
     rest.close();
@@ -137,7 +143,10 @@ test("REQ-39 while it stops it takes no new connections, and is not ready for wh
     const refusals = [await isRefused(server.url), await isRefused(`http://${server.grpcAddr}`)];
     // It may have been ready before it noticed the signal, and never again afterwards.
     const first = seen.findIndex((state) => state !== "ready");
-    assert.deepEqual(seen.slice(Math.max(first, 0)).filter((state) => state === "ready"), []);
+    assert.deepEqual(
+      seen.slice(Math.max(first, 0)).filter((state) => state === "ready"),
+      [],
+    );
     for (const state of seen.filter((state) => state !== "ready")) {
       assert.match(state, /^(503 shutting_down|refused)$/);
     }
@@ -225,9 +234,16 @@ test("REQ-37 a caller that never finishes, or never leaves, does not keep the se
       sockets.push(socket);
     }
     const session = connectHttp2(`http://${server.grpcAddr}`).on("error", () => {});
-    const headers = { ":method": "POST", "content-type": "application/grpc", authorization: `Bearer ${server.rootToken}` };
+    const headers = {
+      ":method": "POST",
+      "content-type": "application/grpc",
+      authorization: `Bearer ${server.rootToken}`,
+    };
     for (const path of ["/bunkms.v1.KeyService/CreateKey", "/grpc.health.v1.Health/Check", "/no.such.Service/Method"]) {
-      session.request({ ...headers, ":path": path }, { endStream: false }).on("error", () => {}).write(Buffer.of(0, 0, 0, 1, 0));
+      session
+        .request({ ...headers, ":path": path }, { endStream: false })
+        .on("error", () => {})
+        .write(Buffer.of(0, 0, 0, 1, 0));
     }
     for (const transport of transports) {
       assert.equal((await transport.call(operationOf("keys.list"), {}, { token: server.rootToken })).code, "ok");

@@ -118,11 +118,10 @@ test("TLS the CLI works over TLS with the authority's certificate, and not witho
   const env = { ...withoutSettings(process.env), HOME: folder, XDG_CONFIG_HOME: join(folder, "config") };
   const settings = { BUNKMS_URL: server.url, BUNKMS_TOKEN: server.rootToken };
   const list = (more: Record<string, string>): Promise<unknown> =>
-    promisify(execFile)(
-      process.execPath,
-      ["--disable-warning=ExperimentalWarning", CLI, "key", "list", "--json"],
-      { env: { ...env, ...settings, ...more }, timeout: 20_000 },
-    );
+    promisify(execFile)(process.execPath, ["--disable-warning=ExperimentalWarning", CLI, "key", "list", "--json"], {
+      env: { ...env, ...settings, ...more },
+      timeout: 20_000,
+    });
   await list({ BUNKMS_CACERT: authority.path });
   await assert.rejects(list({}), /certificate/i);
 });
@@ -141,7 +140,12 @@ for (const version of ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const) {
   test(`TLS ${version} is ${isOld ? "refused" : "spoken"} by both listeners`, async () => {
     for (const { name, port, protocol } of listeners()) {
       // Level 0, so that the refusal is the server's, not this side's.
-      const options = { minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0", ALPNProtocols: [protocol] };
+      const options = {
+        minVersion: version,
+        maxVersion: version,
+        ciphers: "DEFAULT@SECLEVEL=0",
+        ALPNProtocols: [protocol],
+      };
       if (isOld) {
         await assert.rejects(handshake(port, options), /protocol version|ERR_SSL_|ECONNRESET|disconnected/, name);
       } else {
@@ -156,7 +160,11 @@ for (const version of ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const) {
 
 test("REQ-37 plaintext and garbage sent to the TLS ports end their connection and harm nobody", async () => {
   for (const { name, port } of listeners()) {
-    for (const bytes of ["GET /health HTTP/1.1\r\nHost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01\xff\xff\xff"]) {
+    for (const bytes of [
+      "GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+      "\x16\x03\x01\xff\xff\xff",
+    ]) {
       const { text, closed } = await exchange(`127.0.0.1:${port}`, [bytes, "\0".repeat(20_000)]);
       assert.ok(closed, name);
       assert.doesNotMatch(text, /HTTP\/1\.1 2|status/);

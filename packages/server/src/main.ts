@@ -57,6 +57,7 @@ export async function run(): Promise<void> {
 async function start(config: Config, configHome: string | undefined, log: Logger): Promise<void> {
   const seal = openSeal(config);
   const store = await openStore(config);
+  print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);
   let running: Running;
   let rootToken: string | undefined;
   try {
@@ -144,7 +145,6 @@ function announceRootToken(config: Config, rootToken: string | undefined): void 
 }
 
 function announce(config: Config, running: Running, rootToken: string | undefined): void {
-  print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);
   print(`REST  ${running.restUrl}`);
   print(`gRPC  ${running.grpcAddress}`);
   print(`Data  ${config.store === "memory" ? "in memory, gone at exit" : config.dataPath}`);
