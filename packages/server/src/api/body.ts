@@ -68,7 +68,12 @@ function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
     });
     request.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
     request.on("error", () => reject(new BunkmsError("cancelled")));
-    request.on("close", () => reject(new BunkmsError("cancelled")));
+    request.on("close", () => {
+      // Comes after each request; an error with its stack is made only for those that broke off.
+      if (!request.complete) {
+        reject(new BunkmsError("cancelled"));
+      }
+    });
   });
 }
 

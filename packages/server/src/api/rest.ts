@@ -116,7 +116,7 @@ function sendError(
   allow: readonly string[],
 ): void {
   const { http } = ERRORS[error.code];
-  if (allow.length > 0) {
+  if (error.code === "method_not_allowed" && allow.length > 0) {
     response.setHeader("allow", allow.join(", "));
   }
   if (http === 401) {

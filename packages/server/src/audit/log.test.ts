@@ -118,3 +118,14 @@ test("an empty log has an empty page", async () => {
   const { reader } = logOf([]);
   assert.deepEqual((await reader.list({}, undefined, 10)).entries, []);
 });
+
+test("a batch that is missing in the middle or at the beginning is noticed", async () => {
+  for (const missing of [0, 1]) {
+    const { log, payloads } = logOf([2, 2, 2]);
+    const left = payloads.filter((_, i) => i !== missing).reverse();
+    const reader = new AuditReader(async function* () {
+      yield* left;
+    }, log);
+    await assert.rejects(reader.list({}, undefined, 100), RangeError);
+  }
+});

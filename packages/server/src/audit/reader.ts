@@ -47,7 +47,10 @@ export class AuditReader {
     this.#log = log;
   }
 
-  /** Entries before this index (undefined: from the newest) that fit the filter. */
+  /**
+   * Entries before this index (undefined: from the newest) that fit the filter.
+   * @throws RangeError when a batch on the way is missing or damaged.
+   */
   async list(filter: AuditFilter, before: number | undefined, limit: number): Promise<AuditPage> {
     const { size } = this.#log.frontier;
     const root = this.#log.frontier.root();
@@ -56,8 +59,15 @@ export class AuditReader {
     if (start === 0) {
       return { entries, next: undefined, size, root };
     }
+    let next: number | undefined;
     for await (const payload of this.#batches(start)) {
       const batch = decodeBatch(payload);
+      // Each batch ends where the one after it begins; the first that is read holds the entry before `start`.
+      const end = batch.first + batch.entries.length;
+      if (next === undefined ? batch.first >= start || end < start : end !== next) {
+        throw new RangeError("a batch of the audit log is missing");
+      }
+      next = batch.first;
       for (let i = Math.min(batch.entries.length, start - batch.first) - 1; i >= 0; i--) {
         const index = batch.first + i;
         const record = decodeEntry(batch.entries[i] as Buffer);
@@ -71,6 +81,9 @@ export class AuditReader {
           return { entries, next: index, size, root };
         }
       }
+    }
+    if (next !== 0) {
+      throw new RangeError("the beginning of the audit log is missing");
     }
     return { entries, next: undefined, size, root };
   }

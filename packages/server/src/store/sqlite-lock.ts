@@ -14,6 +14,7 @@ import { StoreRefused } from "./store-refused.ts";
  * An fcntl lock is dropped when its process closes ANY descriptor of the file. SQLite knows and keeps its own from
  * harm; nothing else in this process may open `bunkms.lock` or `bunkms.db` while the store is open, not even to read
  * them. The file is never deleted: a second process could then lock another file of the same name.
+ * The caller keeps a reference to what it gets: a connection that is collected as garbage is closed.
  * @throws StoreRefused with reason `in-use` if another process, or this one, holds it.
  */
 export function lockFolder(folder: string): DatabaseSync {

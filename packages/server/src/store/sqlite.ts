@@ -48,6 +48,12 @@ interface RevisionBlock {
   readonly last: number;
 }
 
+/**
+ * The stores that are open. A store that its caller forgets must not be collected: its connections would be closed, and
+ * the locks of the folder gone, while the process still runs.
+ */
+const openStores = new Set<SqliteStore>();
+
 class SqliteStore implements Store {
   readonly #folder: OpenFolder;
   readonly #sql: Statements;
@@ -62,6 +68,7 @@ class SqliteStore implements Store {
     this.#folder = folder;
     this.#sql = prepareStatements(folder.database);
     this.#trySettle();
+    openStores.add(this);
   }
 
   async get(table: Table, path: string): Promise<StoredRecord | undefined> {
@@ -105,6 +112,7 @@ class SqliteStore implements Store {
       return;
     }
     this.#closed = true;
+    openStores.delete(this);
     try {
       this.#folder.database.close();
     } finally {
