@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startServer } from "../harness/server.ts";
+import { runServer } from "./server-run.ts";
+
+let folder: string;
+let env: Readonly<Record<string, string>>;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "bunkms-process-"));
+  const keyFile = join(folder, "master.key");
+  await writeFile(keyFile, randomBytes(32).toString("hex"), { mode: 0o600 });
+  env = { BUNKMS_MASTER_KEY_FILE: keyFile };
+});
+
+after(() => rm(folder, { recursive: true, force: true }));
+
+/** Local TCP ports on which a process listens. */
+async function listeningPorts(pid: number): Promise<readonly number[]> {
+  const sockets = new Set<string>();
+  for (const descriptor of await readdir(`/proc/${pid}/fd`)) {
+    const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");
+    sockets.add(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? "");
+  }
+  const rows = (await readFile(`/proc/${pid}/net/tcp`, "utf8")).split("\n").slice(1);
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, , , state, ...rest]) => state === "0A" && sockets.has(rest[5] ?? ""))
+    .map(([, local]) => Number.parseInt(local?.split(":")[1] ?? "", 16));
+}
+
+test("REQ-07 REQ-06 the server leaves no core file, in development mode neither", async () => {
+  for (const options of [{ dev: true }, { dev: false, env }]) {
+    const server = await startServer({ ...options, dataPath: join(folder, `core-${options.dev}`) });
+    try {
+      const limits = await readFile(`/proc/${server.pid}/limits`, "utf8");
+      assert.match(limits, /^Max core file size +0 +0 +bytes/m);
+      process.kill(server.pid, "SIGABRT");
+      await server.kill();
+      const files = await readdir(dirname(server.configHome), { recursive: true });
+      assert.deepEqual(
+        files.filter((name) => /core|report|heapsnapshot/i.test(name)),
+        [],
+      );
+    } finally {
+      await server.remove();
+    }
+  }
+});
+
+test("REQ-07 a signal opens no debugger, also without the flag that the start scripts give", async () => {
+  for (const dev of [true, false]) {
+    const running = runServer(join(folder, `signal-${dev}`), {
+      args: dev ? ["--dev"] : [],
+      env: dev ? {} : env,
+      killAfterMs: 4000,
+      started: async (pid) => {
+        await sleep(2000);
+        process.kill(pid, "SIGUSR1");
+        await sleep(500);
+        assert.equal((await listeningPorts(pid)).length, 2, "it listens on something else than REST and gRPC");
+        process.kill(pid, "SIGTERM");
+      },
+    });
+    const { end, output } = await running;
+    assert.equal(end, 0, output);
+    assert.doesNotMatch(output, /Debugger/);
+  }
+});
+
+test("REQ-07 production refuses to run with an inspector, however it is asked for", async () => {
+  const flags = ["--inspect", "--inspect=127.0.0.1:0", "--inspect-port=0", "--inspect-wait=127.0.0.1:0"];
+  for (const [i, flag] of flags.entries()) {
+    const dataPath = join(folder, `inspected-${i}`);
+    // Asked to wait for a debugger, Node itself runs nothing: then there is nothing to refuse.
+    for (const options of [{ nodeArgs: [flag], env }, { env: { ...env, NODE_OPTIONS: flag } }]) {
+      const { end, output } = await runServer(dataPath, { ...options, killAfterMs: 3000 });
+      assert.equal(end, flag.includes("wait") ? "SIGKILL" : 1, output);
+      assert.ok(flag.includes("wait") || /refusing to run with --inspect/.test(output), output);
+      assert.ok(!existsSync(dataPath), "it read or made data before it refused");
+    }
+  }
+});
+
+test("REQ-06 REQ-07 a master key that comes in the environment is handed to no child and printed nowhere", async () => {
+  const key = randomBytes(32).toString("hex");
+  const args = ["--log-level", "debug"];
+  const server = await startServer({
+    dev: false,
+    args,
+    dataPath: join(folder, "environment"),
+    env: { BUNKMS_MASTER_KEY: key },
+  });
+  try {
+    assert.ok(!server.output().includes(key));
+    assert.ok(!(await readFile(`/proc/${server.pid}/cmdline`, "utf8")).includes(key));
+    // Taken out of the environment of the process itself: what it would give to a child, or to a diagnostic report.
+    const wrong = await runServer(join(folder, "environment-wrong"), { args, env: { BUNKMS_MASTER_KEY: `${key}0` } });
+    assert.equal(wrong.end, 2);
+    assert.ok(!wrong.output.includes(key.slice(0, 16)), wrong.output);
+  } finally {
+    await server.remove();
+  }
+});
