@@ -13,7 +13,7 @@ import { aliasOf, plainReading } from "./name-aliases.ts";
 import { grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
 import { errorCode, sendRaw } from "./raw-calls.ts";
 
-const ALIASES = process.env["BUNKMS_SOAK"] === "1" ? 1_000_000 : 20_000;
+const ALIASES = process.env["BUNKMS_SOAK"] === "1" ? 1_000_000 : 100_000;
 const SAMPLED = 400;
 
 const NAMES = ["a", "team/db-password", "Kiosk/Stress.test_1/x", "k.k/s"];

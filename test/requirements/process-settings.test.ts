@@ -106,3 +106,20 @@ test("CVE-2025-4166 a value in the wrong place is not repeated in the reason", a
     assert.ok(!output.includes(secret), output);
   }
 });
+
+test("SETTINGS port 0 is replaced by a free port, which is printed", async () => {
+  folders += 1;
+  const folder = join(root, String(folders));
+  await mkdir(folder);
+  const server = launchServer({ folder, args: ["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"] });
+  try {
+    const [, url = "", restPort = "", grpcPort = ""] = await server.until(
+      /^REST {2}(http:\/\/127\.0\.0\.1:(\d+))\ngRPC {2}127\.0\.0\.1:(\d+)$/m,
+    );
+    assert.ok(Number(restPort) > 0 && Number(grpcPort) > 0 && restPort !== grpcPort);
+    assert.equal((await fetch(`${url}/ready`)).status, 200);
+  } finally {
+    server.signal("SIGKILL");
+    await server.end();
+  }
+});

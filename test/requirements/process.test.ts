@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startServer } from "../harness/server.ts";
+import { launchServer } from "./launched-server.ts";
 import { runServer } from "./server-run.ts";
 
 let folder: string;
@@ -55,35 +56,35 @@ test("REQ-07 REQ-06 the server leaves no core file, in development mode neither"
 });
 
 test("REQ-07 a signal opens no debugger, also without the flag that the start scripts give", async () => {
-  for (const dev of [true, false]) {
-    const running = runServer(join(folder, `signal-${dev}`), {
-      args: dev ? ["--dev"] : [],
-      env: dev ? {} : env,
-      killAfterMs: 4000,
-      started: async (pid) => {
-        await sleep(2000);
-        process.kill(pid, "SIGUSR1");
-        await sleep(500);
-        assert.equal((await listeningPorts(pid)).length, 2, "it listens on something else than REST and gRPC");
-        process.kill(pid, "SIGTERM");
-      },
+  const ports = ["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"];
+  for (const args of [["--dev", ...ports], ports]) {
+    const server = launchServer({
+      folder: await mkdtemp(join(folder, "signal-")),
+      args,
+      env: args === ports ? env : {},
     });
-    const { end, output } = await running;
-    assert.equal(end, 0, output);
-    assert.doesNotMatch(output, /Debugger/);
+    try {
+      await server.until(/^gRPC /m);
+      server.signal("SIGUSR1");
+      await sleep(300);
+      assert.equal((await listeningPorts(server.pid)).length, 2, "it listens on something else than REST and gRPC");
+      server.signal("SIGTERM");
+      assert.equal(await server.end(), 0);
+      assert.doesNotMatch(server.output(), /Debugger/);
+    } finally {
+      server.signal("SIGKILL");
+    }
   }
 });
 
 test("REQ-07 production refuses to run with an inspector, however it is asked for", async () => {
-  const flags = ["--inspect", "--inspect=127.0.0.1:0", "--inspect-port=0", "--inspect-wait=127.0.0.1:0"];
-  for (const [i, flag] of flags.entries()) {
-    const dataPath = join(folder, `inspected-${i}`);
-    // Asked to wait for a debugger, Node itself runs nothing: then there is nothing to refuse.
+  for (const flag of ["--inspect", "--inspect=127.0.0.1:0", "--inspect-port=0"]) {
     for (const options of [{ nodeArgs: [flag], env }, { env: { ...env, NODE_OPTIONS: flag } }]) {
-      const { end, output } = await runServer(dataPath, { ...options, killAfterMs: 3000 });
-      assert.equal(end, flag.includes("wait") ? "SIGKILL" : 1, output);
-      assert.ok(flag.includes("wait") || /refusing to run with --inspect/.test(output), output);
-      assert.ok(!existsSync(dataPath), "it read or made data before it refused");
+      const dataPath = join(folder, "inspected");
+      const { end, output } = await runServer(dataPath, options);
+      assert.equal(end, 1, output);
+      assert.match(output, /refusing to run with --inspect/);
+      assert.ok(!existsSync(dataPath), "it made data before it refused");
     }
   }
 });

@@ -22,8 +22,6 @@ export interface ServerRunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Sends SIGKILL after so many milliseconds; 20 seconds by default, when it should have ended long before. */
   readonly killAfterMs?: number;
-  /** Called as soon as the process exists. */
-  readonly started?: (pid: number) => Promise<void>;
 }
 
 /** Runs the server's program on free loopback ports until it ends. */
@@ -55,9 +53,7 @@ export async function runServer(dataPath: string, options: ServerRunOptions = {}
   child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
   const timer = setTimeout(() => child.kill("SIGKILL"), options.killAfterMs ?? 20_000);
-  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
-  // If that fails, the timer ends the process.
-  const [[code, signal]] = await Promise.all([closed, options.started?.(child.pid as number)]);
+  const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
   clearTimeout(timer);
   const milliseconds = Math.round(performance.now() - started);
   return { end: code ?? (signal as string), output: Buffer.concat(chunks).toString("utf8"), milliseconds };
