@@ -7,7 +7,7 @@ export interface Exchange {
   readonly text: string;
   /** Bytes that this side's kernel took before the other side refused more. */
   readonly sent: number;
-  /** Whether the other side ended the connection; false when the time was up. */
+  /** Whether the other side ended the connection; false when this side did, since the time was up or it had enough. */
   readonly closed: boolean;
 }
 
@@ -31,34 +31,57 @@ export async function openConnection(address: string): Promise<Socket> {
   return socket;
 }
 
+/** When an exchange ends from this side. */
+export interface ExchangeOptions {
+  /** After so long; 20 seconds by default. */
+  readonly waitMs?: number;
+  /** As soon as what came, as Latin-1, is enough. */
+  readonly isEnough?: (text: string) => boolean;
+  /** Whether nothing is read before all is sent, as simple clients do. */
+  readonly readsLast?: boolean;
+}
+
 /**
  * Sends bytes as they are and reads until the other side ends the connection.
  * @param parts What to send, one after the other; a generator may go on for as long as it likes, since sending stops
  * when the other side refuses.
- * @param waitMs Ends the connection from this side when it is up.
  */
 export async function exchange(
   address: string,
-  parts: Iterable<string | Buffer>,
-  waitMs: number = WAIT_MS,
+  parts: Iterable<string | Buffer> | AsyncIterable<string | Buffer>,
+  { waitMs = WAIT_MS, isEnough = () => false, readsLast = false }: ExchangeOptions = {},
 ): Promise<Exchange> {
   const socket = await openConnection(address);
-  const chunks: Buffer[] = [];
-  let timedOut = false;
-  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  const timer = setTimeout(() => {
-    timedOut = true;
+  let text = "";
+  let endedHere = false;
+  const end = (): void => {
+    endedHere = true;
     socket.destroy();
-  }, waitMs);
+  };
+  const read = (): void => {
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      if (isEnough(text)) {
+        end();
+      }
+    });
+  };
+  if (!readsLast) {
+    read();
+  }
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  const timer = setTimeout(end, waitMs);
   await send(socket, parts);
+  if (readsLast) {
+    read();
+  }
   await closed;
   clearTimeout(timer);
-  return { text: Buffer.concat(chunks).toString("latin1"), sent: socket.bytesWritten, closed: !timedOut };
+  return { text, sent: socket.bytesWritten, closed: !endedHere };
 }
 
-async function send(socket: Socket, parts: Iterable<string | Buffer>): Promise<void> {
-  for (const part of parts) {
+async function send(socket: Socket, parts: Iterable<string | Buffer> | AsyncIterable<string | Buffer>): Promise<void> {
+  for await (const part of parts) {
     if (socket.destroyed) {
       return;
     }

@@ -11,6 +11,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { startServer, type TestServer, withoutSettings } from "../harness/server.ts";
 import { type Authority, type CertificateFiles, makeAuthority, replaceFile } from "./certificates.ts";
+import { launchServer } from "./launched-server.ts";
 import { grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
 import { exchange } from "./raw-exchange.ts";
 
@@ -269,4 +270,20 @@ test("TLS a pair that does not fit, a broken file and a missing one leave the ol
   await serve(right);
   await becomesPresented("fourth");
   assert.doesNotMatch(server.output(), /PRIVATE KEY/);
+});
+
+test("TLS files that are no certificate with its key stop the start with a reason that names the settings", async () => {
+  const [one, other] = [await authority.issue("one"), await authority.issue("another")];
+  const home = await mkdtemp(join(folder, "start-"));
+  for (const [cert, key] of [
+    [one.cert, other.key],
+    [one.key, one.cert],
+    [authority.path, one.key],
+  ] as const) {
+    const args = ["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
+    const refused = launchServer({ folder: home, args });
+    assert.equal(await refused.end(), 1, refused.output());
+    assert.match(refused.output(), /--tls-cert, --tls-key: not a PEM certificate and the private key that fits it/);
+    assert.doesNotMatch(refused.output(), /^REST/m);
+  }
 });

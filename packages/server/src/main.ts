@@ -18,7 +18,7 @@ import { ConfigError } from "./config/config-error.ts";
 import { helpText } from "./config/help.ts";
 import { readMasterKeyFile } from "./config/master-key.ts";
 import { readProcessEnvironment } from "./config/process-environment.ts";
-import { hardenProcess, refuseInspector } from "./crypto/process-hardening.ts";
+import { type Hardening, hardenProcess, refuseInspector } from "./crypto/process-hardening.ts";
 import { envSeal } from "./seal/env.ts";
 import type { Seal } from "./seal/seal.ts";
 import { openMemoryStore } from "./store/memory.ts";
@@ -31,6 +31,8 @@ import { describeSlots, SLOT_PREFIX } from "./vault/root-slot.ts";
 export async function run(): Promise<void> {
   let log: Logger | undefined;
   try {
+    // First, so that no key is ever in a process that others could look into.
+    const hardening = hardenProcess();
     const environment = readProcessEnvironment();
     const config = readConfig();
     log = makeLogger(config);
@@ -42,11 +44,11 @@ export async function run(): Promise<void> {
         print(VERSION);
         return;
       case "new-root-token":
-        harden(config, environment.nodeOptions, log);
+        checkProcess(config, hardening, environment.nodeOptions, log);
         await newRootToken(config);
         return;
       default:
-        harden(config, environment.nodeOptions, log);
+        checkProcess(config, hardening, environment.nodeOptions, log);
         await start(config, environment.configHome, log);
     }
   } catch (error) {
@@ -121,11 +123,10 @@ function openStore(config: Config): Promise<Store> {
   return config.store === "memory" ? Promise.resolve(openMemoryStore()) : openSqliteStore(config.dataPath);
 }
 
-function harden(config: Config, nodeOptions: string | undefined, log: Logger): void {
+function checkProcess(config: Config, hardening: Hardening, nodeOptions: string | undefined, log: Logger): void {
   if (!config.dev) {
     refuseInspector(process.execArgv, nodeOptions);
   }
-  const hardening = hardenProcess();
   for (const [measure, done] of Object.entries(hardening)) {
     if (!done) {
       log.warn({ measure }, "a protection of the process is not to be had on this system");

@@ -34,22 +34,32 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
 const DISCARDED_BYTES = 4 * 1024 * 1024;
 const DISCARDED_MS = 2_000;
 
-/** Reads and drops what is left of a request; what is too long or too slow ends with its connection. */
-export function discardRest(request: IncomingMessage): void {
-  if (request.complete) {
+/**
+ * Reads and drops what is left of a request; what is too long or too slow ends with its connection.
+ * @returns When nothing is left to read.
+ */
+export async function discardRest(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) {
     return;
   }
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const giveUp = (): void => {
+    request.socket.destroy();
+    end();
+  };
   let left = DISCARDED_BYTES;
-  const timer = setTimeout(() => request.socket.destroy(), DISCARDED_MS);
+  const timer = setTimeout(giveUp, DISCARDED_MS);
   request.on("data", (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) {
-      request.socket.destroy();
+      giveUp();
     }
   });
-  request.on("close", () => clearTimeout(timer));
-  request.on("end", () => clearTimeout(timer));
+  request.on("end", end);
+  request.on("close", end);
   request.resume();
+  await ended;
+  clearTimeout(timer);
 }
 
 function collect(request: IncomingMessage, limit: number): Promise<Buffer> {

@@ -125,12 +125,20 @@ function sendError(
   if (ERRORS[error.code].retryable) {
     response.setHeader("retry-after", "1");
   }
-  discardRest(request);
   const body = { error: error.message, code: error.code, request_id: requestId };
-  send(response, http, requestId, JSON_TYPE, Buffer.from(JSON.stringify(body)));
+  // The whole answer is sent at once, but ended only when the rest of the request was read: at the end Node may close the
+  // connection, and a caller who is still writing would lose the answer.
+  send(response, http, requestId, JSON_TYPE, Buffer.from(JSON.stringify(body)), discardRest(request));
 }
 
-function send(response: ServerResponse, status: number, requestId: string, type: string, body: Buffer): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  requestId: string,
+  type: string,
+  body: Buffer,
+  requestRead?: Promise<void>,
+): void {
   if (response.destroyed) {
     return;
   }
@@ -141,5 +149,10 @@ function send(response: ServerResponse, status: number, requestId: string, type:
     "x-content-type-options": "nosniff",
     "x-request-id": requestId,
   });
-  response.end(body);
+  if (requestRead === undefined) {
+    response.end(body);
+  } else {
+    response.write(body);
+    void requestRead.then(() => response.end());
+  }
 }
