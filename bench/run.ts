@@ -40,22 +40,23 @@ async function bench(options: BenchOptions, folder: string, running: { stop(): u
     process.stderr.write(`${line}\n`);
   };
   say("starting");
-  const quiet = server(join(folder, "warn"), "warn", options);
+  const quiet: BunkmsOptions = { folder: join(folder, "warn"), logLevel: "warn", nodeFlags: profiling(options) };
   const { times, server: main } = await startRepeatedly(quiet, options.starts);
   running.push(main);
-  const chatty = (await startRepeatedly(server(join(folder, "info"), "info", options), 1)).server;
+  const chatty = (await startRepeatedly({ folder: join(folder, "info"), logLevel: "info", nodeFlags: [] }, 1)).server;
   running.push(chatty);
   const echo = await startEcho();
   running.push(echo);
-  const targets: Target[] = [
+  const started: Target[] = [
     await bunkmsTarget("BunKMS", main),
     only(await bunkmsTarget("BunKMS, log level info", chatty), "encrypt"),
   ];
   if (options.openbao !== undefined) {
     const openbao = await startOpenbao(resolve(options.openbao), folder);
     running.push(openbao);
-    targets.push(openbao);
+    started.push(openbao);
   }
+  const targets = started.map((target) => only(target, options.only)).filter(({ workloads }) => workloads.length > 0);
   const load: LoadProcess = startLoadProcess();
   running.push(load);
 
@@ -67,18 +68,19 @@ async function bench(options: BenchOptions, folder: string, running: { stop(): u
   }
   await main.stop();
   const databaseBytes = (await stat(join(quiet.folder, "data", "bunkms.db"))).size;
-  const again = await startBunkms(quiet);
+  const again = await startBunkms({ ...quiet, nodeFlags: [] });
   await again.stop();
   return markdown(cells, { ...times, afterLoad: again.readyMs, databaseBytes }, servers, machine(options));
 }
 
-function server(folder: string, logLevel: BunkmsOptions["logLevel"], { profileFolder }: BenchOptions): BunkmsOptions {
-  const profile = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profileFolder)}`];
-  return { folder, logLevel, nodeFlags: profile };
+function profiling({ profileFolder }: BenchOptions): readonly string[] {
+  return profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profileFolder)}`];
 }
 
-function only(target: Target, operation: string): Target {
-  return { ...target, workloads: target.workloads.filter((workload) => workload.operation === operation) };
+/** A target with those of its workloads whose name has this text in it. */
+function only(target: Target, text: string): Target {
+  const workloads = target.workloads.filter(({ operation, transport }) => `${operation} ${transport}`.includes(text));
+  return { ...target, workloads };
 }
 
 function machine({ cellMs, rounds }: BenchOptions): string {
