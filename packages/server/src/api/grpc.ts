@@ -74,12 +74,19 @@ async function answer(
   done: grpc.sendUnaryData<Buffer>,
 ): Promise<void> {
   const aborted = new AbortController();
-  call.on("cancelled", () => aborted.abort(cancellation(call)));
+  let answered = false;
+  call.on("cancelled", () => {
+    // grpc-js says so after each call that ended well, too.
+    if (!answered) {
+      aborted.abort(cancellation(call));
+    }
+  });
   const pipelined = pipelineCall(spec, call.metadata, call, aborted.signal, async () => decode(spec, call.request));
   const trailers = new grpc.Metadata();
   trailers.set("x-request-id", pipelined.requestId);
   try {
     const message = await pipeline.run(pipelined);
+    answered = true;
     const bytes = toBinary(spec.method.output, message as never);
     wipeSecrets(spec.method.output, message);
     done(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailers);

@@ -37,7 +37,7 @@ const SETTINGS: readonly (readonly [name: string, value: string, reported: strin
   ["mmap_size", "0", 0],
   ["secure_delete", "ON", 1],
   ["temp_store", "MEMORY", 2],
-  ["cache_size", "-16000", -16_000],
+  ["cache_size", "-4000", -4_000],
   ["wal_autocheckpoint", "500", 500],
   ["journal_size_limit", "16777216", 16_777_216],
 ];
