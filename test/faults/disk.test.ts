@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { readOperations } from "@bunkms/contract";
 import { type ServerOptions, startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "../requirements/audit-trail.ts";
-import { grpcTransport, restTransport, type Transport } from "../requirements/operation-call.ts";
+import { bothTransports, type Transport } from "../requirements/operation-call.ts";
 import { becomesReady, becomesUnready } from "../requirements/readiness.ts";
 import { makeObjects, SAMPLE_TEXT, sampleRequest } from "../requirements/sample-requests.ts";
 import { readContent } from "../requirements/vault-content.ts";
@@ -194,5 +194,5 @@ function optionsFor(disk: SmallDisk): ServerOptions {
 }
 
 function transportsOf(server: TestServer): readonly [Transport, Transport] {
-  return [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  return bothTransports(server);
 }

@@ -10,7 +10,7 @@ import { envSeal } from "../../packages/server/src/seal/env.ts";
 import { openSqliteStore } from "../../packages/server/src/store/sqlite.ts";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "../requirements/audit-trail.ts";
-import { grpcTransport, operationOf, restTransport, type Transport } from "../requirements/operation-call.ts";
+import { bothTransports, closeAll, operationOf, type Transport } from "../requirements/operation-call.ts";
 import { seeded } from "../vectors/seeded.ts";
 import { SHARED_KEY, TrailMemory, Worker } from "./kill-oracle.ts";
 import { asking, verifyShared, verifyTrail, verifyWorker } from "./kill-verify.ts";
@@ -82,14 +82,12 @@ async function untilKilled(
     configHome: join(folder, "config"),
     args: ["--log-level", "warn"],
   });
-  const transports: Transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  const transports: Transports = bothTransports(server);
   try {
     await work(server, transports);
   } finally {
     await server.remove();
-    for (const transport of transports) {
-      transport.close();
-    }
+    closeAll(transports);
   }
 }
 

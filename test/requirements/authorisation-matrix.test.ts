@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { type OperationSpec, Role, readOperations } from "@bunkms/contract";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
-import { type Answer, grpcTransport, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, type Transport } from "./operation-call.ts";
 import { makePrincipals, type Principal } from "./principals.ts";
 import { makeObjects, missingObjects, type Objects, sampleRequest } from "./sample-requests.ts";
 import { readContent } from "./vault-content.ts";
@@ -28,14 +28,12 @@ const answers = new Map<Cell, Answer>();
 
 before(async () => {
   server = await startServer({ args: ["--store", "memory", "--log-level", "silent"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
   principals = await makePrincipals(transports[0], server.rootToken);
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

@@ -17,7 +17,7 @@ import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail, type TrailEntry } from "./audit-trail.ts";
 import { Canaries, formsOf } from "./canaries.ts";
 import { callEverything, sendWrongGrpc, sendWrongRest } from "./canary-calls.ts";
-import { grpcTransport, operationOf, restTransport } from "./operation-call.ts";
+import { bothTransports, closeAll, operationOf } from "./operation-call.ts";
 
 const canaries = new Canaries();
 const masterKey = canaries.bytes("master key");
@@ -50,7 +50,7 @@ before(async () => {
   await first.remove();
 
   server = await startServer(options);
-  const transports = [restTransport(server.url), grpcTransport(server.grpcAddr)] as const;
+  const transports = bothTransports(server);
   for (const transport of transports) {
     await callEverything(transport, rootToken, canaries);
   }
@@ -66,9 +66,7 @@ before(async () => {
   for (const name of ["cmdline", "environ", "comm", "limits"]) {
     seen.set(`process ${name}`, readFileSync(`/proc/${server.pid}/${name}`));
   }
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   seeFolder("at work");
   await server.kill();
   seen.set("output", Buffer.from(server.output()));

@@ -10,7 +10,7 @@ import { startServer, type TestServer } from "../harness/server.ts";
 import { seeded } from "../vectors/seeded.ts";
 import { readTrail } from "./audit-trail.ts";
 import { aliasOf, plainReading } from "./name-aliases.ts";
-import { grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 import { errorCode, sendRaw } from "./raw-calls.ts";
 
 const ALIASES = process.env["BUNKMS_SOAK"] === "1" ? 1_000_000 : 100_000;
@@ -25,7 +25,7 @@ let readerToken: string;
 
 before(async () => {
   server = await startServer({ args: ["--store", "memory", "--log-level", "silent"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
   for (const name of NAMES) {
     assert.equal((await call("secrets.put", { name, value: name })).code, "ok");
   }
@@ -33,9 +33,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

@@ -4,6 +4,7 @@ import { type DescMessage, fromBinary, fromJson, type JsonObject, toBinary, toJs
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { ErrorDetailSchema, type OperationSpec, RawBodySchema, readOperations } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
+import type { TestServer } from "../harness/server.ts";
 
 /** How a call ended. */
 export interface Answer {
@@ -202,4 +203,19 @@ function bytesField(message: Uint8Array, wanted: number): Uint8Array | undefined
     reader.skip(type);
   }
   return undefined;
+}
+
+/** REST and gRPC of one server, in this order. */
+export function bothTransports({
+  url,
+  grpcAddr,
+}: Pick<TestServer, "url" | "grpcAddr">): [rest: Transport, grpc: Transport] {
+  return [restTransport(url), grpcTransport(grpcAddr)];
+}
+
+/** Lets go of the connections. */
+export function closeAll(transports: readonly Transport[]): void {
+  for (const transport of transports) {
+    transport.close();
+  }
 }

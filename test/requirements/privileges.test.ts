@@ -6,7 +6,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { Effect, readOperations } from "@bunkms/contract";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 import { makeObjects, sampleRequest } from "./sample-requests.ts";
 import { readContent } from "./vault-content.ts";
 
@@ -15,13 +15,11 @@ let transports: readonly [Transport, Transport];
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "silent"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

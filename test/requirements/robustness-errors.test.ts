@@ -6,7 +6,15 @@ import { ERRORS, type ErrorCode } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import {
+  type Answer,
+  bothTransports,
+  closeAll,
+  grpcTransport,
+  operationOf,
+  restTransport,
+  type Transport,
+} from "./operation-call.ts";
 
 let server: TestServer;
 let transports: readonly Transport[];
@@ -14,7 +22,7 @@ let reader = "";
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "warn"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
   for (const request of [{ name: "aes" }, { name: "other" }, { name: "p256", type: "ecdsa-p256" }]) {
     assert.equal((await call(rest(), "keys.create", request)).code, "ok");
   }
@@ -22,9 +30,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

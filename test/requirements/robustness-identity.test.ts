@@ -6,7 +6,7 @@ import { type DescMessage, type JsonObject, ScalarType } from "@bufbuild/protobu
 import { readOperations } from "@bunkms/contract";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 
 const CALLERS = 40;
 const CALLS = process.env["BUNKMS_SOAK"] === undefined ? 4000 : 100_000;
@@ -17,13 +17,11 @@ let transports: readonly Transport[];
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "warn"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

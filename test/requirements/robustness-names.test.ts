@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { ERRORS, isErrorCode } from "@bunkms/contract";
 import { startServer, type TestServer } from "../harness/server.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 
 /** Names that mean something to JavaScript, to this server or to others like it, and that a key may have. */
 const ORDINARY = [
@@ -18,16 +18,14 @@ let transports: readonly Transport[];
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "warn"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
   for (const [name, type] of Object.entries(KEYS)) {
     await succeed(rest(), "keys.create", { name, type });
   }
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   // Whatever was asked: nothing went wrong inside.
   assert.doesNotMatch(server.output(), /"level":50|TypeError|at Object\./);
   await server.remove();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { startServer, type TestServer } from "../harness/server.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 
 const MOST = 512 * 1024;
 
@@ -11,7 +11,7 @@ let transports: readonly Transport[];
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "warn"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
   const made = [
     { name: "k", type: "aes-256" },
     { name: "p256", type: "ecdsa-p256" },
@@ -22,9 +22,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

@@ -11,7 +11,7 @@ import { HealthCheckResponseSchema, HealthCheckResponse_ServingStatus as Serving
 import * as grpc from "@grpc/grpc-js";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, restTransport, type Transport } from "./operation-call.ts";
 
 /** Long enough for a stop on a busy machine: the server gives what is in flight 10 seconds. */
 const STOP_MS = 60_000;
@@ -20,13 +20,11 @@ const KEYS_IN_FLIGHT = 3;
 /** Runs a test with transports to a server of its own, and removes all at its end. */
 async function withServer(act: (server: TestServer, transports: readonly Transport[]) => Promise<void>): Promise<void> {
   const server = await startServer();
-  const transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  const transports = bothTransports(server);
   try {
     await act(server, transports);
   } finally {
-    for (const transport of transports) {
-      transport.close();
-    }
+    closeAll(transports);
     await server.remove();
   }
 }

@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { startServer, type TestServer, withoutSettings } from "../harness/server.ts";
 import { type Authority, type CertificateFiles, makeAuthority, replaceFile } from "./certificates.ts";
 import { launchServer } from "./launched-server.ts";
-import { grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { closeAll, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
 import { exchange } from "./raw-exchange.ts";
 
 const CLI = join(import.meta.dirname, "..", "..", "packages", "cli", "bin", "bunkms.js");
@@ -38,9 +38,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
   await rm(folder, { recursive: true });
 });

@@ -2,23 +2,21 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { startServer, type TestServer } from "../harness/server.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 
 let server: TestServer;
 let transports: readonly Transport[];
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "warn"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
   for (const request of [{ name: "k" }, { name: "p256", type: "ecdsa-p256" }]) {
     await succeed(rest(), "keys.create", request);
   }
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
-import { type Answer, grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { type Answer, bothTransports, closeAll, operationOf, restTransport, type Transport } from "./operation-call.ts";
 
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const FORM = /^bkms_s_[0-9A-Za-z]{36}$/;
@@ -18,13 +18,11 @@ let transports: readonly Transport[];
 
 before(async () => {
   server = await startServer({ args: ["--log-level", "info"] });
-  transports = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  transports = bothTransports(server);
 });
 
 after(async () => {
-  for (const transport of transports) {
-    transport.close();
-  }
+  closeAll(transports);
   await server.remove();
 });
 

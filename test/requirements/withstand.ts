@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestServer } from "../harness/server.ts";
-import { grpcTransport, operationOf, restTransport, type Transport } from "./operation-call.ts";
+import { bothTransports, operationOf, type Transport } from "./operation-call.ts";
 
 const MAX_GROWTH_MIB = 150;
 const PAUSE_MS = 50;
@@ -14,7 +14,7 @@ const PAUSE_MS = 50;
  * @throws AssertionError when the server does not withstand it.
  */
 export async function withstand<T>(server: TestServer, attack: () => Promise<T>): Promise<T> {
-  const bystanders = [restTransport(server.url), grpcTransport(server.grpcAddr)];
+  const bystanders = bothTransports(server);
   try {
     // Opens the connections, so that the first measurement has all that an ordinary caller costs.
     await beServed(bystanders, server.rootToken);

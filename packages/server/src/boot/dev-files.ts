@@ -13,6 +13,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { syncFolder } from "../store/private-files.ts";
 
 /** Where the master key of development mode lies in the data folder. */
 export function devMasterKeyPath(dataPath: string): string {
@@ -78,14 +79,4 @@ function writePrivate(path: string, text: string): void {
   }
   renameSync(draft, path);
   syncFolder(dirname(path));
-}
-
-/** Makes the entries of a folder durable. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -1,6 +1,18 @@
 /** Files and folders that only their owner may read or write, whatever the umask. */
 
-import { accessSync, chmodSync, constants, lstatSync, mkdirSync, type Stats, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { StoreRefused } from "./store-refused.ts";
 
 /** Any right of the group or of others. */
@@ -49,6 +61,16 @@ export function checkPrivateFile(file: string): boolean {
 export function createPrivateFile(file: string): void {
   writeFileSync(file, "", { flag: "wx", mode: 0o600 });
   chmodSync(file, 0o600);
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function refuseSharedAccess(path: string, stats: Stats, mode: string): void {

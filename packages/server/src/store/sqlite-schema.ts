@@ -1,8 +1,8 @@
 /** The database file: what it is called inside, how it is made, and how it is told from others. */
 
-import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync, type DatabaseSyncOptions } from "node:sqlite";
-import { createPrivateFile } from "./private-files.ts";
+import { createPrivateFile, syncFolder } from "./private-files.ts";
 import { StoreRefused } from "./store-refused.ts";
 
 /** "BKMS" in ASCII. */
@@ -120,14 +120,4 @@ export function refuseOtherSchema(database: DatabaseSync, file: string): void {
 /** What the operator is told of a database that does not read as it was written. */
 export function damaged(file: string, finding: string, cause?: unknown): StoreRefused {
   return new StoreRefused("damaged", `${file} is damaged: ${finding}. Restore the folder from a backup`, { cause });
-}
-
-/** Makes the names in a folder durable. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -2,6 +2,9 @@
 // @generated from file bunkms/v1/keys.proto (package bunkms.v1, syntax proto3)
 /* eslint-disable */
 
+// One service and its messages. Longer than most files: each field states its rule and its audit class, and a service
+// split over files would be two services.
+
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";

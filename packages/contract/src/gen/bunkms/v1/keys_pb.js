@@ -2,6 +2,9 @@
 // @generated from file bunkms/v1/keys.proto (package bunkms.v1, syntax proto3)
 /* eslint-disable */
 
+// One service and its messages. Longer than most files: each field states its rule and its audit class, and a service
+// split over files would be two services.
+
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
 import { file_bunkms_v1_options } from "./options_pb.js";
