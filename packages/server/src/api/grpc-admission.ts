@@ -20,6 +20,12 @@ export function admission(pipeline: Pipeline, operations: ReadonlyMap<string, Op
       return new grpc.ServerInterceptingCall(call);
     }
     let timer: NodeJS.Timeout | undefined;
+    let leave = (): void => {};
+    let cancelled = false;
+    const arrived = (): void => {
+      clearTimeout(timer);
+      leave();
+    };
     const refuse = (error: BunkmsError, requestId: string): void => call.sendStatus(grpcStatus(error, requestId));
     const listener: grpc.ServerListener = {
       onReceiveMetadata(metadata, next) {
@@ -29,30 +35,38 @@ export function admission(pipeline: Pipeline, operations: ReadonlyMap<string, Op
         const { requestId } = pipelined;
         // The id that was chosen here is the one under which the handler goes on.
         metadata.set("x-request-id", requestId);
-        pipeline.admits(pipelined).then(
-          (admitted) => {
-            if (admitted) {
-              timer = setTimeout(() => refuse(new BunkmsError("deadline_exceeded"), requestId), REQUEST_TIMEOUT_MS);
-              next(metadata);
+        pipeline.enter(pipelined).then(
+          (giveBack) => {
+            leave = giveBack;
+            if (cancelled) {
+              leave();
+              return;
+            }
+            timer = setTimeout(() => refuse(new BunkmsError("deadline_exceeded"), requestId), REQUEST_TIMEOUT_MS);
+            next(metadata);
+          },
+          (error: BunkmsError) => {
+            if (error.code === "unauthenticated") {
+              pipeline.run(pipelined).catch((refusal: BunkmsError) => refuse(refusal, requestId));
             } else {
-              pipeline.run(pipelined).catch((error: BunkmsError) => refuse(error, requestId));
+              refuse(error, requestId);
             }
           },
-          () => refuse(new BunkmsError("storage_unavailable"), requestId),
         );
       },
       onReceiveHalfClose(next) {
-        clearTimeout(timer);
+        arrived();
         next();
       },
       onCancel() {
-        clearTimeout(timer);
+        cancelled = true;
+        arrived();
       },
     };
     // Replaced on the call itself: what grpc-js refuses by its own does not come through a responder.
     const send = call.sendStatus.bind(call);
     call.sendStatus = (status) => {
-      clearTimeout(timer);
+      arrived();
       send(withDetails(status));
     };
     return new grpc.ServerInterceptingCall(call, { start: (next) => next(listener) });

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { create, createRegistry, type DescFile, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { CONTRACT_FILES } from "@bunkms/contract";
@@ -48,17 +50,25 @@ async function reflect(call: Stream, admit: Admit): Promise<void> {
     call.emit("error", refusal);
     return;
   }
-  call.on("data", (request: ServerReflectionRequest) => {
-    call.write(
-      create(ServerReflectionResponseSchema, {
+  try {
+    for await (const request of call as AsyncIterable<ServerReflectionRequest>) {
+      const response = create(ServerReflectionResponseSchema, {
         validHost: request.host,
         originalRequest: request,
         messageResponse: answerOf(request),
-      }),
-    );
-  });
-  call.on("end", () => call.end());
-  call.resume();
+      });
+      // Who does not read his answers gets no more of them.
+      if (!call.write(response)) {
+        await once(call, "drain", { signal: aborted.signal });
+      }
+      // One answer a turn of the event loop, so that a thousand questions at once keep nobody else waiting.
+      await setImmediate();
+    }
+    call.end();
+  } catch {
+    // The caller went away, or sent no proper message: grpc-js ends the call.
+    call.destroy();
+  }
 }
 
 function answerOf({ messageRequest }: ServerReflectionRequest): Answer {
@@ -80,12 +90,20 @@ function filesOf(file: DescFile | undefined): Answer {
   if (file === undefined) {
     return error(NOT_FOUND, "there is no such file or symbol");
   }
-  const fileDescriptorProto = [...withImports(file)].map((each) => toBinary(FileDescriptorProtoSchema, each.proto));
+  const fileDescriptorProto = [...withImports(file)].map(encoded);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 }
 
 function error(errorCode: number, errorMessage: string): Answer {
   return { case: "errorResponse", value: { errorCode, errorMessage } };
+}
+
+const ENCODED = new Map<DescFile, Uint8Array>();
+
+function encoded(file: DescFile): Uint8Array {
+  const bytes = ENCODED.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+  ENCODED.set(file, bytes);
+  return bytes;
 }
 
 /** A file and all that it imports, each once. */

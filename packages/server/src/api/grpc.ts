@@ -2,6 +2,7 @@ import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { admission } from "./grpc-admission.ts";
 import { cancellation, pipelineCall } from "./grpc-call.ts";
@@ -91,7 +92,7 @@ async function answer(
     wipeSecrets(spec.method.output, message);
     done(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailers);
   } catch (error) {
-    done(grpcStatus(error as BunkmsError, pipelined.requestId));
+    done(grpcStatus(asRefusal(error), pipelined.requestId));
   }
 }
 
@@ -108,7 +109,7 @@ async function admitReflection(
     await pipeline.run(pipelined);
     return undefined;
   } catch (error) {
-    return grpcStatus(error as BunkmsError, pipelined.requestId);
+    return grpcStatus(asRefusal(error), pipelined.requestId);
   }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
 import { bearerToken, chooseRequestId } from "./headers.ts";
@@ -53,7 +54,7 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
       });
       sendMessage(response, requestId, route.operation as OperationSpec, message);
     } catch (error) {
-      sendError(request, response, requestId, error as BunkmsError, route.allow);
+      sendError(request, response, requestId, asRefusal(error), route.allow);
     }
   }
 

@@ -3,10 +3,12 @@ import {
   existsSync,
   fchmodSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
@@ -30,7 +32,7 @@ export function ensureDevMasterKey(dataPath: string): string {
     mkdirSync(dataPath, { recursive: true, mode: 0o700 });
     syncFolder(dirname(dataPath));
     const key = randomBytes(32);
-    writePrivate(path, `base64:${key.toString("base64")}\n`);
+    publishPrivate(path, `base64:${key.toString("base64")}\n`);
     key.fill(0);
   }
   return path;
@@ -63,11 +65,32 @@ export function hasRootToken(path: string): boolean {
   return existsSync(path) && readFileSync(path).length > 0;
 }
 
-/**
- * Writes a file that only its owner may read, whole or not at all, and on disk when it returns: the vault that a master
- * key seals must not outlive the key in a power cut.
- */
+/** Writes a file that only its owner may read, whole or not at all, and on disk when it returns. */
 function writePrivate(path: string, text: string): void {
+  renameSync(writeDraft(path, text), path);
+  syncFolder(dirname(path));
+}
+
+/**
+ * Likewise, but leaves a file that somebody else made meanwhile: of two first starts at once, both use the key of the
+ * first. On disk before the vault is: it must not outlive its key in a power cut.
+ */
+function publishPrivate(path: string, text: string): void {
+  const draft = writeDraft(path, text);
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+      throw error;
+    }
+  } finally {
+    unlinkSync(draft);
+  }
+  syncFolder(dirname(path));
+}
+
+/** Writes the text into a new file beside `path`, readable by its owner only, with fsync. @returns Its path. */
+function writeDraft(path: string, text: string): string {
   const draft = `${path}.${process.pid}.new`;
   const file = openSync(draft, "w", 0o600);
   try {
@@ -77,6 +100,5 @@ function writePrivate(path: string, text: string): void {
   } finally {
     closeSync(file);
   }
-  renameSync(draft, path);
-  syncFolder(dirname(path));
+  return draft;
 }

@@ -68,7 +68,12 @@ function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void
   }
 }
 
+/** So long a refused connection may still send, so that its answer is not lost, before it is destroyed. */
+const REFUSED_MS = 1_000;
+
+/** Answers on a connection that Node handed over: nobody else listens to its errors, ends it or remembers it. */
 function refuse(socket: Duplex, code: ErrorCode, status: string): void {
+  socket.on("error", () => socket.destroy());
   if (!socket.writable) {
     socket.destroy();
     return;
@@ -84,6 +89,10 @@ function refuse(socket: Duplex, code: ErrorCode, status: string): void {
     ...(ERRORS[code].retryable ? ["retry-after: 1"] : []),
     "connection: close",
   ];
+  socket.once("finish", () => {
+    socket.resume();
+    setTimeout(() => socket.destroy(), REFUSED_MS);
+  });
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "../crypto/random.ts";
 import { envSeal } from "../seal/env.ts";
 import { openMemoryStore } from "../store/memory.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Table } from "../store/store.ts";
 import { openOrCreate, type Unsealed } from "./unseal.ts";
 
 /** A store whose commits and reads a test can make fail. */
@@ -11,6 +11,8 @@ export class FaultyStore implements Store {
   beforeCommit: () => void = () => {};
   /** Called after a commit was applied; what it throws hides that it was. */
   afterCommit: () => void = () => {};
+  /** Called before each listing; what it throws is the listing's failure. */
+  beforeList: (table: Table) => void = () => {};
   commits = 0;
 
   constructor(inner: Store = openMemoryStore()) {
@@ -18,7 +20,10 @@ export class FaultyStore implements Store {
   }
 
   get: Store["get"] = (table, path) => this.#inner.get(table, path);
-  list: Store["list"] = (table, options) => this.#inner.list(table, options);
+  list: Store["list"] = async (table, options) => {
+    this.beforeList(table);
+    return this.#inner.list(table, options);
+  };
   close: Store["close"] = () => this.#inner.close();
   commit: Store["commit"] = async (writes) => {
     this.beforeCommit();

@@ -79,3 +79,23 @@ test("a commit that failed after it was applied is found in the store, and the l
   );
   await openOrCreate(store, seal());
 });
+
+test("caches that could not be reloaded after a failure are reloaded before the next commit", async () => {
+  const { vault, committer, store } = await testVault();
+  await committer.submit(entry("put"), await vault.secrets.put("s", Buffer.from("old"), NOW));
+  store.afterCommit = () => {
+    throw new StoreUnavailable("the answer was lost");
+  };
+  await assert.rejects(committer.submit(entry("put"), await vault.secrets.put("s", Buffer.from("new"), NOW)));
+  store.afterCommit = () => {};
+  store.beforeList = (table) => {
+    if (table === "secret") {
+      throw new StoreUnavailable("not now");
+    }
+  };
+  await assert.rejects(committer.submit(entry("next")), StoreUnavailable);
+  store.beforeList = () => {};
+  await committer.submit(entry("next"));
+  assert.equal((await vault.secrets.read("s")).value.toString(), "new");
+  await committer.submit(entry("put"), await vault.secrets.put("s", Buffer.from("newer"), NOW));
+});

@@ -35,6 +35,8 @@ export class Committer {
   #running = false;
   /** Whether a commit failed in a way that leaves open what the store holds. */
   #uncertain = false;
+  /** Whether caches are behind the store: until a reload of them has succeeded. */
+  #stale = false;
 
   constructor(targets: Targets) {
     this.#targets = targets;
@@ -133,12 +135,13 @@ export class Committer {
   async #reload(): Promise<void> {
     const { records, log, lastBatch, onReload } = this.#targets;
     const last = await lastBatch();
-    const changed = await records.reload(last?.generation);
+    this.#stale = (await records.reload(last?.generation)) || this.#stale;
     if (last !== undefined) {
       log.adopt(decodeBatch(last.payload).frontier);
     }
-    if (changed) {
+    if (this.#stale) {
       await onReload();
+      this.#stale = false;
     }
     this.#uncertain = false;
   }

@@ -8,11 +8,13 @@ import type { TokenInfo } from "../access/tokens.ts";
 import { encodeEntry } from "../audit/entry.ts";
 import type { Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
-import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
+import { RevisionConflict } from "../store/store.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
 import type { Committer } from "./committer.ts";
+import { asRefusal, Unrecorded } from "./refusal.ts";
 import { wipeSecrets } from "./secret-fields.ts";
+import { Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
 
 /** What the pipeline works with. */
@@ -40,16 +42,8 @@ interface Progress {
   spec?: OperationSpec;
   resource: string;
   request: Record<string, string>;
-}
-
-/** A refusal that leaves no audit entry: the server was not ready to take the call, or could not write the entry. */
-class Unrecorded extends Error {
-  readonly refusal: BunkmsError;
-
-  constructor(refusal: BunkmsError) {
-    super(refusal.message);
-    this.refusal = refusal;
-  }
+  /** Gives the caller's place back. */
+  leave: () => void;
 }
 
 /** The caller of an operation that the operator made public. */
@@ -63,11 +57,13 @@ export class Pipeline {
   readonly #parts: PipelineParts;
   readonly #validator: Validator = createValidator();
   readonly #turns = new Turns();
+  readonly #slots: Slots;
   #inFlight = 0;
   #open = true;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
+    this.#slots = new Slots(parts.maxInFlight);
   }
 
   /**
@@ -77,7 +73,7 @@ export class Pipeline {
    */
   async run(call: Call): Promise<Message> {
     const started = performance.now();
-    const progress: Progress = { resource: "", request: {} };
+    const progress: Progress = { resource: "", request: {}, leave: () => {} };
     let outcome = "ok";
     this.#inFlight += 1;
     try {
@@ -91,6 +87,7 @@ export class Pipeline {
       }
       throw refusal;
     } finally {
+      progress.leave();
       this.#inFlight -= 1;
       this.#parts.reporter.call({
         request_id: call.requestId,
@@ -104,16 +101,16 @@ export class Pipeline {
     }
   }
 
-  /** Whether a call's caller is known, before the request is read. For transports that would hold the request meanwhile. */
-  async admits(call: Call): Promise<boolean> {
+  /**
+   * Takes a place for a call whose request is still to be read, for transports that hold the request meanwhile.
+   * @returns Gives the place back, to be called before the call is run.
+   * @throws BunkmsError `unauthenticated`, which is not recorded yet; `too_many_requests`.
+   */
+  async enter(call: Call): Promise<() => void> {
     try {
-      await this.#authenticate(call);
-      return true;
+      return this.#slots.take((await this.#authenticate(call)).id);
     } catch (error) {
-      if (error instanceof BunkmsError) {
-        return false;
-      }
-      throw error;
+      throw asRefusal(error);
     }
   }
 
@@ -136,6 +133,14 @@ export class Pipeline {
     }
   }
 
+  #takeSlot(caller: TokenInfo): () => void {
+    try {
+      return this.#slots.take(caller.id);
+    } catch (error) {
+      throw new Unrecorded(asRefusal(error));
+    }
+  }
+
   async #step(call: Call, progress: Progress): Promise<Message> {
     try {
       if (!(call.operation instanceof BunkmsError)) {
@@ -143,6 +148,7 @@ export class Pipeline {
       }
       const caller = await this.#authenticate(call);
       progress.caller = caller;
+      progress.leave = this.#takeSlot(caller);
       const spec = findOperation(call);
       const request = await call.readRequest(spec);
       try {
@@ -206,6 +212,8 @@ export class Pipeline {
     const { handle } = operations.get(spec.action) as RegisteredOperation;
     for (let attempt = 1; ; attempt++) {
       refuseAborted(call.signal);
+      // Again: while the request was read, or its turn came, the token may have been revoked or have expired.
+      await this.#authenticate(call);
       const outcome: Outcome<unknown> = await handle({ ...services, caller, now: clock() }, request as never);
       try {
         refuseAborted(call.signal);
@@ -255,18 +263,6 @@ export class Pipeline {
       throw new Unrecorded(new BunkmsError("audit_unavailable", undefined, { cause: error }));
     }
   }
-}
-
-/** What the caller may be told of an error. What he may not is the cause, for the log. */
-function asRefusal(error: unknown): BunkmsError {
-  if (error instanceof BunkmsError) {
-    return error;
-  }
-  if (error instanceof Unrecorded) {
-    return error.refusal;
-  }
-  const code = error instanceof StoreUnavailable ? "storage_unavailable" : "internal";
-  return new BunkmsError(code, undefined, { cause: error });
 }
 
 function findOperation(call: Call): OperationSpec {
