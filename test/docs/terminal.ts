@@ -39,7 +39,11 @@ export class Terminal {
     writeFileSync(failed, "");
     // Sourced, and not piped in: a command that reads standard input must not read the commands after it.
     this.#write(`source "${block}" < /dev/null > "${output}" 2>&1; echo done`);
-    await once(this.#lines, "line", { signal: AbortSignal.timeout(60_000) });
+    try {
+      await once(this.#lines, "line", { signal: AbortSignal.timeout(60_000) });
+    } catch (error) {
+      throw new Error(`not done after a minute: ${commands}\n${readFileSync(output, "utf8")}`, { cause: error });
+    }
     return { output: readFileSync(output, "utf8"), failed: readFileSync(failed, "utf8") };
   }
 

@@ -51,7 +51,9 @@ async function reflect(call: Stream, admit: Admit): Promise<void> {
     return;
   }
   try {
-    for await (const request of call as AsyncIterable<ServerReflectionRequest>) {
+    // By default the end of the questions would destroy the stream, and with it the last answers and the status.
+    const requests: AsyncIterable<ServerReflectionRequest> = call.iterator({ destroyOnReturn: false });
+    for await (const request of requests) {
       const response = create(ServerReflectionResponseSchema, {
         validHost: request.host,
         originalRequest: request,
