@@ -31,6 +31,12 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   unsupported_algorithm: meaning(2, 'Algorithms are listed by "bunkms sign --help".'),
   wrong_key_usage: meaning(2, 'What a key is for is its purpose: "bunkms key get NAME".'),
   invalid_digest_length: meaning(2, "Hash with the algorithm's own hash, or let the server hash: leave --digest out."),
+  invalid_key_material: meaning(2, "Check that the material is of the declared type and format."),
+  invalid_public_key: meaning(2, "Check that the public key is of the key's own type."),
+  plaintext_too_long: meaning(
+    2,
+    'Encrypt a data key with it, and the data with the data key: "bunkms datakey --help".',
+  ),
   unknown_version: meaning(2, 'The versions are listed by "bunkms key get NAME".'),
   decryption_failed: meaning(7, "Check that key, ciphertext and --aad or --context are those of the encryption."),
   unauthenticated: meaning(3, 'The token may have expired or been revoked. Log in with another: "bunkms login".'),

@@ -24,6 +24,9 @@ export const ERRORS = Object.freeze({
   unsupported_algorithm: row(400, 3, false, "the key does not support this algorithm"),
   wrong_key_usage: row(400, 9, false, "the key is not for this use"),
   invalid_digest_length: row(400, 3, false, "the digest's length is not that of the algorithm's hash"),
+  invalid_key_material: row(400, 3, false, "the key material does not fit the declared type"),
+  invalid_public_key: row(400, 3, false, "the public key is malformed or not of the key's type"),
+  plaintext_too_long: row(400, 3, false, "the plaintext is longer than the key can encrypt"),
   unknown_version: row(400, 3, false, "the key has no such version"),
   // Whatever is wrong with a ciphertext: one code and one text, so that nothing can be learnt by trying.
   decryption_failed: row(400, 3, false, "the ciphertext cannot be decrypted with this key and additional data"),

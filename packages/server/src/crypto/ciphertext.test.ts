@@ -32,7 +32,7 @@ test("what was encrypted decrypts again, with the same additional data only", ()
 
 test("a ciphertext names its key and version, and its text begins with bkms", () => {
   const { ciphertext } = cipher.encrypt(version, Buffer.from("x"), NOTHING);
-  assert.deepEqual(parseHeader(ciphertext), { keyId: version.keyId, version: 7 });
+  assert.deepEqual(parseHeader(ciphertext), { suite: 0x0478, keyId: version.keyId, version: 7 });
   assert.match(encodeText(ciphertext), /^bkms/);
   assert.deepEqual(decodeText(encodeText(ciphertext)), ciphertext);
 });

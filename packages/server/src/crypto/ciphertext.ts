@@ -29,6 +29,9 @@ export const CIPHERTEXT_OVERHEAD = DATA_AT + GCM_TAG_LENGTH;
  * here the sender of a ciphertext chooses the key by what the header says.
  */
 export class CommittingCipher implements DataCipher {
+  readonly name = "aes-256";
+  readonly suite = SUITE;
+  readonly deterministic = false;
   readonly #derived: DerivedKeys;
 
   constructor(derived = new DerivedKeys()) {
@@ -82,7 +85,7 @@ export function parseHeader(ciphertext: Uint8Array): CiphertextHeader {
   const version = bytes.readUInt32BE(VERSION_AT);
   if (!bytes.subarray(0, SUITE_AT).equals(MAGIC) || bytes.readUInt16BE(SUITE_AT) !== SUITE || version < 1)
     throw failed();
-  return { keyId: bytes.subarray(KEY_ID_AT, VERSION_AT), version };
+  return { suite: SUITE, keyId: bytes.subarray(KEY_ID_AT, VERSION_AT), version };
 }
 
 /** The text form of a ciphertext: standard base64 with padding (RFC 4648 section 4). */

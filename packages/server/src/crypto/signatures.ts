@@ -3,7 +3,7 @@ import { BunkmsError } from "@bunkms/contract";
 import { type DigestScheme, signDigest, verifyDigest } from "./digest-signature.ts";
 import type { SignatureAlgorithm, SignatureInput } from "./key-type.ts";
 
-type Hash = SignatureAlgorithm["hash"];
+type Hash = keyof typeof DIGEST_LENGTHS;
 
 /** Bytes of each hash's output (FIPS 180-4). */
 const DIGEST_LENGTHS = { sha256: 32, sha384: 48, sha512: 64 } as const;
@@ -57,6 +57,8 @@ function algorithm(scheme: Scheme): SignatureAlgorithm {
   return Object.freeze({
     name: scheme.name,
     hash: scheme.hash,
+    encodings: Object.freeze([scheme.family === "ec" ? "der" : "raw"] as const),
+    contextLength: 0,
     async sign(key: KeyObject, input: SignatureInput): Promise<Buffer> {
       requireFit(scheme, key, "private");
       if (input.kind === "digest") return signDigest(scheme, key, checkedDigest(scheme.hash, input.bytes));

@@ -4,11 +4,9 @@ import type { KeyInfo } from "../vault/keys.ts";
 
 /** How a key encrypts. @throws BunkmsError `wrong_key_usage` */
 export function dataCipher(key: KeyInfo): DataCipher {
-  if (key.type.purpose !== "encrypt" || key.type.cipher === undefined) {
-    throw new BunkmsError(
-      "wrong_key_usage",
-      `the key is for ${key.type.purpose === "sign" ? "signing" : "other uses"}, not for encrypting`,
-    );
+  const [cipher] = key.type.ciphers ?? [];
+  if (key.purpose !== "encrypt" || cipher === undefined) {
+    throw new BunkmsError("wrong_key_usage", `the key's purpose is ${key.purpose}, not encrypt`);
   }
-  return key.type.cipher;
+  return cipher;
 }

@@ -23,7 +23,7 @@ export async function makeDataKey({ vault }: CallContext, request: GenerateDataK
   const plaintext = randomBytes(request.bytes || DEFAULT_BYTES);
   return {
     plaintext,
-    ciphertext: encodeText(cipher.encrypt(version, plaintext, aad).ciphertext),
+    ciphertext: encodeText((await cipher.encrypt(version, plaintext, aad)).ciphertext),
     version: version.version,
   };
 }

@@ -11,7 +11,7 @@ export const decrypt = defineOperation(KeyService.method.decrypt, async ({ vault
   const aad = additionalData(request);
   const ciphertext = decodeText(request.ciphertext);
   const version = await vault.keys.openForDecrypting(key, parseHeader(ciphertext));
-  const plaintext = cipher.decrypt(version, ciphertext, aad);
+  const plaintext = await cipher.decrypt(version, ciphertext, aad);
   return {
     response: {
       plaintextB64: plaintext,

@@ -11,7 +11,7 @@ export const encrypt = defineOperation(KeyService.method.encrypt, async ({ vault
   const version = await vault.keys.openLatest(key);
   const aad = additionalData(request);
   const plaintext = Buffer.from(request.data.value ?? "");
-  const encrypted = cipher.encrypt(version, plaintext, aad);
+  const encrypted = await cipher.encrypt(version, plaintext, aad);
   wipe(plaintext);
   return {
     response: {

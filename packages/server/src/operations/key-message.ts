@@ -10,7 +10,7 @@ export function keySummary(key: KeyInfo) {
     name: key.name,
     id: key.id,
     type: key.type.name,
-    purpose: key.type.purpose,
+    purpose: key.purpose,
     createdAt: timestamp(key.createdAt),
     latestVersion: key.latestVersion,
   } satisfies MessageInitShape<typeof KeySummarySchema>;

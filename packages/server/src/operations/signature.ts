@@ -15,9 +15,9 @@ interface SignatureRequest {
  * @throws BunkmsError `wrong_key_usage`, `unsupported_algorithm`
  */
 export function signatureAlgorithm(key: KeyInfo, { algorithm }: SignatureRequest): SignatureAlgorithm {
-  const { purpose, signatures = [] } = key.type;
-  if (purpose !== "sign") {
-    throw new BunkmsError("wrong_key_usage", `the key is for ${purpose}ing, not for signing`);
+  const { signatures = [] } = key.type;
+  if (key.purpose !== "sign") {
+    throw new BunkmsError("wrong_key_usage", `the key's purpose is ${key.purpose}, not sign`);
   }
   const found = algorithm === "" ? signatures[0] : signatures.find((candidate) => candidate.name === algorithm);
   if (found === undefined) {

@@ -8,7 +8,7 @@ import {
   KeyVersionRecordSchema,
 } from "@bunkms/contract/record";
 import { wipe } from "../crypto/kdf.ts";
-import type { CiphertextHeader, GeneratedKey, KeyType, OpenedVersion } from "../crypto/key-type.ts";
+import type { CiphertextHeader, GeneratedKey, KeyType, OpenedVersion, Purpose } from "../crypto/key-type.ts";
 import { findKeyType, forgetKey, keyTypeNames } from "../crypto/key-types.ts";
 import { loadPublicKey } from "../crypto/public-key.ts";
 import { randomBytes } from "../crypto/random.ts";
@@ -23,6 +23,7 @@ export interface KeyInfo {
   /** 32 hexadecimal digits. */
   readonly id: string;
   readonly type: KeyType;
+  readonly purpose: Purpose;
   readonly createdAt: number;
   readonly latestVersion: number;
 }
@@ -120,7 +121,7 @@ export class Keys {
    * Opens the version that a ciphertext names.
    * @throws BunkmsError `decryption_failed` when it is not this key's.
    */
-  async openForDecrypting(key: KeyInfo, header: CiphertextHeader): Promise<OpenedVersion> {
+  async openForDecrypting(key: KeyInfo, header: Pick<CiphertextHeader, "keyId" | "version">): Promise<OpenedVersion> {
     if (header.keyId.toString("hex") !== key.id || header.version < 1 || header.version > key.latestVersion) {
       throw new BunkmsError("decryption_failed");
     }
@@ -207,6 +208,7 @@ function keyInfo(record: KeyRecord): KeyInfo {
     name: record.name,
     id: Buffer.from(record.id).toString("hex"),
     type,
+    purpose: type.purposes[0] as Purpose,
     createdAt: Number(record.createdAtMs),
     latestVersion: record.latestVersion,
   };
