@@ -9,11 +9,13 @@ import { openOrCreate } from "../../packages/server/src/boot/unseal.ts";
 import { readConfig } from "../../packages/server/src/config/config.ts";
 import { envSeal } from "../../packages/server/src/seal/env.ts";
 import { openSqliteStore } from "../../packages/server/src/store/sqlite.ts";
+import { sqlTableOf } from "../../packages/server/src/store/sqlite-schema.ts";
+import type { Table } from "../../packages/server/src/store/store.ts";
 import { restTransport, type Transport } from "../requirements/operation-call.ts";
 
 /** One row of the store. */
 export interface Row {
-  readonly tbl: string;
+  readonly tbl: Table;
   readonly path: string;
   readonly revision: number;
   readonly value: Uint8Array;
@@ -29,18 +31,23 @@ export class SealedRows implements Disposable {
 
   /** In the order of their paths. */
   all(table?: string): readonly Row[] {
-    const rows = this.#database.prepare("SELECT tbl, path, revision, value FROM record ORDER BY tbl, path").all();
+    const rows = this.#database
+      .prepare(
+        `SELECT tbl, path, revision, value FROM record UNION ALL SELECT tbl, path, revision, value FROM audit
+        ORDER BY tbl, path`,
+      )
+      .all();
     return (rows as unknown as Row[]).filter(({ tbl }) => table === undefined || tbl === table);
   }
 
   write({ tbl, path, revision, value }: Row): void {
     this.#database
-      .prepare("INSERT OR REPLACE INTO record (tbl, path, revision, value) VALUES (?, ?, ?, ?)")
+      .prepare(`INSERT OR REPLACE INTO ${sqlTableOf(tbl)} (tbl, path, revision, value) VALUES (?, ?, ?, ?)`)
       .run(tbl, path, revision, value);
   }
 
   remove({ tbl, path }: Pick<Row, "tbl" | "path">): void {
-    this.#database.prepare("DELETE FROM record WHERE tbl = ? AND path = ?").run(tbl, path);
+    this.#database.prepare(`DELETE FROM ${sqlTableOf(tbl)} WHERE tbl = ? AND path = ?`).run(tbl, path);
   }
 
   [Symbol.dispose](): void {

@@ -34,12 +34,19 @@ export class Tokens {
   readonly #records: Records;
   readonly #key: KeyObject;
   readonly #cache = new Lru<StoredToken>(CACHED);
-  /** Goes up with each revocation, so that what was read before one does not enter the cache after it. */
   #revocations = 0;
 
   constructor(records: Records, key: KeyObject) {
     this.#records = records;
     this.#key = key;
+  }
+
+  /**
+   * Goes up with each revocation: what was read of a token before one may be outdated after it, and neither enters the
+   * cache nor is relied on.
+   */
+  get revocations(): number {
+    return this.#revocations;
   }
 
   /** Forgets what was cached. */
@@ -58,7 +65,7 @@ export class Tokens {
     }
     const path = this.#path(token);
     const stored = this.#cache.get(path) ?? (await this.#read(path));
-    if (stored === undefined || isExpired(stored.info, now)) {
+    if (stored === undefined || !isInTime(stored.info, now)) {
       throw new BunkmsError("unauthenticated");
     }
     return stored.info;
@@ -147,8 +154,9 @@ export class Tokens {
   }
 }
 
-function isExpired(token: TokenInfo, now: number): boolean {
-  return token.expiresAt !== 0 && token.expiresAt <= now;
+/** Whether a token has not expired. */
+export function isInTime(token: TokenInfo, now: number): boolean {
+  return token.expiresAt === 0 || token.expiresAt > now;
 }
 
 function tokenInfo(record: TokenRecord): TokenInfo {

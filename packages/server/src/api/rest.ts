@@ -67,11 +67,11 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
     if (request.method !== "GET" && request.method !== "HEAD") {
       sendError(request, response, requestId, new BunkmsError("method_not_allowed"), ["GET", "HEAD"]);
     } else if (path === "/health") {
-      send(response, 200, requestId, JSON_TYPE, Buffer.from('{"status":"ok"}'));
+      send(response, 200, requestId, JSON_TYPE, '{"status":"ok"}');
     } else {
       const refusal = await health.notReady();
       if (refusal === undefined) {
-        send(response, 200, requestId, JSON_TYPE, Buffer.from('{"status":"ready"}'));
+        send(response, 200, requestId, JSON_TYPE, '{"status":"ready"}');
       } else {
         sendError(request, response, requestId, refusal, []);
       }
@@ -106,7 +106,7 @@ function sendMessage(response: ServerResponse, requestId: string, spec: Operatio
   }
   const json = toJson(spec.method.output, message as never, { useProtoFieldName: true, alwaysEmitImplicit: true });
   wipeSecrets(spec.method.output, message);
-  send(response, spec.route.status, requestId, JSON_TYPE, Buffer.from(JSON.stringify(json)));
+  send(response, spec.route.status, requestId, JSON_TYPE, JSON.stringify(json));
 }
 
 function sendError(
@@ -129,7 +129,7 @@ function sendError(
   const body = { error: error.message, code: error.code, request_id: requestId };
   // The whole answer is sent at once, but ended only when the rest of the request was read: at the end Node may close the
   // connection, and a caller who is still writing would lose the answer.
-  send(response, http, requestId, JSON_TYPE, Buffer.from(JSON.stringify(body)), discardRest(request));
+  send(response, http, requestId, JSON_TYPE, JSON.stringify(body), discardRest(request));
 }
 
 function send(
@@ -137,7 +137,7 @@ function send(
   status: number,
   requestId: string,
   type: string,
-  body: Buffer,
+  body: string | Buffer,
   requestRead?: Promise<void>,
 ): void {
   if (response.destroyed) {
@@ -145,7 +145,7 @@ function send(
   }
   response.writeHead(status, {
     "content-type": type,
-    "content-length": body.length,
+    "content-length": Buffer.byteLength(body),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "x-request-id": requestId,

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  cpSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -310,6 +311,29 @@ test("REQ-02 a database with overwritten bytes is refused with the reason, or an
     refused += problem === undefined ? 0 : 1;
   }
   assert.ok(refused > rounds / 4, `only ${refused} of ${rounds} were refused`);
+});
+
+test("REQ-02 a broken page of the audit log is found at the start after a crash, else when it is read", async () => {
+  const entries = Array.from({ length: 40 }, (_, i) => i.toString().padStart(2, "0"));
+  const store = await openSqliteStore(folder);
+  for (const path of entries) {
+    await store.commit([{ table: "audit", path, value: Buffer.alloc(3000, `entry ${path}`), expected: 0 }]);
+  }
+  await store.close();
+  const bytes = readFileSync(database);
+  const page = Math.floor(bytes.indexOf("entry 20") / 4096) * 4096;
+  writeFileSync(database, bytes.fill(0xff, page, page + 8));
+
+  const reopened = await openSqliteStore(folder);
+  await reopened.commit([{ table: "key", path: "k", value: Buffer.of(1), expected: 0 }]);
+  await assert.rejects(reopened.list("audit", { limit: 40 }), /the database is damaged/);
+  assert.deepEqual((await reopened.get("key", "k"))?.value, new Uint8Array(Buffer.of(1)));
+  const crashed = `${folder}-crashed`;
+  cpSync(folder, crashed, { recursive: true });
+  await reopened.close();
+
+  folder = crashed;
+  await assertRefused("damaged", /is damaged/);
 });
 
 /** Opens the store and reads it all. @returns The first error. */

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
+import { sqlTableOf } from "./sqlite-schema.ts";
 import type { Table } from "./store.ts";
 
 /**
@@ -19,7 +20,7 @@ export function peekSqlite(folder: string, table: Table, prefix: string): readon
     const url = new URL(`${pathToFileURL(file).href}?mode=ro&immutable=1`);
     using database = new DatabaseSync(url, { readOnly: true });
     return database
-      .prepare("SELECT value FROM record WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path")
+      .prepare(`SELECT value FROM ${sqlTableOf(table)} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path`)
       .all(table, prefix, `${prefix}~`)
       .map((row) => row["value"] as Uint8Array);
   } catch {

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { sqlTableOf } from "./sqlite-schema.ts";
 
 /** The prepared statements of one connection. */
 export type Statements = ReturnType<typeof prepareStatements>;
@@ -11,17 +12,24 @@ export function prepareStatements(database: DatabaseSync) {
     rollback: database.prepare("ROLLBACK"),
     checkpoint: database.prepare("PRAGMA wal_checkpoint(TRUNCATE)"),
     reserve: database.prepare("UPDATE revisions SET reserved = reserved + ? RETURNING reserved"),
-    get: database.prepare("SELECT path, value, revision FROM record WHERE tbl = ? AND path = ?"),
+    audit: prepareRecords(database, "audit"),
+    record: prepareRecords(database, "record"),
+  };
+}
+
+function prepareRecords(database: DatabaseSync, name: ReturnType<typeof sqlTableOf>) {
+  return {
+    get: database.prepare(`SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path = ?`),
     list: database.prepare(
-      "SELECT path, value, revision FROM record WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?",
+      `SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?`,
     ),
     listReverse: database.prepare(
-      "SELECT path, value, revision FROM record WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path DESC LIMIT ?",
+      `SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path DESC LIMIT ?`,
     ),
     insert: database.prepare(
-      "INSERT INTO record (tbl, path, revision, value) VALUES (?, ?, ?, ?) ON CONFLICT (tbl, path) DO NOTHING",
+      `INSERT INTO ${name} (tbl, path, revision, value) VALUES (?, ?, ?, ?) ON CONFLICT (tbl, path) DO NOTHING`,
     ),
-    update: database.prepare("UPDATE record SET revision = ?, value = ? WHERE tbl = ? AND path = ? AND revision = ?"),
-    remove: database.prepare("DELETE FROM record WHERE tbl = ? AND path = ? AND revision = ?"),
+    update: database.prepare(`UPDATE ${name} SET revision = ?, value = ? WHERE tbl = ? AND path = ? AND revision = ?`),
+    remove: database.prepare(`DELETE FROM ${name} WHERE tbl = ? AND path = ? AND revision = ?`),
   };
 }

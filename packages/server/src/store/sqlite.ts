@@ -9,6 +9,7 @@ import type { SQLOutputValue } from "node:sqlite";
 import { checkListing, checkRecordName, checkWrites } from "./checks.ts";
 import { isDamage, isDiskFull, unavailable } from "./sqlite-errors.ts";
 import { type OpenFolder, openFolder } from "./sqlite-open.ts";
+import { sqlTableOf } from "./sqlite-schema.ts";
 import { prepareStatements, type Statements } from "./sqlite-statements.ts";
 import {
   type ListOptions,
@@ -74,14 +75,15 @@ class SqliteStore implements Store {
   async get(table: Table, path: string): Promise<StoredRecord | undefined> {
     this.#refuseIfClosed();
     checkRecordName(table, path);
-    const row = this.#run(() => this.#sql.get.get(table, path));
+    const row = this.#run(() => this.#sql[sqlTableOf(table)].get.get(table, path));
     return row && recordOf(row);
   }
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
     this.#refuseIfClosed();
     const { from, to } = checkListing(table, options);
-    const listing = options.reverse === true ? this.#sql.listReverse : this.#sql.list;
+    const statements = this.#sql[sqlTableOf(table)];
+    const listing = options.reverse === true ? statements.listReverse : statements.list;
     return this.#run(() => listing.all(table, from, to, options.limit)).map(recordOf);
   }
 
@@ -122,7 +124,7 @@ class SqliteStore implements Store {
 
   /** One write inside the transaction; its condition is part of the statement that writes. */
   #apply({ table, path, value, expected }: Write, revision: number): void {
-    const { insert, update, remove, get } = this.#sql;
+    const { insert, update, remove, get } = this.#sql[sqlTableOf(table)];
     let applied: boolean;
     if (value === null) {
       applied = expected === 0 ? get.get(table, path) === undefined : remove.run(table, path, expected).changes === 1;
