@@ -1,21 +1,16 @@
 import type { LoadProcess } from "./load/load-process.ts";
-import { cpuTimeOf } from "./process-figures.ts";
+import { type Figures, measureWorkload } from "./measure-workload.ts";
 import { median } from "./statistics.ts";
 import type { Target, Workload } from "./targets/target.ts";
 
 /** One row of the table: medians over the rounds. */
-export interface Cell {
+export interface Cell extends Figures {
   readonly target: string;
   readonly operation: string;
   readonly transport: Workload["transport"];
   readonly connections: number;
-  readonly requestsPerSecond: number;
-  /** Milliseconds. */
-  readonly p99: number;
   /** Requests per second as part of those that the bare echo answered just before. */
   readonly ofEcho: number;
-  /** Microseconds of CPU time that the server spent for each request. */
-  readonly cpuPerRequest: number;
 }
 
 /** How long and how often. */
@@ -29,8 +24,6 @@ export interface Schedule {
 const CONNECTIONS: readonly number[] = [1, 16];
 /** Many, since the warm-up wants many requests. */
 const WARM_UP_CONNECTIONS = 64;
-/** Before each measurement, so that no connection is new when counting begins. */
-const CELL_WARM_UP_MS = 200;
 
 type Sample = Omit<Cell, "target" | "operation" | "transport" | "connections">;
 interface Row {
@@ -92,20 +85,8 @@ async function warmUp(
 }
 
 async function sample(load: LoadProcess, row: Row, durationMs: number, echo: number | undefined): Promise<Sample> {
-  const { target, workload, connections } = row;
-  const { protocol, address, request } = workload;
-  const cpuBefore = await cpuTimeOf(target.pid);
-  const result = await load.run({ protocol, address, connections, warmUpMs: CELL_WARM_UP_MS, durationMs, request });
-  const cpu = (await cpuTimeOf(target.pid)) - cpuBefore;
-  if (result.errors > 0) {
-    throw new Error(`${target.name}, ${workload.operation} over ${workload.transport}: ${result.firstError}`);
-  }
-  const measured = {
-    requestsPerSecond: result.requestsPerSecond,
-    p99: result.p99,
-    ofEcho: echo === undefined ? 1 : result.requestsPerSecond / echo,
-    cpuPerRequest: cpu / result.requests,
-  };
+  const figures = await measureWorkload(load, row.target, row.workload, row.connections, durationMs);
+  const measured = { ...figures, ofEcho: echo === undefined ? 1 : figures.requestsPerSecond / echo };
   row.samples.push(measured);
   return measured;
 }

@@ -1,7 +1,11 @@
 import { parseArgs } from "node:util";
 
+/** What is measured: single requests beside the echo; keys, batches and signatures; files beside age. */
+export type Mode = "requests" | "keys" | "file";
+
 /** What the command line asks for. */
 export interface BenchOptions {
+  readonly mode: Mode;
   /** Length of one measurement. */
   readonly cellMs: number;
   readonly rounds: number;
@@ -11,23 +15,32 @@ export interface BenchOptions {
   readonly starts: number;
   /** The `bao` program, if it is to be measured too. */
   readonly openbao: string | undefined;
-  /** Only workloads whose operation and transport, for example `encrypt REST`, have this in them. */
+  /** Only what has this in its name: of requests for example `encrypt REST`, of keys `batch` or `signing Ed25519`. */
   readonly only: string;
+  /** Keys in the vault that has many. */
+  readonly manyKeys: number;
+  /** Size of the file that is encrypted. */
+  readonly fileMegabytes: number;
   /** Where the server writes CPU profiles when it stops, if it is to. */
   readonly profileFolder: string | undefined;
 }
 
 export const USAGE = `npm run bench -- [--quick] [--seconds N] [--rounds N] [--only TEXT] [--openbao PATH] [--profile FOLDER]
+npm run bench -- --keys [--quick] [--seconds N] [--rounds N] [--only TEXT] [--profile FOLDER]
+npm run bench -- --file [--quick] [--rounds N]
 
   --quick           one round of one second each: the shape of the table, not its numbers
   --seconds N       seconds for each measurement (3)
   --rounds N        rounds, of which the medians are printed (3)
-  --only TEXT       only what has this in its name, for example "encrypt REST"
+  --only TEXT       only what has this in its name, for example "encrypt REST"; with --keys "batch", "signing Ed25519",
+                    "beside" or "many keys"
   --openbao PATH    measures OpenBao too, started in development mode from this program
+  --keys            batches, signatures beside openssl, slow work beside quick, a vault of 100,000 keys (--quick: 10,000)
+  --file            encrypts and decrypts a file of 1 GB beside age (--quick: 100 MB), and nothing else
   --profile FOLDER  the server writes a CPU profile there (*.cpuprofile), see bench/top-functions.ts
 `;
 
-/** @throws TypeError for a flag that there is not; RangeError for a number that is none. */
+/** @throws TypeError for a flag that there is not; RangeError for a number that is none, and for two modes. */
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],
@@ -39,20 +52,32 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       only: { type: "string", default: "" },
       openbao: { type: "string" },
       profile: { type: "string" },
+      keys: { type: "boolean", default: false },
+      file: { type: "boolean", default: false },
     },
   });
   if (values.help) {
     return undefined;
   }
   return {
+    mode: modeOf(values),
     cellMs: positive("--seconds", values.seconds ?? (values.quick ? "1" : "3")) * 1000,
     rounds: positive("--rounds", values.rounds ?? (values.quick ? "1" : "3")),
     warmUpMs: values.quick ? 1000 : 3000,
     starts: values.quick ? 3 : 9,
     only: values.only,
     openbao: values.openbao,
+    manyKeys: values.quick ? 10_000 : 100_000,
+    fileMegabytes: values.quick ? 100 : 1000,
     profileFolder: values.profile,
   };
+}
+
+function modeOf({ keys, file }: { readonly keys: boolean; readonly file: boolean }): Mode {
+  if (keys && file) {
+    throw new RangeError("--keys and --file are runs of their own");
+  }
+  return keys ? "keys" : file ? "file" : "requests";
 }
 
 function positive(flag: string, text: string): number {

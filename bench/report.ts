@@ -1,3 +1,5 @@
+import type { FileFigures } from "./files.ts";
+import { mib, percent, table } from "./markdown-table.ts";
 import type { Cell } from "./measure.ts";
 import type { Memory } from "./process-figures.ts";
 import { median } from "./statistics.ts";
@@ -15,8 +17,6 @@ export interface StartFigures extends StartTimes {
   readonly afterLoad: number;
   readonly databaseBytes: number;
 }
-
-const MIB = 1024 * 1024;
 
 /** All that was measured, as Markdown. */
 export function markdown(
@@ -37,11 +37,10 @@ export function markdown(
         String(cell.connections),
         cell.requestsPerSecond.toFixed(0),
         cell.p99.toFixed(2),
-        `${(cell.ofEcho * 100).toFixed(0)} %`,
+        percent(cell.ofEcho),
         cell.cpuPerRequest.toFixed(0),
       ]),
     ),
-    "",
     ...table(
       ["From exec to ready", "ms"],
       [
@@ -51,10 +50,9 @@ export function markdown(
           "later starts, fastest and slowest",
           [Math.min(...starts.later), Math.max(...starts.later)].map(ms).join(" to "),
         ],
-        [`start after the load, ${(starts.databaseBytes / MIB).toFixed(0)} MiB of database`, ms(starts.afterLoad)],
+        [`start after the load, ${mib(starts.databaseBytes)} MiB of database`, ms(starts.afterLoad)],
       ],
     ),
-    "",
     ...table(
       ["Resident memory, MiB", "ready", "after the load", "peak"],
       servers.map(({ name, memoryBefore, memoryAfter }) => [
@@ -64,17 +62,19 @@ export function markdown(
         mib(memoryAfter.peak),
       ]),
     ),
-    "",
   ].join("\n");
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)];
-}
-
-function mib(bytes: number): string {
-  return (bytes / MIB).toFixed(0);
+/** What was measured of files, as Markdown. */
+export function filesMarkdown({ cells, bytes, ageVersion }: FileFigures, machine: string): string {
+  return [
+    `${machine} A file of ${(bytes / 1e6).toFixed(0)} MB.`,
+    "",
+    ...table(
+      ["Operation", "BunKMS s", `age ${ageVersion} s`, "Of age"],
+      cells.map(({ operation, bunkms, age, ratio }) => [operation, bunkms.toFixed(2), age.toFixed(2), percent(ratio)]),
+    ),
+  ].join("\n");
 }
 
 function ms(value: number): string {

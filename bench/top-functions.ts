@@ -17,7 +17,8 @@ const self = new Map<string, number>();
 let busy = 0;
 for (const [i, id] of profile.samples.entries()) {
   const name = names.get(id) ?? "";
-  if (name !== "(idle)") {
+  // The latter is the end of the process, most of which is writing the profile.
+  if (name !== "(idle)" && name !== "reallyExit") {
     const time = profile.timeDeltas[i] ?? 0;
     busy += time;
     self.set(name, (self.get(name) ?? 0) + time);

@@ -1,22 +1,24 @@
 /**
- * `npm run generate`: makes packages/contract/src/gen from proto/. Files that would not change are not touched, so that
- * a running test or server does not find the folder empty.
+ * `npm run generate`: makes packages/contract/src/gen from proto/, and docs/key-types.md from the algorithm table. Files
+ * that would not change are not touched, so that a running test or server does not find the folder empty.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
+  DOCS_FOLDER,
   differences,
   GEN_FOLDER,
   type GeneratedFiles,
+  generateKeyTypes,
   generateOpenApi,
   generateTypeScript,
   readFolder,
 } from "./generated-files.ts";
 
-function write(files: GeneratedFiles, owns: (name: string) => boolean): void {
-  const present = new Map([...readFolder(GEN_FOLDER)].filter(([name]) => owns(name)));
+function write(folder: string, files: GeneratedFiles, owns: (name: string) => boolean): void {
+  const present = new Map([...readFolder(folder)].filter(([name]) => owns(name)));
   for (const name of differences(files, present)) {
-    const path = join(GEN_FOLDER, name);
+    const path = join(folder, name);
     const content = files.get(name);
     console.log(content === undefined ? `removed ${name}` : `wrote ${name}`);
     if (content === undefined) {
@@ -28,5 +30,6 @@ function write(files: GeneratedFiles, owns: (name: string) => boolean): void {
   }
 }
 
-write(await generateTypeScript(), (name) => name !== "openapi.json");
-write(await generateOpenApi(), (name) => name === "openapi.json");
+write(GEN_FOLDER, await generateTypeScript(), (name) => name !== "openapi.json");
+write(GEN_FOLDER, await generateOpenApi(), (name) => name === "openapi.json");
+write(DOCS_FOLDER, await generateKeyTypes(), (name) => name === "key-types.md");

@@ -10,6 +10,9 @@ const GEN = join("packages", "contract", "src", "gen");
 /** Where the generated part of the contract lies. */
 export const GEN_FOLDER = join(ROOT, GEN);
 
+/** Where the generated page of the documentation lies, among pages written by hand. */
+export const DOCS_FOLDER = join(ROOT, "docs");
+
 /** Name, relative to the folder of generated files, and content. */
 export type GeneratedFiles = ReadonlyMap<string, string>;
 
@@ -31,6 +34,12 @@ export async function generateOpenApi(): Promise<GeneratedFiles> {
   // Imported only now, since generating may have changed what it reads.
   const { openApiText } = await import("./generate-openapi.ts");
   return new Map([["openapi.json", await openApiText()]]);
+}
+
+/** The page of all key types, made from the algorithm table. Its folder is that of the documentation. */
+export async function generateKeyTypes(): Promise<GeneratedFiles> {
+  const { keyTypesText } = await import("./generate-key-types.ts");
+  return new Map([["key-types.md", keyTypesText()]]);
 }
 
 /** All files below a folder; none if it does not exist. */

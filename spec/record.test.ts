@@ -11,7 +11,7 @@ import { loadKeyring } from "../packages/server/src/vault/keyring.ts";
 import { NamedRecords, versionPath } from "../packages/server/src/vault/named-records.ts";
 import { openRecord, RecordDamaged } from "../packages/server/src/vault/record.ts";
 import { openKeyring } from "../packages/server/src/vault/records.ts";
-import { digestOf, type RecordVersion, VaultState } from "../packages/server/src/vault/state.ts";
+import { type RecordVersion, StateDigest, VaultState } from "../packages/server/src/vault/state.ts";
 import { type KeyringVector, type RecordFile, type RecordVector, recordVectors } from "./vectors/record-vectors.ts";
 
 const FILE = JSON.parse(readFileSync(new URL("vectors/record.json", import.meta.url), "utf8")) as RecordFile;
@@ -58,8 +58,8 @@ for (const vector of FILE.keyrings) {
       case "opens": {
         const keyring = await openKeyringVector(vector);
         assert.equal(keyring.barrierVersion, vector.barrier_version);
-        const { index, token, audit, state } = keyring;
-        for (const [name, derived] of Object.entries({ index, token, audit, state })) {
+        const { index, token, audit, state, backup } = keyring;
+        for (const [name, derived] of Object.entries({ index, token, audit, state, backup })) {
           assert.equal(derived.export().toString("hex"), vector.derived_keys?.[name], name);
         }
         // Its barrier keys are those of the records above.
@@ -84,7 +84,7 @@ test("named records lie where the vectors say", () => {
   for (const { index_key, table, name, path } of FILE.paths) {
     const records = { key: KeyRecordSchema, secret: SecretRecordSchema };
     const schema = records[table as keyof typeof records];
-    const named = new NamedRecords(table as Table, schema, undefined as never, key(index_key));
+    const named = new NamedRecords(table as Table, schema, undefined as never, key(index_key), () => undefined);
     assert.equal(named.put(create(schema, { name }), null).path, path);
   }
   assert.equal(versionPath("00ff", 17), "00ff/0000000017");
@@ -93,7 +93,11 @@ test("named records lie where the vectors say", () => {
 for (const { name, state_key, records, digest } of FILE.digests) {
   test(`state digest: ${name}`, () => {
     const versions = records as readonly RecordVersion[];
-    assert.equal(digestOf(key(state_key), versions).toString("hex"), digest);
+    const whole = new StateDigest(key(state_key));
+    for (const version of versions) {
+      whole.add(version);
+    }
+    assert.equal(whole.value.toString("hex"), digest);
     // Step by step, in the other order, it comes to the same.
     let state = VaultState.EMPTY;
     for (const version of versions.toReversed()) {

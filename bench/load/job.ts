@@ -1,6 +1,6 @@
 /** What the load process is asked to do: one cell of the table. */
 export interface Job {
-  readonly protocol: "http1" | "grpc";
+  readonly protocol: "http1" | "grpc" | "grpc-stream";
   /** `host:port` on this machine. */
   readonly address: string;
   /** Each with one request under way at any time. */

@@ -5,7 +5,7 @@ import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:
 import type { AddressInfo, Server } from "node:net";
 import { test } from "node:test";
 import { httpRequest } from "../targets/target.ts";
-import type { JobResult, PreparedRequest } from "./job.ts";
+import type { Job, JobResult, PreparedRequest } from "./job.ts";
 import { runJob } from "./run-job.ts";
 
 const POST = httpRequest("POST", "/", {}, { n: 1 }, '"good":true');
@@ -57,21 +57,57 @@ test("a gRPC answer with another status or without the expected bytes is an erro
   assert.equal((await loadGrpc("nothing", "0")).errors, 2);
 });
 
+test("answers of a gRPC stream are counted one by one, in pieces too", async () => {
+  const result = await loadStream((stream) => {
+    stream.on("data", () => {
+      stream.write(frame("answer").subarray(0, 7));
+      setTimeout(() => stream.write(frame("answer").subarray(7)), 5);
+    });
+  });
+  assert.equal(result.errors, 0);
+  assert.ok(result.requests > 2 && result.p99 >= 4);
+});
+
+test("a wrong answer in a gRPC stream is an error, and so is its end, with the status that it had", async () => {
+  assert.equal((await loadStream((stream) => stream.on("data", () => stream.write(frame("nothing"))))).errors, 2);
+  const refused = await loadStream((stream) => stream.on("data", () => stream.end()));
+  assert.equal(refused.errors, 2);
+  assert.match(refused.firstError, /grpc-status 7/);
+});
+
 async function loadHttp(listener: RequestListener): Promise<JobResult> {
   return load(createServer(listener), "http1", POST);
 }
 
 async function loadGrpc(message: string, status: string): Promise<JobResult> {
-  const server = createHttp2Server();
-  server.on("stream", (stream: ServerHttp2Stream) => {
-    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": status }));
-    stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)]));
-  });
-  return load(server, "grpc", CALL);
+  return load(
+    grpcServer((stream) => stream.end(frame(message)), status),
+    "grpc",
+    CALL,
+  );
 }
 
-async function load(server: Server, protocol: "http1" | "grpc", request: PreparedRequest): Promise<JobResult> {
+async function loadStream(serve: (stream: ServerHttp2Stream) => void): Promise<JobResult> {
+  return load(grpcServer(serve, "7"), "grpc-stream", CALL);
+}
+
+/** @param status What ends each stream. */
+function grpcServer(serve: (stream: ServerHttp2Stream) => void, status: string): Server {
+  const server = createHttp2Server();
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    stream.on("error", () => {});
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": status }));
+    serve(stream);
+  });
+  return server;
+}
+
+function frame(message: string): Buffer {
+  return Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)]);
+}
+
+async function load(server: Server, protocol: Job["protocol"], request: PreparedRequest): Promise<JobResult> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;

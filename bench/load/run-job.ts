@@ -1,9 +1,10 @@
 import type { Connection } from "./connection.ts";
 import { openGrpc } from "./grpc-connection.ts";
+import { openGrpcStream } from "./grpc-stream-connection.ts";
 import { openHttp1 } from "./http1-connection.ts";
 import type { Job, JobResult } from "./job.ts";
 
-const OPEN = { http1: openHttp1, grpc: openGrpc } as const;
+const OPEN = { http1: openHttp1, grpc: openGrpc, "grpc-stream": openGrpcStream } as const;
 
 /**
  * Keeps each connection busy with one request at a time, and counts what is answered after the warm-up.

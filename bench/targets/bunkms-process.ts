@@ -32,13 +32,12 @@ export interface BunkmsProcess {
 
 /** @throws Error with what the server printed, when it ends before it is ready. */
 export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions): Promise<BunkmsProcess> {
-  const data = join(folder, "data");
   const keyFile = await prepareFolder(folder);
   const log = await open(join(folder, "server.log"), "a");
   const flags = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1", "--max-semi-space-size=2", ...nodeFlags];
   const settings = ["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--log-level", logLevel];
   const began = performance.now();
-  const child = spawn(process.execPath, [...flags, PROGRAM, ...settings, "--data-path", data], {
+  const child = spawn(process.execPath, [...flags, PROGRAM, ...settings, "--data-path", dataFolder(folder)], {
     cwd: folder,
     stdio: ["ignore", "pipe", log.fd],
     env: {
@@ -67,7 +66,16 @@ export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions
   };
 }
 
-async function prepareFolder(folder: string): Promise<string> {
+/** Where the server has its data. */
+export function dataFolder(folder: string): string {
+  return join(folder, "data");
+}
+
+/**
+ * Makes the server's folder, and a master key in it, if they are not there.
+ * @returns The master key's file.
+ */
+export async function prepareFolder(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const keyFile = join(folder, "master.key");
   // A later start on the same folder needs the same key.

@@ -2,9 +2,9 @@ import { createCipheriv, createHash, createSecretKey, hkdfSync, type KeyObject }
 import { collide } from "../../test/vectors/gcm-collision.ts";
 
 /** Additional data as a caller gives it; bytes in hexadecimal. */
-type Additional = { readonly raw: string } | { readonly context: Readonly<Record<string, string>> } | null;
+export type Additional = { readonly raw: string } | { readonly context: Readonly<Record<string, string>> } | null;
 
-/** A vector of spec/ciphertext.md; bytes in hexadecimal, the ciphertext as its text. */
+/** A vector of spec/ciphertext.md for suite 0478; bytes in hexadecimal, the ciphertext as its text. */
 export interface CiphertextVector {
   readonly name: string;
   readonly key: string;
@@ -20,7 +20,7 @@ export interface CiphertextVector {
 }
 
 /** The fields of a ciphertext, each of which a vector may set otherwise than a writer would. */
-interface Parts {
+export interface Parts {
   readonly key: string;
   readonly plaintext: Buffer;
   readonly additional: Additional;
@@ -37,7 +37,7 @@ interface Parts {
 }
 
 /**
- * The vectors of spec/ciphertext.md, always the same. They are made here by the letter of that document and not by the
+ * The vectors of spec/ciphertext.md for suite 0478, always the same. They are made here by the letter of that document and not by the
  * server's code, so that they can find it wrong.
  */
 export function ciphertextVectors(): CiphertextVector[] {
@@ -221,7 +221,8 @@ const givenOther = (name: string, written: Additional, given: Additional): Ciphe
 const rewritten = (changes: Partial<Parts>, rewrite: (bytes: Buffer) => Buffer): string =>
   rewrite(Buffer.from(text(changes), "base64")).toString("base64");
 
-function text(changes: Partial<Parts>): string {
+/** Writes a ciphertext of suite 0478, as its text. */
+export function text(changes: Partial<Parts>): string {
   const parts = { ...STANDARD, ...changes };
   const { key, commitment } = derived(parts.key, parts.salt);
   const header = Buffer.concat([
@@ -247,7 +248,8 @@ function derived(key: string, salt: Buffer): { key: KeyObject; commitment: Buffe
   return { key: createSecretKey(hkdf("\x04\x78DERIVEKEY")), commitment: hkdf("COMMITKEY") };
 }
 
-function encodeAdditional(additional: Additional): Buffer {
+/** The canonical encoding ("Additional data"). */
+export function encodeAdditional(additional: Additional): Buffer {
   if (additional === null) return Buffer.alloc(0);
   if ("raw" in additional) {
     return additional.raw === "" ? Buffer.alloc(0) : Buffer.concat([Buffer.of(1), Buffer.from(additional.raw, "hex")]);
@@ -259,12 +261,14 @@ function encodeAdditional(additional: Additional): Buffer {
   return Buffer.concat([Buffer.of(2), bigEndian(pairs.length, 2), ...parts]);
 }
 
-function bigEndian(value: number, length: number): Buffer {
+/** An unsigned integer in so many bytes, big-endian. */
+export function bigEndian(value: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
   bytes.writeUIntBE(value, 0, length);
   return bytes;
 }
 
-function pseudorandom(label: string, length: number): Buffer {
+/** Bytes that depend on the label alone: vectors are the same whenever they are made. */
+export function pseudorandom(label: string, length: number): Buffer {
   return createHash("shake256", { outputLength: length }).update(`bunkms test vector: ${label}`).digest();
 }

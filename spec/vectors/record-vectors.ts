@@ -210,7 +210,7 @@ function keyrings(): KeyringVector[] {
   const one = seal({ ...address, payload: Buffer.concat([barrierKey(1), lengthDelimited(2, base)]) });
   const two = seal({ ...address, payload: Buffer.concat([barrierKey(1), barrierKey(2), lengthDelimited(2, base)]) });
   const common = { root_key: hex(rootKey), cluster: hex(STANDARD.cluster) };
-  const words = ["index", "token", "audit", "state"];
+  const words = ["index", "token", "audit", "state", "backup"];
   const derived_keys = Object.fromEntries(words.map((word) => [word, hex(hkdf(base, `bunkms ${word} v1`))]));
   const direct = seal({ ...address, key: rootKey, payload: Buffer.concat([barrierKey(1), lengthDelimited(2, base)]) });
   return [

@@ -24,7 +24,7 @@ const { report, output } = await runSchemathesis({
   url: server.url,
   token: server.rootToken,
   seed: SEED,
-  maxExamples: IS_SOAK ? 1_000 : 70,
+  maxExamples: IS_SOAK ? 1_000 : 25,
 });
 const cases = report.test_cases.generated - report.test_cases.without_checks;
 console.log(`schemathesis: ${cases} cases checked, seed ${report.seed}`);

@@ -1,7 +1,6 @@
 /** What a killed server must still know: kept outside of it, by those who use it. */
 
 import assert from "node:assert/strict";
-import type { Trail } from "../requirements/audit-trail.ts";
 import { type Answer, operationOf, type Transport } from "../requirements/operation-call.ts";
 import type { Seeded } from "../vectors/seeded.ts";
 
@@ -15,13 +14,24 @@ interface Sample {
   readonly ciphertext: string;
 }
 
+/** The state of a key that was made. */
+type State = "enabled" | "disabled" | "pending_deletion";
+
 /** A key that one worker alone changes, so that its state is known but for the last call. */
-interface OwnKey {
+export interface OwnKey {
   readonly name: string;
   readonly type: string;
   /** 0: not there. */
   latest: number;
+  state: State;
   readonly samples: Sample[];
+}
+
+/** An alias of one of a worker's keys. */
+export interface OwnAlias {
+  readonly alias: string;
+  /** Empty: not there. */
+  keyName: string;
 }
 
 interface OwnSecret {
@@ -34,15 +44,30 @@ interface OwnSecret {
 /** A call that had no answer: done or not, and the audit log must say which. */
 interface Doubt {
   readonly requestId: string;
-  readonly key?: OwnKey;
-  readonly secret?: OwnSecret;
-  /** The secret as it is if the call was done. */
-  readonly after?: { readonly version: number; readonly value: string };
+  /** What is so if it was done. */
+  readonly done: () => void;
 }
+
+const TYPES = ["aes-256", "aes-256", "aes-256-gcm", "ecdsa-p256"] as const;
+
+/** The steps out of a key's state, and where they lead. */
+const STEPS: Readonly<Record<State, readonly (readonly [action: string, to: State])[]>> = {
+  enabled: [
+    ["keys.disable", "disabled"],
+    ["keys.schedule_deletion", "pending_deletion"],
+  ],
+  disabled: [
+    ["keys.enable", "enabled"],
+    ["keys.enable", "enabled"],
+    ["keys.schedule_deletion", "pending_deletion"],
+  ],
+  pending_deletion: [["keys.cancel_deletion", "disabled"]],
+};
 
 /** One client: sends mixed calls one after the other, and remembers what was acknowledged. */
 export class Worker {
   readonly keys: OwnKey[] = [];
+  readonly aliases: OwnAlias[] = [];
   readonly secrets: OwnSecret[] = [];
   /** Versions of the shared key that this worker's rotations were told. */
   readonly sharedVersions: number[] = [];
@@ -52,10 +77,13 @@ export class Worker {
   readonly sharedDoubts: string[] = [];
   doubt: Doubt | undefined;
   readonly touchedKeys = new Set<OwnKey>();
+  readonly touchedAliases = new Set<OwnAlias>();
   readonly touchedSecrets = new Set<OwnSecret>();
   readonly #name: string;
   readonly #random: Seeded;
   #calls = 0;
+  #transport!: Transport;
+  #token = "";
 
   constructor(name: string, random: Seeded) {
     this.#name = name;
@@ -64,66 +92,82 @@ export class Worker {
 
   /** Works until a call has no answer. @throws AssertionError when a call is refused. */
   async work(transport: Transport, token: string): Promise<void> {
-    while (await this.#step(transport, token)) {
+    this.#transport = transport;
+    this.#token = token;
+    while (await this.#step()) {
       // Until the server is gone.
     }
   }
 
-  #step(transport: Transport, token: string): Promise<boolean> {
+  #step(): Promise<boolean> {
     const dice = this.#random.below(100);
-    const made = this.keys.filter(({ latest }) => latest > 0);
-    const key = made[this.#random.below(made.length || 1)];
-    if (key === undefined || dice < 20) {
-      return this.#createKey(transport, token);
+    const key = this.#oneOf(this.keys.filter(({ latest }) => latest > 0));
+    const usable = key?.state === "enabled";
+    if (key === undefined || dice < 14) {
+      return this.#createKey();
     }
-    if (dice < 40) {
-      return this.#rotate(transport, token, key);
+    if (dice < 28 && usable) {
+      return this.#rotate(key);
     }
-    if (dice < 46) {
-      return this.#rotateShared(transport, token);
+    if (dice < 34) {
+      return this.#rotateShared();
     }
-    if (dice < 62 && key.type === "aes-256") {
-      return this.#encrypt(transport, token, key);
+    if (dice < 48 && usable && key.type !== "ecdsa-p256") {
+      return this.#encrypt(key);
+    }
+    if (dice < 64 || (dice < 72 && !usable)) {
+      return this.#stepKey(key);
+    }
+    if (dice < 76) {
+      return this.#setAlias(key);
+    }
+    const alias = this.#oneOf(this.aliases.filter(({ keyName }) => keyName !== ""));
+    if (dice < 79 && alias !== undefined) {
+      return this.#deleteAlias(alias);
     }
     const secret = this.secrets[this.#random.below(this.secrets.length + 1)];
-    if (secret !== undefined && secret.version > 0 && dice < 72) {
-      return this.#deleteSecret(transport, token, secret);
-    }
-    return this.#putSecret(transport, token, secret);
+    return secret !== undefined && secret.version > 0 && dice < 84
+      ? this.#deleteSecret(secret)
+      : this.#putSecret(secret);
   }
 
-  async #createKey(transport: Transport, token: string): Promise<boolean> {
-    const type = this.#random.below(6) === 0 ? "ecdsa-p256" : "aes-256";
-    const key: OwnKey = { name: `${this.#name}.${this.keys.length}`, type, latest: 0, samples: [] };
+  #oneOf<T>(items: readonly T[]): T | undefined {
+    return items[this.#random.below(items.length || 1)];
+  }
+
+  async #createKey(): Promise<boolean> {
+    const type = this.#oneOf(TYPES) as string;
+    const key: OwnKey = { name: `${this.#name}.${this.keys.length}`, type, latest: 0, state: "enabled", samples: [] };
     this.keys.push(key);
-    const answer = await this.#call(transport, token, "keys.create", { name: key.name, type }, { key });
-    if (answer !== undefined) {
+    this.touchedKeys.add(key);
+    const answer = await this.#call("keys.create", { name: key.name, type }, () => {
       key.latest = 1;
-    }
+    });
     return answer !== undefined;
   }
 
-  async #rotate(transport: Transport, token: string, key: OwnKey): Promise<boolean> {
-    const answer = await this.#call(transport, token, "keys.rotate", { name: key.name }, { key });
-    if (answer !== undefined) {
+  async #rotate(key: OwnKey): Promise<boolean> {
+    this.touchedKeys.add(key);
+    const answer = await this.#call("keys.rotate", { name: key.name }, () => {
       key.latest += 1;
-      assert.equal(answer.value["latest_version"], key.latest, key.name);
-    }
+    });
+    assert.equal(answer?.value["latest_version"] ?? key.latest, key.latest, key.name);
     return answer !== undefined;
   }
 
-  async #rotateShared(transport: Transport, token: string): Promise<boolean> {
-    const answer = await this.#call(transport, token, "keys.rotate", { name: SHARED_KEY }, "shared");
-    if (answer !== undefined) {
-      this.sharedVersions.push(answer.value["latest_version"] as number);
+  async #rotateShared(): Promise<boolean> {
+    const { requestId, answer } = await this.#send("keys.rotate", { name: SHARED_KEY });
+    if (answer === undefined) {
+      this.sharedDoubts.push(requestId);
+      return false;
     }
-    return answer !== undefined;
+    this.sharedVersions.push(answer.value["latest_version"] as number);
+    return true;
   }
 
-  async #encrypt(transport: Transport, token: string, key: OwnKey): Promise<boolean> {
+  async #encrypt(key: OwnKey): Promise<boolean> {
     const plaintext = this.#random.bytes(this.#random.below(200)).toString("base64");
-    const request = { key_name: key.name, plaintext_b64: plaintext };
-    const answer = await this.#call(transport, token, "keys.encrypt", request, {});
+    const answer = await this.#call("keys.encrypt", { key_name: key.name, plaintext_b64: plaintext }, () => {});
     if (answer !== undefined) {
       const version = answer.value["version"] as number;
       key.samples.push({ version, plaintext, ciphertext: answer.value["ciphertext"] as string });
@@ -132,81 +176,85 @@ export class Worker {
     return answer !== undefined;
   }
 
-  async #putSecret(transport: Transport, token: string, existing: OwnSecret | undefined): Promise<boolean> {
+  async #stepKey(key: OwnKey): Promise<boolean> {
+    const [action, to] = this.#oneOf(STEPS[key.state]) as readonly [string, State];
+    this.touchedKeys.add(key);
+    const answer = await this.#call(action, { name: key.name }, () => {
+      key.state = to;
+    });
+    assert.equal(answer?.value["state"] ?? key.state, key.state, key.name);
+    return answer !== undefined;
+  }
+
+  /** Makes an alias, or moves one. */
+  async #setAlias(key: OwnKey): Promise<boolean> {
+    const existing = this.aliases[this.#random.below(this.aliases.length + 1)];
+    const alias = existing ?? { alias: `${this.#name}.a${this.aliases.length}`, keyName: "" };
+    if (existing === undefined) {
+      this.aliases.push(alias);
+    }
+    this.touchedAliases.add(alias);
+    const answer = await this.#call("aliases.set", { alias: alias.alias, key_name: key.name }, () => {
+      alias.keyName = key.name;
+    });
+    return answer !== undefined;
+  }
+
+  async #deleteAlias(alias: OwnAlias): Promise<boolean> {
+    this.touchedAliases.add(alias);
+    const answer = await this.#call("aliases.delete", { alias: alias.alias }, () => {
+      alias.keyName = "";
+    });
+    return answer !== undefined;
+  }
+
+  async #putSecret(existing: OwnSecret | undefined): Promise<boolean> {
     const secret = existing ?? { name: `${this.#name}/s/${this.secrets.length}`, version: 0, value: "" };
     if (existing === undefined) {
       this.secrets.push(secret);
     }
+    this.touchedSecrets.add(secret);
     const size = this.#random.below(12) === 0 ? 60_000 : this.#random.below(1000);
     const value = this.#random.bytes(size).toString("base64");
     const after = { version: secret.version + 1, value };
-    const request = { name: secret.name, value_b64: value };
-    const answer = await this.#call(transport, token, "secrets.put", request, { secret, after });
-    if (answer !== undefined) {
+    const answer = await this.#call("secrets.put", { name: secret.name, value_b64: value }, () => {
       Object.assign(secret, after);
-      assert.equal(answer.value["version"], after.version, secret.name);
-    }
+    });
+    assert.equal(answer?.value["version"] ?? after.version, after.version, secret.name);
     return answer !== undefined;
   }
 
-  async #deleteSecret(transport: Transport, token: string, secret: OwnSecret): Promise<boolean> {
-    const after = { version: 0, value: "" };
-    const answer = await this.#call(transport, token, "secrets.delete", { name: secret.name }, { secret, after });
-    if (answer !== undefined) {
-      Object.assign(secret, after);
-    }
+  async #deleteSecret(secret: OwnSecret): Promise<boolean> {
+    this.touchedSecrets.add(secret);
+    const answer = await this.#call("secrets.delete", { name: secret.name }, () => {
+      Object.assign(secret, { version: 0, value: "" });
+    });
     return answer !== undefined;
   }
 
-  /** The answer of a success, or undefined when there was none: what that leaves open is noted. */
-  async #call(
-    transport: Transport,
-    token: string,
+  /** The answer of a success, which `done` follows; or undefined when there was none: what that leaves open is noted. */
+  async #call(action: string, request: Record<string, string>, done: () => void): Promise<Answer | undefined> {
+    const { requestId, answer } = await this.#send(action, request);
+    if (answer === undefined) {
+      this.doubt = { requestId, done };
+    } else {
+      done();
+    }
+    return answer;
+  }
+
+  async #send(
     action: string,
     request: Record<string, string>,
-    what: Omit<Doubt, "requestId"> | "shared",
-  ): Promise<Answer | undefined> {
+  ): Promise<{ readonly requestId: string; readonly answer: Answer | undefined }> {
     this.#calls += 1;
     const requestId = `${this.#name}-${this.#calls}`;
-    if (what !== "shared") {
-      if (what.key !== undefined) this.touchedKeys.add(what.key);
-      if (what.secret !== undefined) this.touchedSecrets.add(what.secret);
-    }
-    const answer = await transport.call(operationOf(action), request, { token, requestId });
+    const answer = await this.#transport.call(operationOf(action), request, { token: this.#token, requestId });
     if (answer.code === "no answer") {
-      if (what === "shared") {
-        this.sharedDoubts.push(requestId);
-      } else {
-        this.doubt = { requestId, ...what };
-      }
-      return undefined;
+      return { requestId, answer: undefined };
     }
     assert.equal(answer.code, "ok", `${action} ${requestId}: ${answer.text}`);
     this.acknowledged.set(requestId, action);
-    return answer;
-  }
-}
-
-/** What has been read of the audit log so far: outcome of each call, by request id. */
-export class TrailMemory {
-  readonly #outcomes = new Map<string, string>();
-  size = 0;
-
-  /** @param trail What is new since `size`. */
-  add({ entries, size }: Trail): void {
-    assert.ok(size >= this.size, "the audit log has become shorter");
-    assert.equal(entries.length, size - this.size, "the audit log has a gap");
-    this.size = size;
-    for (const { request_id, operation, outcome } of entries) {
-      if (request_id !== "" && outcome === "ok") {
-        assert.ok(!this.#outcomes.has(request_id), `${request_id} is in the audit log twice`);
-        this.#outcomes.set(request_id, operation);
-      }
-    }
-  }
-
-  /** Policy action of a call that is in the log as a success. */
-  actionOf(requestId: string): string | undefined {
-    return this.#outcomes.get(requestId);
+    return { requestId, answer };
   }
 }

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { type Answer, operationOf, type Transport } from "../requirements/operation-call.ts";
-import { SHARED_KEY, type TrailMemory, type Worker } from "./kill-oracle.ts";
+import { type OwnAlias, type OwnKey, SHARED_KEY, type Worker } from "./kill-oracle.ts";
+import type { TrailMemory } from "./kill-trail.ts";
 
 /** Calls one operation with the token and transport of the verification. */
 type Ask = (action: string, request: JsonObject) => Promise<Answer>;
@@ -29,6 +30,9 @@ export async function verifyWorker(worker: Worker, ask: Ask, trail: TrailMemory,
   for (const key of everything ? worker.keys : worker.touchedKeys) {
     await verifyKey(key, ask);
   }
+  for (const alias of everything ? worker.aliases : worker.touchedAliases) {
+    await verifyAlias(alias, ask);
+  }
   for (const secret of everything ? worker.secrets : worker.touchedSecrets) {
     const answer = await ask("secrets.get", { name: secret.name });
     assert.equal(answer.code, secret.version === 0 ? "not_found" : "ok", `${secret.name}: ${answer.text}`);
@@ -38,31 +42,27 @@ export async function verifyWorker(worker: Worker, ask: Ask, trail: TrailMemory,
     }
   }
   worker.touchedKeys.clear();
+  worker.touchedAliases.clear();
   worker.touchedSecrets.clear();
 }
 
 function settleDoubt(worker: Worker, trail: TrailMemory): void {
   const { doubt } = worker;
   worker.doubt = undefined;
-  if (doubt === undefined || trail.actionOf(doubt.requestId) === undefined) {
-    return;
-  }
-  if (doubt.key !== undefined) {
-    doubt.key.latest += 1;
-  }
-  if (doubt.secret !== undefined && doubt.after !== undefined) {
-    Object.assign(doubt.secret, doubt.after);
+  if (doubt !== undefined && trail.actionOf(doubt.requestId) !== undefined) {
+    doubt.done();
   }
 }
 
-async function verifyKey(key: Worker["keys"][number], ask: Ask): Promise<void> {
+async function verifyKey(key: OwnKey, ask: Ask): Promise<void> {
   const answer = await ask("keys.get", { name: key.name });
   assert.equal(answer.code, key.latest === 0 ? "not_found" : "ok", `${key.name}: ${answer.text}`);
   if (key.latest === 0) {
     return;
   }
   const versions = answer.value["versions"] as { version: number }[];
-  assert.equal(answer.value["latest_version"], key.latest, key.name);
+  assert.deepEqual([answer.value["latest_version"], answer.value["state"]], [key.latest, key.state], key.name);
+  assert.equal("deletion_at" in answer.value, key.state === "pending_deletion", key.name);
   assert.deepEqual(
     versions.map(({ version }) => version),
     sequence(key.latest),
@@ -70,21 +70,37 @@ async function verifyKey(key: Worker["keys"][number], ask: Ask): Promise<void> {
   );
   for (const { version, plaintext, ciphertext } of key.samples) {
     const opened = await ask("keys.decrypt", { key_name: key.name, ciphertext });
-    assert.equal(opened.code, "ok", `${key.name} version ${version}: ${opened.text}`);
-    assert.deepEqual([opened.value["plaintext_b64"], opened.value["version"]], [plaintext, version], key.name);
+    assert.equal(opened.code, outcomeOf(key), `${key.name} version ${version}: ${opened.text}`);
+    if (opened.code === "ok") {
+      assert.deepEqual([opened.value["plaintext_b64"], opened.value["version"]], [plaintext, version], key.name);
+    }
   }
   await useLatest(key, ask);
 }
 
-/** The newest version opens, whoever has used it before. */
-async function useLatest({ name, type, latest }: Worker["keys"][number], ask: Ask): Promise<void> {
+/** The newest version opens, whoever has used it before, if the key may be used. */
+async function useLatest(key: OwnKey, ask: Ask): Promise<void> {
+  const { name, type, latest } = key;
   const message = Buffer.from(name).toString("base64");
   const used =
-    type === "aes-256"
-      ? await ask("keys.encrypt", { key_name: name, plaintext: name })
-      : await ask("keys.sign", { name, message_b64: message });
-  assert.equal(used.code, "ok", `${name}: ${used.text}`);
-  assert.equal(used.value["version"], latest, name);
+    type === "ecdsa-p256"
+      ? await ask("keys.sign", { name, message_b64: message })
+      : await ask("keys.encrypt", { key_name: name, plaintext: name });
+  assert.equal(used.code, outcomeOf(key), `${name}: ${used.text}`);
+  assert.equal(used.value["version"] ?? latest, latest, name);
+}
+
+/** How each use of a key ends. */
+function outcomeOf({ state }: OwnKey): string {
+  return state === "enabled" ? "ok" : "wrong_key_state";
+}
+
+async function verifyAlias({ alias, keyName }: OwnAlias, ask: Ask): Promise<void> {
+  const [answer, key] = [await ask("aliases.get", { alias }), await ask("keys.get", { name: `@${alias}` })];
+  const expected = keyName === "" ? "not_found" : "ok";
+  assert.deepEqual([answer.code, key.code], [expected, expected], `${alias}: ${answer.text}`);
+  assert.equal(answer.value["key_name"] ?? "", keyName, alias);
+  assert.equal(key.value["name"] ?? "", keyName, alias);
 }
 
 /**

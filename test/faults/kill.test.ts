@@ -12,7 +12,8 @@ import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "../requirements/audit-trail.ts";
 import { bothTransports, closeAll, operationOf, type Transport } from "../requirements/operation-call.ts";
 import { seeded } from "../vectors/seeded.ts";
-import { SHARED_KEY, TrailMemory, Worker } from "./kill-oracle.ts";
+import { SHARED_KEY, Worker } from "./kill-oracle.ts";
+import { TrailMemory } from "./kill-trail.ts";
 import { asking, verifyShared, verifyTrail, verifyWorker } from "./kill-verify.ts";
 
 const ROUNDS = Number(process.env["BUNKMS_TEST_ROUNDS"] ?? (process.env["BUNKMS_SOAK"] === "1" ? 1000 : 200));
@@ -100,7 +101,7 @@ async function verifyOffline(dataPath: string, workers: readonly Worker[]): Prom
     for (const { name, latest } of workers.flatMap((worker) => worker.keys)) {
       for (let version = 1; version <= latest; version++) {
         const key = await vault.keys.get(name);
-        const opened = await vault.keys.openForDecrypting(key, { keyId: Buffer.from(key.id, "hex"), version });
+        const opened = await vault.keys.open(key, version);
         assert.equal(opened.version, version, name);
       }
     }

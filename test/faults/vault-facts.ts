@@ -58,9 +58,12 @@ class Session {
   }
 }
 
+/** Keys, whose uses are counted too. */
+const KEYS = ["first", "second", "pair", "stopped", "stepped", "doomed", "imported"];
+
 /**
- * Makes a vault with some of everything, and then changes it: keys are rotated, secrets stored again and deleted, tokens
- * revoked.
+ * Makes a vault with some of everything, and then changes it: keys are rotated, disabled and to be deleted, aliases moved
+ * and removed, secrets stored again and deleted, tokens revoked.
  */
 export async function makeVault(folder: string): Promise<VaultInTwoStates> {
   const dataPath = join(folder, "data");
@@ -81,6 +84,20 @@ export async function makeVault(folder: string): Promise<VaultInTwoStates> {
     await session.do("keys.create", { name: "first" });
     await session.do("keys.create", { name: "second" });
     await session.do("keys.create", { name: "pair", type: "ecdsa-p256" });
+    for (const name of ["stopped", "stepped", "doomed"]) {
+      await session.do("keys.create", { name });
+      ciphertexts.push({ key_name: name, ciphertext: (await session.encrypt(name))["ciphertext"] as string });
+    }
+    await session.do("keys.rotate", { name: "stepped" });
+    await session.do("keys.create", { name: "imported", imported: true });
+    await session.do("keys.prepare_import", { name: "imported" });
+    for (const [alias, key_name] of [
+      ["moved", "first"],
+      ["kept", "pair"],
+      ["gone", "second"],
+    ] as const) {
+      await session.do("aliases.set", { alias, key_name });
+    }
     await use(session);
     for (const name of ["kept", "changed", "gone/one"]) {
       await session.do("secrets.put", { name, value: `first value of ${name}` });
@@ -96,16 +113,23 @@ export async function makeVault(folder: string): Promise<VaultInTwoStates> {
     await session.do("keys.rotate", { name: "first" });
     await session.do("keys.rotate", { name: "pair" });
     await use(session);
+    await session.do("keys.disable", { name: "stopped" });
+    await session.do("keys.disable_version", { name: "stepped", version: 1 });
+    await session.do("keys.schedule_deletion", { name: "doomed", window_days: 30 });
+    await session.do("keys.prepare_import", { name: "imported" });
+    await session.do("aliases.set", { alias: "moved", key_name: "second" });
+    await session.do("aliases.delete", { alias: "gone" });
     await session.do("secrets.put", { name: "changed", value: "second value" });
     await session.do("secrets.delete", { name: "gone/one" });
     await session.do("tokens.revoke", { id: tokens[0]?.id as string });
     // Entries of this millisecond could be on either side of the limit.
     await sleep(2);
     const until = new Date().toISOString();
-    for (const name of ["first", "second", "pair"]) {
-      facts.push(await session.know("keys.get", { name }));
-    }
     facts.push(await session.know("keys.sign", { name: "pair", message_b64 }));
+    facts.push(await session.know("keys.import", { name: "imported", ...NOT_WRAPPED }));
+    for (const alias of ["moved", "kept", "gone"]) {
+      facts.push(await session.know("aliases.get", { alias }));
+    }
     for (const request of ciphertexts) {
       facts.push(await session.know("keys.decrypt", request));
     }
@@ -118,14 +142,27 @@ export async function makeVault(folder: string): Promise<VaultInTwoStates> {
     for (const { token } of tokens) {
       facts.push(await session.know("tokens.get_self", {}, token));
     }
-    for (const action of ["keys.list", "secrets.list", "tokens.list"]) {
+    for (const action of ["keys.list", "aliases.list", "secrets.list", "tokens.list"]) {
       facts.push(await session.know(action, {}));
     }
     facts.push(await session.know("audit.list", { until, page_size: 1000 }));
+    // Learnt last and asked first: what is asked in between uses the keys, and that is counted.
+    const counted: Fact[] = [];
+    for (const name of [...KEYS, "@moved", "@gone"]) {
+      counted.push(await session.know("keys.get", { name }));
+    }
+    facts.unshift(...counted, await session.know("keys.preview_deletion", { name: "second" }));
   });
   copyFolder(dataPath, newest);
   return { older, newest, masterKey: devMasterKey(dataPath), facts };
 }
+
+/** Says, by how it is refused, whether the wrapping key is the right one: bytes that nobody wrapped. */
+const NOT_WRAPPED = {
+  wrapped_material_b64: Buffer.alloc(384).toString("base64"),
+  algorithm: "rsa-oaep-sha256",
+  format: "raw",
+};
 
 /** What a server answers to a fact's question. */
 export interface Told {

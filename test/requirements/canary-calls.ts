@@ -1,6 +1,7 @@
 /** Calls that give a server random secrets, in every operation and in every wrong way. */
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import type { Canaries } from "./canaries.ts";
@@ -47,6 +48,7 @@ export async function callEverything(transport: Transport, token: string, canari
       await call("keys.verify", { name: `${at}-${type}`, ...input, signature_b64 });
     }
   }
+  await callKeyLife(call, at, canaries);
   const random = await call("system.random", {});
   canaries.add(`${at} random`, Buffer.from(random["random_b64"] as string, "base64"));
 
@@ -75,6 +77,72 @@ export async function callEverything(transport: Transport, token: string, canari
   await call("system.openapi", {});
 }
 
+/** Calls the operations in which secrets come and go beside encrypting and signing, and those of the life of keys. */
+async function callKeyLife(call: Call, at: string, canaries: Canaries): Promise<void> {
+  const secret = (label: string, value: unknown) => canaries.add(`${at} ${label}`, bytesOf(value));
+  const base64 = (label: string): string => canaries.bytes(`${at} ${label}`).toString("base64");
+  const text = (label: string): string => canaries.text(`${at} ${label}`);
+  const key = `${at}-aes-256`;
+  const alias = `@${at}-alias`;
+  await call("aliases.set", { alias: alias.slice(1), key_name: key });
+  const { ciphertext } = await call("keys.encrypt", { key_name: alias, plaintext: text("plaintext by alias") });
+  await call("keys.rewrap", { name: alias, ciphertext: ciphertext as string });
+  await call("keys.update", { name: key, description: "not secret", tags: { tag: "nor this" } });
+
+  for (const [name, type] of [
+    [`${at}-kem`, "ml-kem-768"],
+    [`${at}-hybrid`, "x-wing"],
+  ] as const) {
+    await call("keys.create", { name, type });
+    const made = await call("keys.encapsulate", { name });
+    secret(`${type} shared secret`, made["shared_secret_b64"]);
+    await call("keys.decapsulate", { name, encapsulation_b64: made["encapsulation_b64"] as string });
+  }
+  await call("keys.create", { name: `${at}-agrees`, type: "x25519" });
+  const public_key_b64 = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "der" });
+  const derived = await call("keys.derive_shared_secret", {
+    name: `${at}-agrees`,
+    public_key_b64: public_key_b64.toString("base64"),
+  });
+  secret("derived secret", derived["shared_secret_b64"]);
+  await call("keys.create", { name: `${at}-macs`, type: "hmac-sha256" });
+  const message_b64 = base64("message for a code");
+  const { mac_b64 } = await call("keys.generate_mac", { name: `${at}-macs`, message_b64 });
+  await call("keys.verify_mac", { name: `${at}-macs`, message_b64, mac_b64: mac_b64 as string });
+
+  const batch = await call("keys.encrypt_batch", {
+    key_name: key,
+    items: [
+      { plaintext: text("plaintext of a batch") },
+      { plaintext_b64: base64("bytes of a batch"), aad: text("aad") },
+    ],
+  });
+  const items = (batch["results"] as { ciphertext: string }[]).map((item) => ({ ciphertext: item.ciphertext }));
+  await call("keys.decrypt_batch", { key_name: key, items });
+  await call("keys.rewrap_batch", { name: key, items });
+  const dataKeys = await call("keys.generate_data_key_batch", { name: key, items: [{}, {}] });
+  for (const [i, made] of (dataKeys["results"] as { plaintext_b64: string }[]).entries()) {
+    secret(`data key ${i} of a batch`, made.plaintext_b64);
+  }
+  for (const action of [
+    "keys.disable",
+    "keys.enable",
+    "keys.schedule_deletion",
+    "keys.cancel_deletion",
+    "keys.enable",
+  ]) {
+    await call(action, { name: key });
+  }
+  await call("keys.preview_deletion", { name: alias });
+  await call("aliases.delete", { alias: alias.slice(1) });
+}
+
+type Call = (action: string, request: JsonObject) => Promise<JsonObject>;
+
+function bytesOf(base64: unknown): Buffer {
+  return Buffer.from(base64 as string, "base64");
+}
+
 /** Sends secrets in all wrong ways over REST. @returns What the server answered, whole. */
 export async function sendWrongRest(url: string, token: string, canaries: Canaries): Promise<readonly string[]> {
   let sent = 0;
@@ -101,13 +169,27 @@ export async function sendWrongRest(url: string, token: string, canaries: Canari
   ];
   const answers: string[] = [];
   for (const body of bodies) {
-    for (const target of ["/v1/secrets", "/v1/keys", "/v1/tokens", "/v1/encrypt/a", "/v1/keys/a/sign"]) {
+    for (const target of [
+      ...["/v1/secrets", "/v1/keys", "/v1/tokens", "/v1/encrypt/a", "/v1/keys/a/sign", "/v1/keys/a/mac"],
+      ...["/v1/keys/a/derive", "/v1/keys/a/rewrap", "/v1/encrypt/a/batch", "/v1/keys/a/import/plain"],
+    ]) {
       answers.push(await post(target, body()));
     }
   }
   const others = [
     post("/v1/tokens", `{"display_name":"a","role":"${canary()}"}`),
     post("/v1/decrypt/rest-aes-256", `{"ciphertext":"${canary()}"}`),
+    post("/v1/decrypt/rest-aes-256/batch", `{"items":[{"ciphertext":"${canary()}"},{"plaintext":"${canary()}"}]}`),
+    post("/v1/keys/rest-agrees/derive", `{"public_key_b64":"${Buffer.from(canary()).toString("base64")}"}`),
+    post("/v1/keys/rest-kem/decapsulate", `{"encapsulation_b64":"${Buffer.from(canary()).toString("base64")}"}`),
+    post(
+      "/v1/keys/rest-macs/import/plain",
+      `{"material_b64":"${Buffer.from(canary()).toString("base64")}","format":"raw"}`,
+    ),
+    post("/v1/keys/rest-macs/schedule-deletion", `{"window_days":"${canary()}"}`),
+    send({ method: "PATCH", target: "/v1/keys/rest-macs", token, body: `{"tags":{"${canary()} x":"${canary()}"}}` }),
+    send({ method: "PUT", target: `/v1/aliases/@${canary()}`, token, body: `{"key_name":"@${canary()}"}` }),
+    send({ method: "POST", target: `/v1/keys/rest-macs/versions/${canary()}/disable`, token, body: "{}" }),
     post("/v1/decrypt/rest-aes-256", `{"ciphertext":"${Buffer.from(canary()).toString("base64")}"}`),
     post(`/v1/secrets?token=${canary()}`, `{"name":"a","value":"${canary()}"}`),
     send({ target: `/v1/keys?prefix=a&${canary()}=${canary()}`, token }),

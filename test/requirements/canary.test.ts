@@ -109,8 +109,10 @@ async function addKeyMaterial(): Promise<void> {
   for await (const { path, payload } of vault.records.all("key-material")) {
     canaries.add(`key material ${path}`, payload);
     if (payload.length !== 32) {
-      const { d } = createPrivateKey({ key: payload, format: "der", type: "pkcs8" }).export({ format: "jwk" });
-      canaries.add(`private key ${path}`, Buffer.from(d as string, "base64url"));
+      const key = createPrivateKey({ key: payload, format: "der", type: "pkcs8" });
+      // A post-quantum key has its seed as `priv`.
+      const { d, priv } = key.export({ format: "jwk" }) as { readonly d?: string; readonly priv?: string };
+      canaries.add(`private key ${path}`, Buffer.from((d ?? priv) as string, "base64url"));
     }
   }
   await store.close();
@@ -176,6 +178,11 @@ test("CVE-2025-62513 CVE-2025-62705 audit entries hold only what the contract li
     const method = methods.get(operation);
     for (const [recorded, message] of [[request, method?.input] as const, [response, method?.output] as const]) {
       for (const [name, value] of Object.entries(recorded)) {
+        // The alias by which a key was named is recorded besides: no caller's value, but a name of the vault.
+        if (name === "alias" && message === method?.input && value.startsWith("@")) {
+          assert.match(value, /^@(rest|grpc)-alias$/);
+          continue;
+        }
         // Read from the descriptors anew: what the server makes of them is what is being tested.
         const field = message?.fields.find((candidate) => candidate.name === name);
         assert.ok(field !== undefined, `${operation}: ${name}`);

@@ -43,6 +43,8 @@ const CHANGES: readonly Change[] = [
   (path) => `${path}.json`,
   (path) => `${path}%00`,
   (path) => `${path}%00.txt`,
+  // What stands before an alias, and what looks like it: U+FE6B and U+FF20.
+  insert("@", "%40", "%2540", "%EF%B9%AB", "%EF%BC%A0"),
   insert("%00", "%0a", "%0d%0a", "%09", "%20", "%", "%2", "%zz", "%u002f", "+"),
   // Overlong UTF-8, surrogates, and Unicode that looks or folds alike.
   (path) => path.replaceAll("/", "%C0%AF"),

@@ -17,6 +17,8 @@ const ALIASES = process.env["BUNKMS_SOAK"] === "1" ? 1_000_000 : 100_000;
 const SAMPLED = 400;
 
 const NAMES = ["a", "team/db-password", "Kiosk/Stress.test_1/x", "k.k/s"];
+/** Aliases, each with its key. One of them has the name of the other's key. */
+const KEY_OF_ALIAS: Readonly<Record<string, string>> = { live: "blue-key", blue: "live" };
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,255}(\/[A-Za-z0-9][A-Za-z0-9._-]{0,255})*$/;
 
 let server: TestServer;
@@ -28,6 +30,10 @@ before(async () => {
   transports = bothTransports(server);
   for (const name of NAMES) {
     assert.equal((await call("secrets.put", { name, value: name })).code, "ok");
+  }
+  for (const [alias, key_name] of Object.entries(KEY_OF_ALIAS)) {
+    assert.equal((await call("keys.create", { name: key_name })).code, "ok");
+    assert.equal((await call("aliases.set", { alias, key_name })).code, "ok");
   }
   readerToken = (await call("tokens.create", { display_name: "reader", role: "reader" })).value["token"] as string;
 });
@@ -95,6 +101,39 @@ test("REQ-22 CVE-2026-3605 the server gives a secret out under its own name only
     assert.equal(entry?.outcome ?? code, code, alias);
     const known = code === "ok" || code === "not_found";
     assert.equal(entry?.resource ?? "", known ? `secret/${plainReading(alias)}` : "", alias);
+  }
+});
+
+test("REQ-22 the server finds a key under its own name and its alias only, and records the key's own name", async (t) => {
+  const random = seeded();
+  t.diagnostic(`BUNKMS_TEST_SEED=${random.seed}`);
+  const names = ["@live", "@blue", "live", "blue-key"];
+  const sent = new Map<string, { readonly target: string; readonly key: string | undefined; readonly code: string }>();
+  for (let i = 0; i < SAMPLED; i++) {
+    const spelt = i < names.length ? (names[i] as string) : aliasOf(names[i % names.length] as string, random);
+    const target = `/v1/keys/${spelt}`;
+    const meant = plainReading(spelt) ?? "";
+    const key = meant.startsWith("@") ? KEY_OF_ALIAS[meant.slice(1)] : meant;
+    const requestId = `key-${i}`;
+    const headers = [`x-request-id: ${requestId}`];
+    const answer = await sendRaw(server.url, { target, token: server.rootToken, headers });
+    const code = answer.status === 200 ? "ok" : errorCode(answer);
+    sent.set(requestId, { target, key, code });
+    if (code === "ok") {
+      assert.ok(key !== undefined && Object.values(KEY_OF_ALIAS).includes(key), target);
+      assert.equal((JSON.parse(answer.body) as { name: string }).name, key, target);
+    }
+  }
+  const opened = [...sent.values()].filter(({ code }) => code === "ok");
+  assert.ok(opened.length > 8 && opened.some(({ target }) => target.includes("%40")));
+  const { entries } = await readTrail(transports[0], server.rootToken);
+  for (const [requestId, { target, key, code }] of sent) {
+    const entry = entries.find((candidate) => candidate.request_id === requestId);
+    if (code === "ok") {
+      assert.equal(entry?.resource, `key/${key}`, target);
+      assert.equal(entry?.request["name"], key, target);
+    }
+    assert.doesNotMatch(entry?.resource ?? "", /@(live|blue)$/, target);
   }
 });
 
@@ -176,6 +215,9 @@ test("REQ-22 over gRPC and in bodies a name is what its bytes say, or it is refu
         ["secrets.put", { name, value: "x" }],
         ["keys.create", { name }],
         ["keys.rotate", { name }],
+        ["keys.disable", { name: `@${name}` }],
+        ["aliases.set", { alias: name, key_name: "blue-key" }],
+        ["aliases.set", { alias: "other", key_name: name }],
       ] as const) {
         if (transport.name === "rest" && !operationOf(action).route.template.endsWith("s")) {
           continue;

@@ -23,9 +23,17 @@ let reader = "";
 before(async () => {
   server = await startServer({ args: ["--log-level", "warn"] });
   transports = bothTransports(server);
-  for (const request of [{ name: "aes" }, { name: "other" }, { name: "p256", type: "ecdsa-p256" }]) {
+  for (const request of [
+    { name: "aes" },
+    { name: "other" },
+    { name: "p256", type: "ecdsa-p256" },
+    { name: "rsa", type: "rsa-2048", purpose: "encrypt" },
+    { name: "x25519", type: "x25519" },
+    { name: "imported", imported: true },
+  ]) {
     assert.equal((await call(rest(), "keys.create", request)).code, "ok");
   }
+  assert.equal((await call(rest(), "keys.prepare_import", { name: "imported" })).code, "ok");
   reader = String((await call(rest(), "tokens.create", { display_name: "r", role: "reader" })).value["token"]);
 });
 
@@ -50,6 +58,17 @@ const PROVOCATIONS: Partial<Record<ErrorCode, Provocation>> = {
     call(over, "keys.sign", { name: "p256", message_b64: "", algorithm: "rsa-pss-sha256" }),
   wrong_key_usage: (over) => call(over, "keys.encrypt", { key_name: "p256", plaintext: "x" }),
   invalid_digest_length: (over) => call(over, "keys.sign", { name: "p256", digest_b64: "AAAA" }),
+  invalid_key_material: (over) =>
+    call(over, "keys.import", {
+      ...{ name: "imported", wrapped_material_b64: Buffer.alloc(384).toString("base64") },
+      ...{ algorithm: "rsa-oaep-sha256", format: "raw" },
+    }),
+  invalid_public_key: (over) => call(over, "keys.derive_shared_secret", { name: "x25519", public_key_b64: "AAAA" }),
+  plaintext_too_long: (over) =>
+    call(over, "keys.encrypt", { key_name: "rsa", plaintext_b64: Buffer.alloc(191).toString("base64") }),
+  insecure_transport: (over) =>
+    call(over, "keys.import_plain", { name: "imported", material_b64: "AAAA", format: "raw" }),
+  wrong_key_state: (over) => call(over, "keys.enable", { name: "aes" }),
   unknown_version: (over) =>
     call(over, "keys.verify", { name: "p256", message_b64: "", signature_b64: "AAAA", version: 7 }),
   decryption_failed: (over) => call(over, "keys.decrypt", { key_name: "aes", ciphertext: "bkms" }),
@@ -72,7 +91,7 @@ const OWN_TESTS: readonly ErrorCode[] = [
 
 /** Codes that need a broken store, a stop or a defect, and where they are provoked. */
 const ELSEWHERE: Partial<Record<ErrorCode, string>> = {
-  conflict: "packages/server/src/pipeline: only when sixteen attempts in a row meet somebody else's change",
+  conflict: "packages/server/src/pipeline: only when three attempts in a row meet somebody else's change",
   internal: "never: only a defect leads to it",
   storage_unavailable: "test/faults/disk.test.ts",
   audit_unavailable: "test/faults/disk.test.ts",
@@ -129,7 +148,7 @@ test("REQ-39 REST: a path that is no operation is unknown_operation, a method th
   }
   for (const [method, path, allow] of [
     ["PUT", "/v1/keys", "GET, POST"],
-    ["DELETE", "/v1/keys/aes", "GET"],
+    ["DELETE", "/v1/keys/aes", "GET, PATCH"],
     ["GET", "/v1/encrypt/aes", "POST"],
     ["PATCH", "/v1/secrets/a/b", "DELETE, GET"],
     ["POST", "/health", "GET, HEAD"],

@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
+import { constants, generateKeyPairSync, publicEncrypt } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { OperationSpec } from "@bunkms/contract";
+import { type OperationSpec, readOperations } from "@bunkms/contract";
 import { operationOf, type Transport } from "./operation-call.ts";
 
 /** Names and values that requests are about. */
 export interface Objects {
-  /** A key for encrypting. */
+  /** A key for encrypting, with two versions. */
   readonly key: string;
   readonly signingKey: string;
+  readonly macKey: string;
+  readonly kemKey: string;
+  readonly agreementKey: string;
+  /** Of `key`. */
+  readonly alias: string;
   readonly secret: string;
   /** A token's id. */
   readonly token: string;
@@ -15,6 +21,17 @@ export interface Objects {
   readonly ciphertext: string;
   /** Of `SAMPLE_TEXT` by `signingKey`. */
   readonly signature: string;
+  /** Of `SAMPLE_TEXT` by `macKey`. */
+  readonly mac: string;
+  /** For `kemKey`. */
+  readonly encapsulation: string;
+  /** A key that waits for its import, one whose import is prepared, and material that was wrapped for that. */
+  readonly waitingKey: string;
+  readonly preparedKey: string;
+  readonly wrapped: string;
+  readonly exportableKey: string;
+  /** Of `key`. */
+  readonly backup: string;
 }
 
 /** What the samples encrypt, sign and store. */
@@ -22,19 +39,91 @@ export const SAMPLE_TEXT = "the value that must not leave";
 
 const SAMPLE_BASE64 = Buffer.from(SAMPLE_TEXT).toString("base64");
 
+const RECIPIENT = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
+const PEER = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "der" }).toString("base64");
+
+const signing = ({ signingKey }: Objects) => ({ name: signingKey });
+const ofVersion = () => ({ version: 1 });
+
 /** What a request needs beside the names of its resource, by action. */
 const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
   ["keys.encrypt", () => ({ plaintext: SAMPLE_TEXT })],
   ["keys.decrypt", ({ ciphertext }) => ({ ciphertext })],
-  ["keys.sign", ({ signingKey }) => ({ name: signingKey, message_b64: SAMPLE_BASE64 })],
+  ["keys.rewrap", ({ ciphertext }) => ({ ciphertext })],
+  ["keys.sign", (objects) => ({ ...signing(objects), message_b64: SAMPLE_BASE64 })],
+  ["keys.verify", (objects) => ({ ...signing(objects), message_b64: SAMPLE_BASE64, signature_b64: objects.signature })],
+  ["keys.generate_mac", ({ macKey }) => ({ name: macKey, message_b64: SAMPLE_BASE64 })],
+  ["keys.verify_mac", ({ macKey, mac }) => ({ name: macKey, message_b64: SAMPLE_BASE64, mac_b64: mac })],
+  ["keys.encapsulate", ({ kemKey }) => ({ name: kemKey })],
+  ["keys.decapsulate", ({ kemKey, encapsulation }) => ({ name: kemKey, encapsulation_b64: encapsulation })],
+  ["keys.derive_shared_secret", ({ agreementKey }) => ({ name: agreementKey, public_key_b64: PEER })],
+  ["keys.encrypt_batch", () => ({ items: [{ plaintext: SAMPLE_TEXT }] })],
+  ["keys.decrypt_batch", ({ ciphertext }) => ({ items: [{ ciphertext }] })],
+  ["keys.rewrap_batch", ({ ciphertext }) => ({ items: [{ ciphertext }] })],
+  ["keys.sign_batch", (objects) => ({ ...signing(objects), items: [{ message_b64: SAMPLE_BASE64 }] })],
   [
-    "keys.verify",
-    ({ signingKey, signature }) => ({ name: signingKey, message_b64: SAMPLE_BASE64, signature_b64: signature }),
+    "keys.verify_batch",
+    (objects) => ({
+      ...signing(objects),
+      items: [{ message_b64: SAMPLE_BASE64, signature_b64: objects.signature }],
+    }),
   ],
+  ["keys.generate_mac_batch", ({ macKey }) => ({ name: macKey, items: [{ message_b64: SAMPLE_BASE64 }] })],
+  ["keys.generate_data_key_batch", () => ({ items: [{}] })],
+  ["keys.update", () => ({ description: "a sample" })],
+  ["keys.enable_version", ofVersion],
+  ["keys.disable_version", ofVersion],
+  ["keys.schedule_version_deletion", ofVersion],
+  ["keys.cancel_version_deletion", ofVersion],
+  ["keys.prepare_import", ({ waitingKey }) => ({ name: waitingKey })],
+  [
+    "keys.import",
+    ({ preparedKey, wrapped }) => ({
+      name: preparedKey,
+      wrapped_material_b64: wrapped,
+      algorithm: "rsa-oaep-sha256",
+      format: "raw",
+    }),
+  ],
+  [
+    "keys.import_plain",
+    ({ waitingKey }) => ({
+      name: waitingKey,
+      material_b64: Buffer.alloc(32, 1).toString("base64"),
+      format: "raw",
+    }),
+  ],
+  ["keys.get_public", signing],
+  ["keys.get_jwks", signing],
+  [
+    "keys.export",
+    ({ exportableKey }) => ({
+      name: exportableKey,
+      public_key_pem: RECIPIENT.export({ format: "pem", type: "spki" }) as string,
+    }),
+  ],
+  ["keys.restore", ({ backup }) => ({ backup })],
+  ["aliases.set", ({ key }) => ({ key_name: key })],
   ["secrets.put", () => ({ value: SAMPLE_TEXT })],
   ["tokens.create", () => ({ display_name: "sample", role: "reader" })],
   ["audit.list", () => ({ page_size: 1 })],
 ]);
+
+/**
+ * The order in which each operation finds its object in the state that it needs: first what leaves it as it is, then one
+ * step of its life after the other, then what takes objects away, and last what makes them where there are none.
+ */
+const IN_ORDER = [
+  ...["keys.disable_version", "keys.enable_version", "keys.schedule_version_deletion", "keys.cancel_version_deletion"],
+  ...["keys.disable", "keys.enable", "keys.schedule_deletion", "keys.cancel_deletion"],
+  ...["secrets.delete", "tokens.revoke", "aliases.delete"],
+  ...["secrets.put", "aliases.set", "keys.create", "keys.restore"],
+];
+
+/** All operations of the contract, in an order in which they can be called with the samples. */
+export function operationsInOrder(): readonly OperationSpec[] {
+  return readOperations().toSorted((a, b) => IN_ORDER.indexOf(a.action) - IN_ORDER.indexOf(b.action));
+}
 
 /**
  * A valid request of the operation about these objects. An operation that needs more than its resource's name gets an
@@ -42,9 +131,8 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
  */
 export function sampleRequest({ action, resource }: OperationSpec, objects: Objects): JsonObject {
   const [kind, field] = /^([a-z]+)\/\{([a-z_]+)\}$/.exec(resource)?.slice(1) ?? [];
-  const name = ({ key: objects.key, secret: objects.secret, token: objects.token } as Record<string, string>)[
-    kind ?? ""
-  ];
+  const { key, alias, secret, token } = objects;
+  const name = ({ key, alias, secret, token } as Record<string, string>)[kind ?? ""];
   assert.ok(resource === "" || (field !== undefined && name !== undefined), `${action}: nobody made a ${resource}`);
   return { ...(field === undefined ? {} : { [field]: name as string }), ...EXTRAS.get(action)?.(objects) };
 }
@@ -56,28 +144,64 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
     assert.equal(answer.code, "ok", `${action}: ${answer.text}`);
     return answer.value;
   };
-  const names = { key: `${prefix}-key`, signingKey: `${prefix}-signing-key`, secret: `${prefix}/secret` };
+  const names = {
+    key: `${prefix}-key`,
+    signingKey: `${prefix}-signing-key`,
+    macKey: `${prefix}-mac-key`,
+    kemKey: `${prefix}-kem-key`,
+    agreementKey: `${prefix}-agreement-key`,
+    alias: `${prefix}-alias`,
+    secret: `${prefix}/secret`,
+    waitingKey: `${prefix}-waiting-key`,
+    preparedKey: `${prefix}-prepared-key`,
+    exportableKey: `${prefix}-exportable-key`,
+  };
+  const text = async (action: string, request: JsonObject, member: string): Promise<string> =>
+    (await call(action, request))[member] as string;
   await call("keys.create", { name: names.key });
   await call("keys.create", { name: names.signingKey, type: "ecdsa-p256" });
+  await call("keys.create", { name: names.macKey, type: "hmac-sha256" });
+  await call("keys.create", { name: names.kemKey, type: "ml-kem-768" });
+  await call("keys.create", { name: names.agreementKey, type: "x25519" });
+  await call("keys.create", { name: names.waitingKey, imported: true });
+  await call("keys.create", { name: names.preparedKey, imported: true });
+  await call("keys.create", { name: names.exportableKey, exportable: true });
+  await call("aliases.set", { alias: names.alias, key_name: names.key });
   await call("secrets.put", { name: names.secret, value: SAMPLE_TEXT });
-  const made = await call("tokens.create", { display_name: `${prefix}-token`, role: "reader" });
-  const encrypted = await call("keys.encrypt", { key_name: names.key, plaintext: SAMPLE_TEXT });
-  const signed = await call("keys.sign", { name: names.signingKey, message_b64: SAMPLE_BASE64 });
-  return {
+  const made = {
     ...names,
-    token: made["id"] as string,
-    ciphertext: encrypted["ciphertext"] as string,
-    signature: signed["signature_b64"] as string,
+    token: await text("tokens.create", { display_name: `${prefix}-token`, role: "reader" }, "id"),
+    ciphertext: await text("keys.encrypt", { key_name: names.key, plaintext: SAMPLE_TEXT }, "ciphertext"),
+    signature: await text("keys.sign", { name: names.signingKey, message_b64: SAMPLE_BASE64 }, "signature_b64"),
+    mac: await text("keys.generate_mac", { name: names.macKey, message_b64: SAMPLE_BASE64 }, "mac_b64"),
+    encapsulation: await text("keys.encapsulate", { name: names.kemKey }, "encapsulation_b64"),
+    wrapped: wrap(await text("keys.prepare_import", { name: names.preparedKey }, "wrapping_public_key_pem")),
+    backup: await text("keys.backup", { name: names.key }, "backup"),
   };
+  await call("keys.rotate", { name: names.key });
+  return made;
 }
 
-/** Objects of the same form that nobody made. */
-export function missingObjects(like: Objects): Objects {
+/** Wraps a made-up key for an import. */
+function wrap(key: string): string {
+  const options = { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
+  return publicEncrypt(options, Buffer.alloc(32, 1)).toString("base64");
+}
+
+/** Objects of the same form that nobody made. @param prefix Of their names. */
+export function missingObjects(like: Objects, prefix = "missing"): Objects {
   return {
     ...like,
-    key: "missing-key",
-    signingKey: "missing-signing-key",
-    secret: "missing/secret",
+    key: `${prefix}-key`,
+    signingKey: `${prefix}-signing-key`,
+    macKey: `${prefix}-mac-key`,
+    kemKey: `${prefix}-kem-key`,
+    agreementKey: `${prefix}-agreement-key`,
+    alias: `${prefix}-alias`,
+    waitingKey: `${prefix}-waiting-key`,
+    preparedKey: `${prefix}-prepared-key`,
+    exportableKey: `${prefix}-exportable-key`,
+    secret: `${prefix}/secret`,
     token: "0".repeat(32),
   };
 }

@@ -3,8 +3,8 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { operationOf, type Transport } from "./operation-call.ts";
 
 /**
- * All that root can see of a vault's content: keys with their versions, secrets with their values, tokens. Two of them
- * are equal if nothing has changed in between.
+ * All that root can see of a vault's content: keys with their versions, aliases, secrets with their values, tokens. Two
+ * of them are equal if nothing has changed in between; how often keys were used is left out.
  */
 export async function readContent(transport: Transport, token: string): Promise<JsonObject> {
   const call = async (action: string, request: JsonObject): Promise<JsonObject> => {
@@ -24,11 +24,13 @@ export async function readContent(transport: Transport, token: string): Promise<
   };
   const keys: JsonObject[] = [];
   for (const { name } of await all("keys.list", "keys")) {
-    keys.push(await call("keys.get", { name: name as string }));
+    const key = await call("keys.get", { name: name as string });
+    const versions = (key["versions"] as JsonObject[]).map(({ uses: _, last_used_at: __, ...version }) => version);
+    keys.push({ ...key, versions });
   }
   const secrets: JsonObject[] = [];
   for (const { name } of await all("secrets.list", "secrets")) {
     secrets.push(await call("secrets.get", { name: name as string }));
   }
-  return { keys, secrets, tokens: await all("tokens.list", "tokens") };
+  return { keys, aliases: await all("aliases.list", "aliases"), secrets, tokens: await all("tokens.list", "tokens") };
 }

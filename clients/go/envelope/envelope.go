@@ -1,15 +1,12 @@
 // Package envelope opens BunKMS data ciphertexts without a server, given the
-// key version's 32 bytes. It implements spec/ciphertext.md with the standard
-// library alone.
+// key version's key. It implements spec/ciphertext.md with the standard
+// library alone, and so not the suites that need more than that.
 package envelope
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/sha512"
-	"crypto/subtle"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -20,18 +17,23 @@ import (
 // by trying.
 var ErrDecryption = errors.New("bunkms: decryption failed")
 
+// ErrSuite is returned for a ciphertext of a suite that Go's standard library
+// has no cipher for.
+var ErrSuite = errors.New("bunkms: the ciphertext's suite needs more than the standard library")
+
 const (
-	suite        = 0x0478
-	keyLength    = 32
-	headerLength = 101
-	tagLength    = 16
+	headerLength = 25
+	keyIDAt      = 5
+	versionAt    = 21
 )
 
 var magic = []byte{0x6e, 0x49, 0xac}
 
-// Header is what a ciphertext says of its key. Nothing of it is authenticated
-// until Open has returned without an error.
+// Header is what a ciphertext says of itself. Nothing of it is authenticated
+// until Open has returned without an error, and of RSA ciphertexts never.
 type Header struct {
+	// Suite is the number of the suite, "Suites" in spec/ciphertext.md.
+	Suite uint16
 	// KeyID is the id of the key.
 	KeyID [16]byte
 	// Version is the version of the key, 1 or more.
@@ -41,82 +43,69 @@ type Header struct {
 // ParseHeader reads which key a ciphertext was made with. It returns
 // ErrDecryption for a text that is not a ciphertext.
 func ParseHeader(ciphertext string) (Header, error) {
-	parsed, err := parse(ciphertext)
-	if err != nil {
-		return Header{}, err
-	}
-	return parsed.header, nil
+	header, _, err := parse(ciphertext)
+	return header, err
 }
 
 // Open verifies and decrypts the text of a ciphertext.
 //
-// The key is that of the key version which the header names, 32 bytes.
-// The additional data is what the writer gave: nil for none, Raw or Context.
-// It returns ErrDecryption and nothing else when anything is wrong.
+// The key is that of the key version which the header names: its bytes, of an
+// RSA key the PKCS #8 DER. Of a key that derives keys it is what DeriveKey
+// returns. The additional data is what the writer gave: nil for none, Raw or
+// Context.
+//
+// It returns ErrSuite for a suite that it cannot read, and otherwise
+// ErrDecryption and nothing else when anything is wrong.
 func Open(key []byte, ciphertext string, additional AdditionalData) ([]byte, error) {
-	parsed, err := parse(ciphertext)
-	if err != nil || len(key) != keyLength {
-		return nil, ErrDecryption
+	header, decoded, err := parse(ciphertext)
+	if err != nil {
+		return nil, err
+	}
+	open := suites[header.Suite].open
+	if open == nil {
+		return nil, ErrSuite
 	}
 	encoded, err := encode(additional)
 	if err != nil {
 		return nil, ErrDecryption
 	}
-	commitment, err := hkdf.Key(sha512.New, key, parsed.salt, "COMMITKEY", len(parsed.commitment))
-	if err != nil || subtle.ConstantTimeCompare(commitment, parsed.commitment) != 1 {
-		return nil, ErrDecryption
-	}
-	derived, err := hkdf.Key(sha512.New, key, parsed.salt, "\x04\x78DERIVEKEY", keyLength)
-	if err != nil {
-		return nil, ErrDecryption
-	}
-	defer clear(derived)
-	block, err := aes.NewCipher(derived)
-	if err != nil {
-		return nil, ErrDecryption
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, ErrDecryption
-	}
-	plaintext, err := gcm.Open(nil, parsed.nonce, parsed.sealed, append(parsed.authenticated, encoded...))
+	plaintext, err := open(key, decoded, encoded)
 	if err != nil {
 		return nil, ErrDecryption
 	}
 	return plaintext, nil
 }
 
-// parts are slices of the decoded ciphertext.
-type parts struct {
-	header Header
-	// authenticated is the whole header, with no capacity beyond it.
-	authenticated           []byte
-	salt, commitment, nonce []byte
-	// sealed is the data and its tag.
-	sealed []byte
+// DeriveKey returns the key that a key which derives keys has for this
+// additional data, "Derived keys" in spec/ciphertext.md.
+func DeriveKey(key []byte, additional AdditionalData) ([]byte, error) {
+	encoded, err := encode(additional)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(encoded)
+	return hkdf.Key(sha256.New, key, nil, "bunkms derived key v1"+string(sum[:]), len(key))
 }
 
-func parse(ciphertext string) (parts, error) {
+// parse decodes a ciphertext and checks what can be checked without a key.
+func parse(ciphertext string) (Header, []byte, error) {
 	decoded, err := base64.StdEncoding.DecodeString(ciphertext)
 	// The decoder skips line ends and, unless told otherwise, bits that encode
 	// nothing. A ciphertext has one text only, so encode again and compare.
 	if err != nil || base64.StdEncoding.EncodeToString(decoded) != ciphertext {
-		return parts{}, ErrDecryption
+		return Header{}, nil, ErrDecryption
 	}
-	if len(decoded) < headerLength+tagLength || !bytes.Equal(decoded[:3], magic) ||
-		binary.BigEndian.Uint16(decoded[3:5]) != suite {
-		return parts{}, ErrDecryption
+	if len(decoded) < headerLength || !bytes.Equal(decoded[:len(magic)], magic) {
+		return Header{}, nil, ErrDecryption
 	}
-	parsed := parts{
-		header:        Header{KeyID: [16]byte(decoded[5:21]), Version: binary.BigEndian.Uint32(decoded[21:25])},
-		authenticated: decoded[:headerLength:headerLength],
-		salt:          decoded[25:57],
-		commitment:    decoded[57:89],
-		nonce:         decoded[89:headerLength],
-		sealed:        decoded[headerLength:],
+	header := Header{
+		Suite:   binary.BigEndian.Uint16(decoded[len(magic):]),
+		KeyID:   [16]byte(decoded[keyIDAt:]),
+		Version: binary.BigEndian.Uint32(decoded[versionAt:]),
 	}
-	if parsed.header.Version < 1 {
-		return parts{}, ErrDecryption
+	known, ok := suites[header.Suite]
+	if !ok || !known.fits(len(decoded)) || header.Version < 1 {
+		return Header{}, nil, ErrDecryption
 	}
-	return parsed, nil
+	return header, decoded, nil
 }

@@ -1,8 +1,8 @@
 import type { EncryptRequest } from "@bunkms/client";
 import { option } from "./command.ts";
-import { usage } from "./failure.ts";
 import { readInput } from "./inputs.ts";
 import type { Io } from "./io.ts";
+import { parsePairs, repeatable } from "./pairs.ts";
 
 /** Options for what a ciphertext is bound to. */
 export interface AdditionalDataOptions {
@@ -18,9 +18,7 @@ export const ADDITIONAL_DATA_OPTIONS = () => [
     "context",
   ]),
   option("--aad-file <file>", "Bind to this file's bytes").conflicts(["aad", "context"]),
-  option("--context <name=value>", "Bind to named values; may be given several times")
-    .argParser((pair: string, before: readonly string[] = []) => [...before, pair])
-    .conflicts(["aad", "aadFile"]),
+  repeatable("--context <name=value>", "Bind to named values").conflicts(["aad", "aadFile"]),
 ];
 
 const AAD_LIMIT = 32 * 1024;
@@ -37,19 +35,10 @@ export async function additionalData(
     const value = await readInput(io, options.aadFile, { what: "the additional data", limit: AAD_LIMIT });
     return { binding: { case: "aadB64", value } };
   }
-  return options.context === undefined ? {} : { context: parseContext(options.context) };
+  return options.context === undefined ? {} : { context: contextOf(options.context) };
 }
 
-function parseContext(pairs: readonly string[]): Record<string, string> {
-  const entries = pairs.map((pair): [string, string] => {
-    const at = pair.indexOf("=");
-    if (at < 1) {
-      throw usage("--context: give name=value, for example --context tenant=acme");
-    }
-    return [pair.slice(0, at), pair.slice(at + 1)];
-  });
-  if (new Set(entries.map(([name]) => name)).size !== entries.length) {
-    throw usage("--context: a name may stand only once");
-  }
-  return Object.fromEntries(entries);
+/** The encryption context of repeated `--context` options. @throws Failure */
+export function contextOf(pairs: readonly string[] | undefined): Record<string, string> {
+  return parsePairs(pairs ?? [], "--context", "tenant=acme");
 }

@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from "commander";
+import { offersOf } from "./command.ts";
 
 /** One command of the tree, with the words that lead to it from below the program's name. */
 export interface TreeNode {
@@ -31,7 +32,7 @@ export function valueKind(option: Option): ValueKind {
   if (!option.required && !option.optional) {
     return "none";
   }
-  if (option.argChoices !== undefined) {
+  if (offersOf(option) !== undefined) {
     return "choices";
   }
   return /<file>/.test(option.flags) ? "file" : "other";

@@ -66,6 +66,20 @@ export function optionWithHints(flags: string, description: string, hints: reado
   return made;
 }
 
+const OFFERS = new WeakMap<Option, readonly string[]>();
+
+/** An option of whose value completion offers many, which are too many for help. */
+export function optionWithOffers(flags: string, description: string, offers: readonly string[]): Option {
+  const made = new Option(flags, description);
+  OFFERS.set(made, offers);
+  return made;
+}
+
+/** What completion offers as an option's value; undefined when nothing is known. */
+export function offersOf(option: Option): readonly string[] | undefined {
+  return OFFERS.get(option) ?? option.argChoices;
+}
+
 /** A positional argument that the command line parser has made sure of. */
 export function required(invocation: Invocation, index: number): string {
   const value = invocation.args[index];

@@ -27,7 +27,7 @@ describe("completion in bash", () => {
   inFolder("offers a command's own options, past arguments and other options' values", (cwd) => {
     assert.deepEqual(completed(["bunkms", "--url", "key", "secret", "delete", "--y"], cwd), ["--yes"]);
     assert.deepEqual(completed(["bunkms", "key", "create", "list", "--ty"], cwd), ["--type"]);
-    assert.deepEqual(completed(["bunkms", "key", "list", "--ty"], cwd), []);
+    assert.deepEqual(completed(["bunkms", "key", "rotate", "--ty"], cwd), []);
   });
 
   inFolder("offers an option's usual values, and files where a file is wanted", (cwd) => {
@@ -35,9 +35,23 @@ describe("completion in bash", () => {
     assert.deepEqual(completed(["bunkms", "key", "create", "k", "--type", "ecdsa-"], cwd), [
       "ecdsa-p256",
       "ecdsa-p384",
+      "ecdsa-p521",
+      "ecdsa-secp256k1",
     ]);
+    assert.deepEqual(completed(["bunkms", "key", "list", "--state", "d"], cwd), ["disabled", "destroyed"]);
     assert.deepEqual(completed(["bunkms", "encrypt", "k", "--in", "inv"], cwd), ["invoice.pdf"]);
+    const ofSeveral = completed(["bunkms", "decrypt", "k", "--algorithm", ""], cwd);
+    assert.ok(["rsa-oaep-sha384", "ecdsa-sha256"].every((name) => ofSeveral.includes(name)));
+    assert.deepEqual(completed(["bunkms", "encrypt-file", "f", "-o", "inv"], cwd), ["invoice.pdf"]);
     assert.deepEqual(completed(["bunkms", "encrypt", "k", "--aad", ""], cwd), []);
+  });
+});
+
+describe("completion in bash with an alias", () => {
+  // Bash takes @ for the end of a word.
+  inFolder("offers the command's options, whatever the alias is called", (cwd) => {
+    assert.deepEqual(completed(["bunkms", "key", "get", "@", "list", "--pub"], cwd), ["--public-key"]);
+    assert.deepEqual(completed(["bunkms", "sign", "@", "key", "--enc"], cwd), ["--encoding"]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Command, Option } from "commander";
-import { type TreeNode, valueKind, walkCommands } from "./command-tree.ts";
+import { offersOf } from "./command.ts";
+import { type TreeNode, type ValueKind, valueKind, walkCommands } from "./command-tree.ts";
 
 /** Makes a completion script of a shell from the command tree. */
 type ScriptMaker = (root: Command) => string;
@@ -26,7 +27,7 @@ _bunkms() {
     word="\${COMP_WORDS[i]}"
     if [[ -n $skip ]]; then skip=""; continue; fi
     case "$word" in
-      ${flagsOf(options.filter((option) => valueKind(option) !== "none"))}) skip=1 ;;
+      ${flagsOf(options.filter(({ kind }) => kind !== "none"))}) skip=1 ;;
       -*) ;;
       *) case "\${at:+$at }$word" in
         ${paths.join("|")}) at="\${at:+$at }$word" ;;
@@ -36,14 +37,11 @@ _bunkms() {
   if [[ -n $skip ]]; then
     case "$prev" in
 ${options
-  .filter((option) => valueKind(option) === "choices")
-  .map(
-    (option) =>
-      `      ${flagsOf([option])}) COMPREPLY=($(compgen -W "${option.argChoices?.join(" ")}" -- "$cur")) ;;\n`,
-  )
+  .filter(({ kind }) => kind === "choices")
+  .map((option) => `      ${flagsOf([option])}) COMPREPLY=($(compgen -W "${option.offers.join(" ")}" -- "$cur")) ;;\n`)
   .join(
     "",
-  )}      ${flagsOf(options.filter((option) => valueKind(option) === "file"))}) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
+  )}      ${flagsOf(options.filter(({ kind }) => kind === "file"))}) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     esac
     return
   fi
@@ -68,7 +66,7 @@ ${bashScript(root)}`;
 
 function fishScript(root: Command): string {
   const nodes = walkCommands(root);
-  const withValue = distinctOptions(nodes).filter((option) => valueKind(option) !== "none");
+  const withValue = distinctOptions(nodes).filter(({ kind }) => kind !== "none");
   const paths = nodes.filter((node) => node.words.length > 0).map((node) => fishQuoted(node.words.join(" ")));
   const lines = nodes.flatMap((node) => {
     const start = `complete -c bunkms -n ${fishQuoted(`__bunkms_at ${node.words.join(" ")}`.trim())}`;
@@ -85,7 +83,7 @@ function __bunkms_at
       continue
     end
     switch $word
-      case ${withValue.map(longFlag).join(" ")}
+      case ${flagsOf(withValue).replaceAll("|", " ")}
         set skip 1
       case '-*'
       case '*'
@@ -103,8 +101,14 @@ complete -c bun-kms-cli -w bunkms
 
 function fishOption(option: Option): string {
   const kind = valueKind(option);
-  const value = { none: "", file: " -r -F", other: " -x", choices: ` -x -a ${fishQuoted(choicesOf(option))}` }[kind];
-  return `-l ${longFlag(option).slice(2)}${value} -d ${fishQuoted(option.description)}`;
+  const value = {
+    none: "",
+    file: " -r -F",
+    other: " -x",
+    choices: ` -x -a ${fishQuoted(offersOf(option)?.join(" ") ?? "")}`,
+  }[kind];
+  const short = option.short === undefined ? "" : `-s ${option.short.slice(1)} `;
+  return `${short}-l ${longFlag(option).slice(2)}${value} -d ${fishQuoted(option.description)}`;
 }
 
 function fishQuoted(text: string): string {
@@ -116,18 +120,33 @@ function offers(node: TreeNode): string[] {
   return [...node.subcommands.map((command) => command.name()), ...choices, ...node.options.map(longFlag)];
 }
 
-function distinctOptions(nodes: readonly TreeNode[]): readonly Option[] {
-  return [...new Map(nodes.flatMap((node) => node.options).map((option) => [longFlag(option), option])).values()];
+/** The options of one name, of all commands: scripts tell options apart by name only. */
+interface NamedOption {
+  readonly flags: readonly string[];
+  readonly kind: ValueKind;
+  readonly offers: readonly string[];
 }
 
-function flagsOf(options: readonly Option[]): string {
-  return options.map(longFlag).join("|");
+function distinctOptions(nodes: readonly TreeNode[]): readonly NamedOption[] {
+  const byName = Map.groupBy(
+    nodes.flatMap((node) => node.options),
+    longFlag,
+  );
+  return [...byName.values()].map((same) => ({
+    flags: distinct(same.flatMap(({ short, long }) => [short, long].filter((flag) => flag !== undefined))),
+    kind: same.map(valueKind).find((kind) => kind !== "none") ?? "none",
+    offers: distinct(same.flatMap((option) => offersOf(option) ?? [])),
+  }));
+}
+
+function distinct(words: readonly string[]): readonly string[] {
+  return [...new Set(words)];
+}
+
+function flagsOf(options: readonly NamedOption[]): string {
+  return options.flatMap(({ flags }) => flags).join("|");
 }
 
 function longFlag(option: Option): string {
   return option.long ?? option.flags;
-}
-
-function choicesOf(option: Option): string {
-  return option.argChoices?.join(" ") ?? "";
 }

@@ -1,10 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseDuration, parseTime } from "./durations.ts";
+import { formatDuration, parseDuration, parseSeconds, parseTime } from "./durations.ts";
 
 test("durations are read in seconds, minutes, hours and days, and sums of them", () => {
   const read = ["0s", "90s", "15m", "24h", "7d", "1h30m"].map((text) => parseDuration(text, "--ttl"));
   assert.deepEqual(read, [0, 90, 900, 86_400, 604_800, 5_400]);
+});
+
+test("durations are written as they are read", () => {
+  for (const text of ["0s", "59s", "1m", "1h30m", "90d", "7d1s"]) {
+    assert.equal(formatDuration(parseDuration(text, "--ttl")), text);
+  }
+});
+
+test("durations that the API has no room for are refused", () => {
+  assert.equal(parseSeconds("1s", "--ttl"), 1);
+  for (const text of ["0s", "50000d"]) {
+    assert.throws(() => parseSeconds(text, "--ttl"), /more than nothing and less than a century/);
+  }
 });
 
 for (const text of ["", "5", "h", "1.5h", "-1h", "1w", "1 h", " 1h"]) {

@@ -21,6 +21,30 @@ export function parseDuration(text: string, option: string): number {
   );
 }
 
+/**
+ * Reads a duration that the API takes as seconds in 32 bits, with 0 for something else.
+ * @returns seconds, 1 or more. @throws Failure
+ */
+export function parseSeconds(text: string, option: string): number {
+  const seconds = parseDuration(text, option);
+  if (seconds === 0 || seconds > 0xffff_ffff) {
+    throw usage(`${option}: must be more than nothing and less than a century`);
+  }
+  return seconds;
+}
+
+/** Writes seconds as `parseDuration` reads them, for example `90d` or `1h30m`. */
+export function formatDuration(seconds: number): string {
+  let rest = seconds;
+  const parts: string[] = [];
+  for (const [unit, length] of [...UNIT_SECONDS].toReversed()) {
+    const count = Math.floor(rest / length);
+    rest -= count * length;
+    parts.push(count === 0 ? "" : `${count}${unit}`);
+  }
+  return parts.join("") || "0s";
+}
+
 /** Reads a time: RFC 3339, or a duration before now. @throws Failure */
 export function parseTime(text: string, option: string, now: Date): Date {
   if (DURATION.test(text)) {

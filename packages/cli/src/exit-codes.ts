@@ -4,11 +4,11 @@ import { Failure } from "./failure.ts";
 /** The exit codes and what they mean. Help and docs/cli.md repeat this table. */
 export const EXIT_CODES = Object.freeze({
   0: "done",
-  1: "the answer is no: a signature is not valid",
+  1: "the answer is no: a signature or a code is not valid",
   2: "the command was not used as it is meant to be, or the server refused the request as malformed",
   3: "no token, a token that is not valid, or one whose role does not allow it",
-  4: "there is no such key, secret, token or operation",
-  5: "the name is taken, or somebody else changed it at the same time",
+  4: "there is no such key, alias, secret, token or operation",
+  5: "the name is taken, the key's state does not allow it, or somebody else changed it at the same time",
   6: "the server was not reached, or cannot serve at the moment; trying again may help",
   7: "anything else; a ciphertext that cannot be decrypted, too",
 });
@@ -22,14 +22,16 @@ interface Meaning {
 }
 
 const meaning = (exitCode: ExitCode, next: string): Meaning => ({ exitCode, next });
+const KEY_ABILITIES =
+  '"bunkms key get NAME" shows a key\'s type and purpose; docs/key-types.md lists what each type can do.';
 const RETRY = "Try again; if it stays so, look at the server's log.";
 
 /** What each of the contract's error codes means here. A code that the contract gains does not compile without a row. */
 const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   invalid_request: meaning(2, 'See the command\'s "--help" for what it takes.'),
-  unsupported_key_type: meaning(2, 'Key types are listed by "bunkms key create --help".'),
-  unsupported_algorithm: meaning(2, 'Algorithms are listed by "bunkms sign --help".'),
-  wrong_key_usage: meaning(2, 'What a key is for is its purpose: "bunkms key get NAME".'),
+  unsupported_key_type: meaning(2, 'Key types are listed by "bunkms key types".'),
+  unsupported_algorithm: meaning(2, KEY_ABILITIES),
+  wrong_key_usage: meaning(2, KEY_ABILITIES),
   invalid_digest_length: meaning(2, "Hash with the algorithm's own hash, or let the server hash: leave --digest out."),
   invalid_key_material: meaning(2, "Check that the material is of the declared type and format."),
   invalid_public_key: meaning(2, "Check that the public key is of the key's own type."),
@@ -38,10 +40,12 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
     'Encrypt a data key with it, and the data with the data key: "bunkms datakey --help".',
   ),
   unknown_version: meaning(2, 'The versions are listed by "bunkms key get NAME".'),
+  insecure_transport: meaning(2, "Use an https:// address, and material that nobody has seen."),
+  wrong_key_state: meaning(5, 'The states of a key and its versions are shown by "bunkms key get NAME".'),
   decryption_failed: meaning(7, "Check that key, ciphertext and --aad or --context are those of the encryption."),
   unauthenticated: meaning(3, 'The token may have expired or been revoked. Log in with another: "bunkms login".'),
   permission_denied: meaning(3, 'The token\'s role is shown by "bunkms whoami". Ask for a token with a higher role.'),
-  not_found: meaning(4, 'Names are listed by "bunkms key list" and "bunkms secret list".'),
+  not_found: meaning(4, 'Names are listed by "bunkms key list", "bunkms alias list" and "bunkms secret list".'),
   unknown_operation: meaning(4, "The server is older than this command. Update it."),
   method_not_allowed: meaning(7, "The server is older than this command, or something stands between. Check --url."),
   already_exists: meaning(5, "Choose another name, or use what exists."),

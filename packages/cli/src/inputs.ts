@@ -6,6 +6,9 @@ import type { Io } from "./io.ts";
 /** What the server takes as payload: 512 KiB. */
 export const PAYLOAD_LIMIT = 512 * 1024;
 
+/** What the server takes as a ciphertext: base64 of 512 KiB and a ciphertext's own overhead. */
+export const CIPHERTEXT_LIMIT = 704 * 1024;
+
 /** `--in`, which commands with a payload have. */
 export const IN_OPTION = () => option("--in <file>", "Read from this file, not from standard input");
 

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { messageToJson } from "@bunkms/client";
+import { option } from "./command.ts";
 import { usage } from "./failure.ts";
 import type { Io } from "./io.ts";
 
@@ -77,6 +78,21 @@ export async function writeBytes(io: Io, bytes: Uint8Array, options: BytesOption
   io.stdout.write(bytes);
   if (bytes.at(-1) !== 0x0a) {
     io.stdout.write("\n");
+  }
+}
+
+/** Whether a secret may go to a terminal. */
+export interface ShowOptions {
+  readonly show?: boolean;
+}
+
+/** The declaration of `ShowOptions`. */
+export const SHOW_OPTION = () => option("--show", "Print the secret to a terminal, too");
+
+/** @throws Failure when standard output is a terminal, which keeps what it shows, unless `--show` is given. */
+export function refuseTerminal(io: Io, { show }: ShowOptions): void {
+  if (io.stdout.isTTY && !show) {
+    throw usage("a terminal would show the secret, and keep it", "Write it with --out FILE, or insist: --show.");
   }
 }
 

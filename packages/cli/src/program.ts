@@ -1,15 +1,20 @@
 import { Command, InvalidArgumentError, type Option } from "commander";
 import { type CommandGroup, type CommandSpec, option, type SharedOptions } from "./command.ts";
+import { aliasCommands } from "./commands/alias.ts";
 import { auditCommands } from "./commands/audit.ts";
 import { callCommand } from "./commands/call.ts";
 import { decryptCommand, encryptCommand } from "./commands/cipher.ts";
 import { completionCommands } from "./commands/completion.ts";
 import { dataKeyCommand } from "./commands/datakey.ts";
+import { decryptFileCommand, encryptFileCommand } from "./commands/file.ts";
 import { keyCommands } from "./commands/key.ts";
 import { loginCommand, logoutCommand } from "./commands/login.ts";
+import { macCommand, verifyMacCommand } from "./commands/mac.ts";
 import { randomCommand } from "./commands/random.ts";
+import { rewrapCommand } from "./commands/rewrap.ts";
 import { secretCommands } from "./commands/secret.ts";
 import { serverCommands } from "./commands/server.ts";
+import { decapsulateCommand, deriveCommand, encapsulateCommand } from "./commands/shared-secret.ts";
 import { signCommand, verifyCommand } from "./commands/signature.ts";
 import { metricsCommand, openapiCommand, statusCommand } from "./commands/system.ts";
 import { tokenCommands, whoamiCommand } from "./commands/token.ts";
@@ -22,11 +27,20 @@ import { readVersion } from "./version.ts";
 /** Every command, in the order of help and docs/cli.md. */
 const COMMANDS: readonly (CommandSpec | CommandGroup)[] = [
   keyCommands,
+  aliasCommands,
   encryptCommand,
   decryptCommand,
+  rewrapCommand,
   dataKeyCommand,
+  encryptFileCommand,
+  decryptFileCommand,
   signCommand,
   verifyCommand,
+  macCommand,
+  verifyMacCommand,
+  encapsulateCommand,
+  decapsulateCommand,
+  deriveCommand,
   randomCommand,
   secretCommands,
   tokenCommands,

@@ -31,16 +31,24 @@ export async function promptHidden(io: Io, labels: readonly string[]): Promise<B
 
 /** Asks a question on the terminal. Only `y` and `yes` mean yes. It ends the use of standard input. */
 export async function confirm(io: Io, question: string): Promise<boolean> {
-  io.stderr.write(`${question} [y/N] `);
-  const bytes = eachByte(io.stdin);
+  return /^y(es)?$/i.test(await ask(io, `${question} [y/N] `));
+}
+
+/** Asks on the terminal for a name to be typed, so that nobody says yes by habit. It ends the use of standard input. */
+export async function confirmByName(io: Io, question: string, name: string): Promise<boolean> {
+  return (await ask(io, question)) === name;
+}
+
+async function ask(io: Io, question: string): Promise<string> {
+  io.stderr.write(question);
   const line: number[] = [];
-  for await (const byte of bytes) {
+  for await (const byte of eachByte(io.stdin)) {
     if (ENTER.has(byte)) {
       break;
     }
     line.push(byte);
   }
-  return /^y(es)?$/i.test(Buffer.from(line).toString().trim());
+  return Buffer.from(line).toString().trim();
 }
 
 async function* eachByte(stdin: Io["stdin"]): AsyncGenerator<number, undefined, undefined> {

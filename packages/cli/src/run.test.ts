@@ -11,7 +11,17 @@ const KEY = {
   purpose: "encrypt",
   created_at: "2026-01-02T03:04:05.678Z",
   latest_version: 1,
-  versions: [{ version: 1, created_at: "2026-01-02T03:04:05.678Z", state: "enabled", public_key_pem: "" }],
+  versions: [{ version: 1, created_at: "2026-01-02T03:04:05.678Z", state: "enabled", public_key_pem: "", uses: "0" }],
+  state: "enabled",
+  description: "",
+  tags: {},
+  derived: false,
+  deterministic: false,
+  exportable: false,
+  imported: false,
+  min_decryption_version: 1,
+  min_encryption_version: 1,
+  rotation_period_seconds: 0,
 };
 /** Where nothing listens any more. */
 const NOWHERE = await (async () => {
@@ -70,6 +80,20 @@ describe("the exit code", () => {
     ["audit", "list", "--since", "yesterday"],
     ["key", "get", ".."],
     ["secret", "delete", "s"],
+    ["key", "schedule-deletion", "k"],
+    ["key", "create", "k", "--tag", "novalue"],
+    ["key", "create", "k", "--rotate-every", "often"],
+    ["key", "update", "k"],
+    ["key", "update", "k", "--no-rotation", "--rotate-every", "90d"],
+    ["key", "disable", "k", "--version", "0"],
+    ["alias", "set", "a"],
+    ["decrypt", "k", "--version", "1"],
+    ["decrypt", "k", "--in", "/dev/null", "--data-file", "/dev/null"],
+    ["verify-mac", "k"],
+    ["derive", "k"],
+    ["encapsulate", "k", "--json", "--out", "/dev/null"],
+    ["rewrap", "k", "--file", "/dev/null"],
+    ["rewrap", "k", "--force"],
     ["completion", "tcsh"],
   ]) {
     test(`of "bunkms ${argv.join(" ")}" is 2, and nothing is sent`, async () => {
@@ -161,7 +185,7 @@ describe("lists", () => {
     const outcome = await runLine(["key", "list"], server.url);
     assert.equal(
       outcome.stdout,
-      "NAME  TYPE     PURPOSE  VERSION  CREATED\na     aes-256  encrypt  1        2026-01-02T03:04:05Z\n",
+      "NAME  TYPE     PURPOSE  STATE    VERSION  CREATED\na     aes-256  encrypt  enabled  1        2026-01-02T03:04:05Z\n",
     );
     assert.equal(outcome.stderr, "There is more: add --all, or --page-token t1\n");
   });
@@ -219,7 +243,7 @@ describe("bytes", () => {
     await using server = await fakeServer(answers);
     const outcome = await runLine(["encrypt", "k"], server.url, { stdin: Buffer.alloc(512 * 1024 + 1) });
     assert.equal(outcome.code, 2);
-    assert.match(outcome.stderr, /the plaintext is larger than 512 KiB\n {2}Encrypt it locally with a data key/);
+    assert.match(outcome.stderr, /the plaintext is larger than 512 KiB\n {2}Encrypt it here: "bunkms encrypt-file/);
     assert.equal(server.seen.length, 0);
   });
 

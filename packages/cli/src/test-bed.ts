@@ -16,7 +16,7 @@ export interface SeenRequest {
 }
 
 /** Answers by method and path, for example `GET /v1/keys/a`; a function is asked each time. */
-export type Answers = Readonly<Record<string, Answer | ((request: SeenRequest) => Answer)>>;
+export type Answers = Readonly<Record<string, Answer | ((request: SeenRequest) => Answer | Promise<Answer>)>>;
 type Answer = readonly [status: number, body: unknown];
 
 /** A server on a free loopback port; what it is not told about, it has not. */
@@ -37,7 +37,7 @@ export async function fakeServer(answers: Answers): Promise<FakeServer> {
     const one = { method, url, authorization: headers.authorization, body: Buffer.concat(chunks).toString() };
     seen.push(one);
     const known = answers[`${method} ${url.split("?", 1)[0]}`];
-    const [status, body] = (typeof known === "function" ? known(one) : known) ?? errorAnswer(404, "not_found");
+    const [status, body] = (typeof known === "function" ? await known(one) : known) ?? errorAnswer(404, "not_found");
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

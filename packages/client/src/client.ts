@@ -8,7 +8,17 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { KeyService, SecretService, SystemService, TokenService } from "@bunkms/contract";
+import {
+  AliasService,
+  KeyBatchService,
+  KeyLifeService,
+  KeyService,
+  KeyTransferService,
+  KeyUseService,
+  SecretService,
+  SystemService,
+  TokenService,
+} from "@bunkms/contract";
 import { type Answer, decodeAnswer, readJson } from "./answer-decoding.ts";
 import { findRoute } from "./operation-lookup.ts";
 import { encodeRequest } from "./request-encoding.ts";
@@ -42,6 +52,11 @@ export interface BunkmsClient {
     options?: CallOptions,
   ): Promise<MessageShape<O>>;
   readonly keys: ServiceClient<typeof KeyService>;
+  readonly keyUse: ServiceClient<typeof KeyUseService>;
+  readonly keyBatch: ServiceClient<typeof KeyBatchService>;
+  readonly keyLife: ServiceClient<typeof KeyLifeService>;
+  readonly keyTransfer: ServiceClient<typeof KeyTransferService>;
+  readonly aliases: ServiceClient<typeof AliasService>;
   readonly secrets: ServiceClient<typeof SecretService>;
   readonly tokens: ServiceClient<typeof TokenService>;
   readonly system: ServiceClient<typeof SystemService>;
@@ -75,6 +90,11 @@ export function createClient(options: TransportOptions): BunkmsClient {
   return Object.freeze({
     call,
     keys: serviceClient(KeyService, call),
+    keyUse: serviceClient(KeyUseService, call),
+    keyBatch: serviceClient(KeyBatchService, call),
+    keyLife: serviceClient(KeyLifeService, call),
+    keyTransfer: serviceClient(KeyTransferService, call),
+    aliases: serviceClient(AliasService, call),
     secrets: serviceClient(SecretService, call),
     tokens: serviceClient(TokenService, call),
     system: serviceClient(SystemService, call),

@@ -28,6 +28,13 @@ export const ERRORS = Object.freeze({
   invalid_public_key: row(400, 3, false, "the public key is malformed or not of the key's type"),
   plaintext_too_long: row(400, 3, false, "the plaintext is longer than the key can encrypt"),
   unknown_version: row(400, 3, false, "the key has no such version"),
+  insecure_transport: row(
+    400,
+    9,
+    false,
+    "key material is taken over TLS only; what was sent without is to be considered disclosed",
+  ),
+  wrong_key_state: row(409, 9, false, "the key's state does not allow this"),
   // Whatever is wrong with a ciphertext: one code and one text, so that nothing can be learnt by trying.
   decryption_failed: row(400, 3, false, "the ciphertext cannot be decrypted with this key and additional data"),
   unauthenticated: row(401, 16, false, "a valid token is needed: Authorization: Bearer <token>"),

@@ -18,6 +18,7 @@ import {
   MessageRulesSchema,
   message as messageRules,
   oneof as oneofRules,
+  RepeatedRulesSchema,
   StringRulesSchema,
   UInt32RulesSchema,
 } from "./gen/buf/validate/validate_pb.js";
@@ -63,6 +64,11 @@ const MAP_RULES: RuleTable = {
   max_pairs: (count: bigint) => ({ maxProperties: Number(count) }),
   keys: (rules: FieldRules) => ({ propertyNames: ruleSchema(rules) }),
   values: (rules: FieldRules) => ({ additionalProperties: { type: "string", ...ruleSchema(rules) } }),
+};
+const LIST_RULES: RuleTable = {
+  min_items: (count: bigint) => ({ minItems: Number(count) }),
+  max_items: (count: bigint) => ({ maxItems: Number(count) }),
+  items: (rules: FieldRules) => ({ items: { type: "string", ...ruleSchema(rules) } }),
 };
 
 const SCALARS: Partial<Record<ScalarType, JsonSchema>> = {
@@ -123,17 +129,20 @@ export function isRequired(field: DescField): boolean {
     pattern,
     minLength,
     minimum,
+    minItems,
     enum: allowed,
   } = ruleSchema(getOption(field, fieldRules)) as {
     readonly pattern?: string;
     readonly minLength?: number;
     readonly minimum?: number;
+    readonly minItems?: number;
     readonly enum?: readonly unknown[];
   };
   return (
     (pattern !== undefined && !new RegExp(pattern).test("")) ||
     (minLength ?? 0) > 0 ||
     (minimum ?? 0) > 0 ||
+    (minItems ?? 0) > 0 ||
     (allowed !== undefined && !allowed.includes("") && !allowed.includes(0))
   );
 }
@@ -165,6 +174,9 @@ function typeSchema(field: DescField): JsonSchema {
     case "list":
       if (field.listKind === "message") {
         return { type: "array", items: referenceSchema(field.message) };
+      }
+      if (field.listKind === "scalar" && field.scalar === ScalarType.STRING) {
+        return { type: "array", items: { type: "string" } };
       }
       break;
     case "map":
@@ -215,7 +227,7 @@ function onlyOne(names: readonly string[], required: boolean): JsonSchema {
 }
 
 function ruleSchema(rules: FieldRules): JsonSchema {
-  refuseOthers(FieldRulesSchema, rules, ["string", "bytes", "uint32", "map"]);
+  refuseOthers(FieldRulesSchema, rules, ["string", "bytes", "uint32", "map", "repeated"]);
   const { type } = rules;
   switch (type.case) {
     case "string":
@@ -226,6 +238,8 @@ function ruleSchema(rules: FieldRules): JsonSchema {
       return apply(UInt32RulesSchema, type.value, UINT32_RULES);
     case "map":
       return apply(MapRulesSchema, type.value, MAP_RULES);
+    case "repeated":
+      return apply(RepeatedRulesSchema, type.value, LIST_RULES);
     default:
       return {};
   }

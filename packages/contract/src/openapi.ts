@@ -1,4 +1,4 @@
-import type { DescField, DescService } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, DescService } from "@bufbuild/protobuf";
 import { ERRORS, type ErrorCode } from "./errors.ts";
 import { Effect, Role } from "./gen/bunkms/v1/options_pb.js";
 import { RawBodySchema } from "./gen/bunkms/v1/system_pb.js";
@@ -17,6 +17,7 @@ import type { OperationSpec } from "./operations.ts";
 const RAW_CONTENT: Readonly<Record<string, { readonly type: string; readonly schema: JsonSchema }>> = {
   "system.metrics": { type: "text/plain; version=0.0.4; charset=utf-8", schema: { type: "string" } },
   "system.openapi": { type: "application/json", schema: { type: "object" } },
+  "keys.get_jwks": { type: "application/jwk-set+json", schema: { type: "object" } },
 };
 
 const ROLES: Readonly<Record<number, string>> = {
@@ -119,7 +120,7 @@ function describeParameter(field: DescField, place: "path" | "query", comments: 
 function describeBody(spec: OperationSpec, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
   const { input } = spec.method;
   const inPath = new Set(pathFields(spec).map((field) => field.name));
-  const schema = addSchema(schemas, input.name, requestSchema(input, inPath, comments));
+  const schema = addRequest(input, inPath, comments, schemas);
   return { required: needsFields(input, inPath), content: { "application/json": { schema } } };
 }
 
@@ -140,16 +141,30 @@ function success(description: string, type: string, schema: JsonSchema): JsonSch
   return { description, headers: { "X-Request-Id": REQUEST_ID }, content: { [type]: { schema } } };
 }
 
-/** Adds a message and those in its fields. */
-function addAnswer(
-  message: OperationSpec["method"]["output"],
+/** Adds a request and the messages in its fields. */
+function addRequest(
+  message: DescMessage,
+  inPath: ReadonlySet<string>,
   comments: Comments,
   schemas: Map<string, JsonSchema>,
 ): JsonSchema {
-  for (const { message: inner } of message.fields) {
-    if (inner !== undefined && inner.file.proto.package === message.file.proto.package) {
-      addAnswer(inner, comments, schemas);
-    }
+  for (const inner of innerMessages(message)) {
+    addRequest(inner, new Set(), comments, schemas);
+  }
+  return addSchema(schemas, message.name, requestSchema(message, inPath, comments));
+}
+
+/** The contract's own messages in a message's fields. */
+function innerMessages(message: DescMessage): readonly DescMessage[] {
+  return message.fields.flatMap(({ message: inner }) =>
+    inner !== undefined && inner.file.proto.package === message.file.proto.package ? [inner] : [],
+  );
+}
+
+/** Adds a message and those in its fields. */
+function addAnswer(message: DescMessage, comments: Comments, schemas: Map<string, JsonSchema>): JsonSchema {
+  for (const inner of innerMessages(message)) {
+    addAnswer(inner, comments, schemas);
   }
   return addSchema(schemas, message.name, responseSchema(message, comments));
 }
@@ -170,7 +185,8 @@ function errorStatuses({ route, effect, leastRole }: OperationSpec): readonly nu
     401,
     ...(leastRole === Role.ANY ? [] : [403]),
     ...(route.segments.some(({ kind }) => kind !== "text") ? [404] : []),
-    ...(effect === Effect.MUTATE ? [409] : []),
+    // A use answers so when the state of its key forbids it.
+    ...(effect === Effect.READ ? [] : [409]),
     // For a head (path, query and headers) that is too large, also where there is no body.
     413,
     ...(route.hasBody ? [415] : []),

@@ -19,7 +19,7 @@ import { file_bunkms_v1_keys } from "./gen/bunkms/v1/keys_pb.js";
 import { AuditClass, audit, Effect, type Operation, operation, Role } from "./gen/bunkms/v1/options_pb.js";
 import { http } from "./gen/google/api/annotations_pb.js";
 import type { HttpRule } from "./gen/google/api/http_pb.js";
-import { CONTRACT_FILES, type OperationSpec, readOperations } from "./operations.ts";
+import { CONTRACT_FILES, type OperationSpec, readOperations, readStreams } from "./operations.ts";
 
 /** What a change to the compiled contract may reach. */
 interface Parts {
@@ -61,21 +61,31 @@ function changeRule(parts: Parts, method: string, change: Partial<HttpRule>): vo
   setExtension(options, http, { ...getExtension(options, http), ...change });
 }
 
-test("the contract is read without complaint, and each of its methods is an operation", () => {
+test("the contract is read without complaint, and each of its methods is an operation or the stream of one", () => {
   const methods: readonly DescMethod[] = CONTRACT_FILES.flatMap((file) =>
     file.services.flatMap((service) => service.methods),
   );
+  const operations = readOperations();
+  const streams = readStreams(operations);
   assert.deepEqual(
-    readOperations().map(({ method }) => method.name),
-    methods.map(({ name }) => name),
+    [...operations, ...streams].map(({ method }) => method.name).sort(),
+    methods.map(({ name }) => name).sort(),
   );
+  for (const { method, operation: spec } of streams) {
+    assert.equal(method.name.replace(/Stream$/, "Batch"), spec.method.name);
+  }
+});
+
+test("a stream whose messages are no operation's is refused", () => {
+  const others = readOperations().filter(({ action }) => action !== "keys.encrypt_batch");
+  assert.throws(() => readStreams(others), /KeyStreamService\/EncryptStream/);
 });
 
 test("an unchanged copy of a descriptor is read the same", () => {
   const names = (specs: readonly OperationSpec[]): readonly string[] => specs.map(({ action }) => action);
   assert.deepEqual(
     names(readChanged(() => {})),
-    names(readOperations()).filter((action) => action.startsWith("keys.")),
+    names(readOperations().filter(({ method }) => method.parent.name === "KeyService")),
   );
 });
 
@@ -97,6 +107,8 @@ test("an operation has its route, its limits and the fields that the audit log r
       ["key_name", false],
       ["aad", true],
       ["aad_b64", true],
+      ["version", false],
+      ["algorithm", false],
     ],
   );
 });

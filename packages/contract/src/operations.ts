@@ -6,6 +6,11 @@ import {
   hasOption,
   ScalarType,
 } from "@bufbuild/protobuf";
+import { file_bunkms_v1_aliases } from "./gen/bunkms/v1/aliases_pb.js";
+import { file_bunkms_v1_key_batch } from "./gen/bunkms/v1/key_batch_pb.js";
+import { file_bunkms_v1_key_life } from "./gen/bunkms/v1/key_life_pb.js";
+import { file_bunkms_v1_key_transfer } from "./gen/bunkms/v1/key_transfer_pb.js";
+import { file_bunkms_v1_key_use } from "./gen/bunkms/v1/key_use_pb.js";
 import { file_bunkms_v1_keys } from "./gen/bunkms/v1/keys_pb.js";
 import { AuditClass, audit, Effect, operation, Role } from "./gen/bunkms/v1/options_pb.js";
 import { file_bunkms_v1_secrets } from "./gen/bunkms/v1/secrets_pb.js";
@@ -16,6 +21,11 @@ import { http } from "./gen/google/api/annotations_pb.js";
 /** The files of the contract, in the order in which people should read them. */
 export const CONTRACT_FILES = Object.freeze([
   file_bunkms_v1_keys,
+  file_bunkms_v1_key_use,
+  file_bunkms_v1_key_batch,
+  file_bunkms_v1_key_life,
+  file_bunkms_v1_key_transfer,
+  file_bunkms_v1_aliases,
   file_bunkms_v1_secrets,
   file_bunkms_v1_tokens,
   file_bunkms_v1_system,
@@ -58,6 +68,12 @@ export interface OperationSpec {
   readonly auditResponse: readonly AuditField[];
 }
 
+/** A stream whose messages are calls of an operation, one after the other. */
+export interface StreamSpec {
+  readonly method: DescMethod;
+  readonly operation: OperationSpec;
+}
+
 const DEFAULT_MAX_REQUEST_BYTES = 64 * 1024;
 const HTTP_METHODS = ["get", "post", "put", "delete", "patch"] as const;
 
@@ -75,7 +91,33 @@ export function readOperations(methods: Iterable<DescMethod> = contractMethods()
   return Object.freeze(specs);
 }
 
+/**
+ * Finds the contract's streams. Each carries the messages of one operation, which says all there is to say of it.
+ * @throws Error that names a stream whose messages are no operation's.
+ */
+export function readStreams(operations: readonly OperationSpec[]): readonly StreamSpec[] {
+  const streams = [...allMethods()].filter((method) => method.methodKind === "bidi_streaming");
+  return streams.map((method) => {
+    const operation = operations.find(
+      ({ method: { input, output } }) => input === method.input && output === method.output,
+    );
+    if (operation === undefined) {
+      throw new Error(`${method.parent.typeName}/${method.name}: no operation has these messages`);
+    }
+    return { method, operation };
+  });
+}
+
+/** All methods that are no streams in both directions: what is neither is refused as an operation. */
 function* contractMethods(): Iterable<DescMethod> {
+  for (const method of allMethods()) {
+    if (method.methodKind !== "bidi_streaming") {
+      yield method;
+    }
+  }
+}
+
+function* allMethods(): Iterable<DescMethod> {
   for (const file of CONTRACT_FILES) {
     for (const service of file.services) {
       yield* service.methods;

@@ -1,19 +1,38 @@
 import { ADDITIONAL_DATA_OPTIONS, type AdditionalDataOptions, additionalData } from "../additional-data.ts";
-import { defineCommand, required } from "../command.ts";
-import { IN_OPTION, OUT_OPTIONS, readInput } from "../inputs.ts";
+import { defineCommand, option, optionWithHints, required } from "../command.ts";
+import { usage } from "../failure.ts";
+import { CIPHERTEXT_LIMIT, IN_OPTION, OUT_OPTIONS, readInput } from "../inputs.ts";
+import type { Io } from "../io.ts";
+import { CIPHERS } from "../key-types.ts";
+import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
 import { type BytesOptions, printLine, printMessage, writeBytes, writePrivateFile } from "../output.ts";
 
-/** Base64 of 512 KiB and a ciphertext's own overhead fit. */
-const CIPHERTEXT_LIMIT = 704 * 1024;
+/** What RSA gives is as long as its modulus; the contract takes so much. */
+const BARE_LIMIT = 1024;
+
+const ALGORITHM_OPTION = (description: string) => optionWithHints("--algorithm <name>", description, CIPHERS);
+
+interface EncryptOptions extends AdditionalDataOptions, VersionOptions {
+  readonly in?: string;
+  readonly out?: string;
+  readonly algorithm?: string;
+}
 
 /** `bunkms encrypt` */
-export const encryptCommand = defineCommand<AdditionalDataOptions & { readonly in?: string; readonly out?: string }>({
+export const encryptCommand = defineCommand<EncryptOptions>({
   usage: "encrypt <key>",
   summary: "Encrypt standard input or a file",
   details:
     "Prints the ciphertext as one line of base64, all that decrypting needs. Every byte counts, a final newline too:\n" +
-    "printf '%s' gives none where echo does. Up to 512 KiB; for more, encrypt locally with a data key (bunkms datakey).",
-  options: [IN_OPTION(), ...OUT_OPTIONS().slice(0, 1), ...ADDITIONAL_DATA_OPTIONS()],
+    "printf '%s' gives none where echo does. Up to 512 KiB; larger files are encrypted here (bunkms encrypt-file), and\n" +
+    "under RSA keys only what is as short as a key.",
+  options: [
+    IN_OPTION(),
+    ...OUT_OPTIONS().slice(0, 1),
+    ...ADDITIONAL_DATA_OPTIONS(),
+    VERSION_OPTION("The version that encrypts; the latest by default"),
+    ALGORITHM_OPTION("RSA: in place of the first"),
+  ],
   examples: [
     "printf '%s' 'attack at dawn' | bunkms encrypt invoices",
     "bunkms encrypt invoices --in invoice.pdf --out invoice.pdf.enc --context tenant=acme",
@@ -23,11 +42,13 @@ export const encryptCommand = defineCommand<AdditionalDataOptions & { readonly i
     const client = await invocation.connect();
     const value = await readInput(io, options.in, {
       what: "the plaintext",
-      whenTooLarge: 'Encrypt it locally with a data key: "bunkms datakey --help".',
+      whenTooLarge: 'Encrypt it here: "bunkms encrypt-file --help".',
     });
     const answer = await client.keys.encrypt({
       keyName: required(invocation, 0),
       data: { case: "plaintextB64", value },
+      version: options.version ?? 0,
+      algorithm: options.algorithm ?? "",
       ...(await additionalData(io, options)),
     });
     if (options.json) {
@@ -41,23 +62,44 @@ export const encryptCommand = defineCommand<AdditionalDataOptions & { readonly i
   },
 });
 
+interface DecryptOptions extends AdditionalDataOptions, BytesOptions, VersionOptions {
+  readonly in?: string;
+  readonly dataFile?: string;
+  readonly algorithm?: string;
+}
+
 /** `bunkms decrypt` */
-export const decryptCommand = defineCommand<AdditionalDataOptions & BytesOptions & { readonly in?: string }>({
+export const decryptCommand = defineCommand<DecryptOptions>({
   usage: "decrypt <key>",
   summary: "Decrypt a ciphertext from standard input or a file",
-  details: "Writes the plaintext's bytes as they were encrypted, with nothing added.",
-  options: [IN_OPTION(), ...OUT_OPTIONS(), ...ADDITIONAL_DATA_OPTIONS()],
+  details:
+    "Writes the plaintext's bytes as they were encrypted, with nothing added. With --data-file it decrypts what somebody\n" +
+    "encrypted elsewhere with an RSA key's public key, by RSA-OAEP.",
+  options: [
+    IN_OPTION(),
+    ...OUT_OPTIONS(),
+    ...ADDITIONAL_DATA_OPTIONS(),
+    option(
+      "--data-file <file>",
+      "The bytes that RSA gave elsewhere, in place of a ciphertext; - for standard input",
+    ).conflicts("in"),
+    ALGORITHM_OPTION("With --data-file: in place of the first"),
+    VERSION_OPTION("With --data-file: the version whose public key it was; the latest by default"),
+  ],
   examples: [
     "bunkms decrypt invoices --in message.enc",
     "bunkms decrypt invoices --in invoice.pdf.enc --out invoice.pdf --context tenant=acme",
+    "bunkms decrypt transport --data-file key.rsa --out key.bin",
   ],
   async run(invocation) {
     const { io, options } = invocation;
+    if (options.dataFile === undefined && (options.algorithm ?? options.version) !== undefined) {
+      throw usage("--algorithm and --version go with --data-file: a ciphertext names its own");
+    }
     const client = await invocation.connect();
-    const input = await readInput(io, options.in, { what: "the ciphertext", limit: CIPHERTEXT_LIMIT });
     const answer = await client.keys.decrypt({
       keyName: required(invocation, 0),
-      ciphertext: input.toString("latin1").trim(),
+      ...(await readCiphertext(io, options)),
       ...(await additionalData(io, options)),
     });
     if (options.json) {
@@ -68,3 +110,12 @@ export const decryptCommand = defineCommand<AdditionalDataOptions & BytesOptions
     return 0;
   },
 });
+
+async function readCiphertext(io: Io, options: DecryptOptions) {
+  if (options.dataFile === undefined) {
+    const input = await readInput(io, options.in, { what: "the ciphertext", limit: CIPHERTEXT_LIMIT });
+    return { ciphertext: input.toString("latin1").trim() };
+  }
+  const dataB64 = await readInput(io, options.dataFile, { what: "the data", limit: BARE_LIMIT });
+  return { dataB64, algorithm: options.algorithm ?? "", version: options.version ?? 0 };
+}

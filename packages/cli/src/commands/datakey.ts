@@ -1,10 +1,18 @@
 import { ADDITIONAL_DATA_OPTIONS, type AdditionalDataOptions, additionalData } from "../additional-data.ts";
 import { defineCommand, option, optionWithHints, required } from "../command.ts";
 import { usage } from "../failure.ts";
-import { printFields, printLine, printMessage, writePrivateFile } from "../output.ts";
+import {
+  printFields,
+  printLine,
+  printMessage,
+  refuseTerminal,
+  SHOW_OPTION,
+  type ShowOptions,
+  writePrivateFile,
+} from "../output.ts";
 import { parseCount } from "../pages.ts";
 
-interface DataKeyOptions extends AdditionalDataOptions {
+interface DataKeyOptions extends AdditionalDataOptions, ShowOptions {
   readonly bytes?: number;
   readonly wrappedOnly?: boolean;
   readonly out?: string;
@@ -21,6 +29,7 @@ export const dataKeyCommand = defineCommand<DataKeyOptions>({
     optionWithHints("--bytes <count>", "Length; 32 by default", ["16", "32", "64"]).argParser(parseCount),
     option("--wrapped-only", "Do not get the plaintext at all").conflicts("out"),
     option("--out <file>", "Write the plaintext's bytes to this file, readable by its owner only"),
+    SHOW_OPTION(),
     ...ADDITIONAL_DATA_OPTIONS(),
   ],
   examples: [
@@ -32,6 +41,9 @@ export const dataKeyCommand = defineCommand<DataKeyOptions>({
     const { io, options } = invocation;
     if (options.json && options.out !== undefined) {
       throw usage("--json and --out do not go together: the JSON holds the plaintext");
+    }
+    if (!options.wrappedOnly && options.out === undefined) {
+      refuseTerminal(io, options);
     }
     const client = await invocation.connect();
     const request = {

@@ -1,7 +1,6 @@
 import type { Token } from "@bunkms/client";
 import { type CommandGroup, defineCommand, type Invocation, option, optionWithHints, required } from "../command.ts";
-import { parseDuration } from "../durations.ts";
-import { usage } from "../failure.ts";
+import { parseSeconds } from "../durations.ts";
 import {
   formatTime,
   printFields,
@@ -41,7 +40,7 @@ const create = defineCommand<CreateOptions>({
     const answer = await client.tokens.createToken({
       displayName: options.name,
       role: options.role,
-      ttlSeconds: options.ttl === undefined ? 0 : ttlSeconds(options.ttl),
+      ttlSeconds: options.ttl === undefined ? 0 : parseSeconds(options.ttl, "--ttl"),
     });
     if (options.json) {
       printMessage(io, answer);
@@ -133,13 +132,4 @@ async function showSelf({ io, options, connect }: Invocation): Promise<0> {
     ["expires", formatTime(token.expiresAt) || "never"],
   ]);
   return 0;
-}
-
-function ttlSeconds(text: string): number {
-  const seconds = parseDuration(text, "--ttl");
-  // The wire's 0 means the default, and its field has 32 bits.
-  if (seconds === 0 || seconds > 0xffff_ffff) {
-    throw usage("--ttl: must be more than nothing and less than a century");
-  }
-  return seconds;
 }

@@ -1,7 +1,6 @@
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
-import type { Pipeline } from "../pipeline/pipeline.ts";
-import { pipelineCall } from "./grpc-call.ts";
+import { type Listener, pipelineCall } from "./grpc-call.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { chooseRequestId } from "./headers.ts";
 
@@ -13,7 +12,10 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * memory for as long as they like, before any handler runs. Who is refused here goes through the pipeline all the same,
  * which records it.
  */
-export function admission(pipeline: Pipeline, operations: ReadonlyMap<string, OperationSpec>): grpc.ServerInterceptor {
+export function admission(
+  { pipeline, secure }: Listener,
+  operations: ReadonlyMap<string, OperationSpec>,
+): grpc.ServerInterceptor {
   return (method, call) => {
     const operation = operations.get(method.path);
     if (operation === undefined) {
@@ -29,7 +31,7 @@ export function admission(pipeline: Pipeline, operations: ReadonlyMap<string, Op
     const refuse = (error: BunkmsError, requestId: string): void => call.sendStatus(grpcStatus(error, requestId));
     const listener: grpc.ServerListener = {
       onReceiveMetadata(metadata, next) {
-        const pipelined = pipelineCall(operation, metadata, call, NEVER_ABORTED, async () => {
+        const pipelined = pipelineCall(operation, metadata, call, secure, NEVER_ABORTED, async () => {
           throw new BunkmsError("unauthenticated");
         });
         const { requestId } = pipelined;

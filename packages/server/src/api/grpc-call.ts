@@ -2,7 +2,15 @@ import type { Message } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import type * as grpc from "@grpc/grpc-js";
 import type { Call } from "../pipeline/call.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
 import { bearerToken, chooseRequestId } from "./headers.ts";
+
+/** Where calls come in, and where they go. */
+export interface Listener {
+  readonly pipeline: Pipeline;
+  /** Whether it speaks TLS. */
+  readonly secure: boolean;
+}
 
 /** What grpc-js knows of a call, at whichever stage. */
 interface Peer {
@@ -10,11 +18,15 @@ interface Peer {
   getDeadline(): grpc.Deadline;
 }
 
-/** A gRPC call as the pipeline takes it. */
+/**
+ * A gRPC call as the pipeline takes it.
+ * @param secure Whether the listener speaks TLS: grpc-js tells it of a call only when the client has a certificate, too.
+ */
 export function pipelineCall(
   operation: OperationSpec,
   metadata: grpc.Metadata,
   peer: Peer,
+  secure: boolean,
   signal: AbortSignal,
   readRequest: () => Promise<Message>,
 ): Call {
@@ -22,6 +34,7 @@ export function pipelineCall(
     transport: "grpc",
     source: peerAddress(peer.getPeer()),
     requestId: chooseRequestId(metadata.get("x-request-id")[0]),
+    secure,
     token: bearerToken(metadata.get("authorization")[0]),
     operation,
     signal,

@@ -1,5 +1,3 @@
-import { once } from "node:events";
-import { setImmediate } from "node:timers/promises";
 import { create, createRegistry, type DescFile, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { CONTRACT_FILES } from "@bunkms/contract";
@@ -13,6 +11,7 @@ import {
   ServerReflectionResponseSchema,
 } from "@bunkms/contract/descriptors";
 import type * as grpc from "@grpc/grpc-js";
+import { converse } from "./grpc-conversation.ts";
 
 type Stream = grpc.ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
@@ -51,21 +50,13 @@ async function reflect(call: Stream, admit: Admit): Promise<void> {
     return;
   }
   try {
-    // By default the end of the questions would destroy the stream, and with it the last answers and the status.
-    const requests: AsyncIterable<ServerReflectionRequest> = call.iterator({ destroyOnReturn: false });
-    for await (const request of requests) {
-      const response = create(ServerReflectionResponseSchema, {
+    await converse(call, aborted.signal, async (request) =>
+      create(ServerReflectionResponseSchema, {
         validHost: request.host,
         originalRequest: request,
         messageResponse: answerOf(request),
-      });
-      // Who does not read his answers gets no more of them.
-      if (!call.write(response)) {
-        await once(call, "drain", { signal: aborted.signal });
-      }
-      // One answer a turn of the event loop, so that a thousand questions at once keep nobody else waiting.
-      await setImmediate();
-    }
+      }),
+    );
     call.end();
   } catch {
     // The caller went away, or sent no proper message: grpc-js ends the call.

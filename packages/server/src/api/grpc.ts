@@ -1,5 +1,5 @@
-import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type OperationSpec, readStreams } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
@@ -8,7 +8,9 @@ import { admission } from "./grpc-admission.ts";
 import { cancellation, pipelineCall } from "./grpc-call.ts";
 import { addHealthService, healthInterceptor } from "./grpc-health.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
+import { decodeRequest } from "./grpc-request.ts";
 import { grpcStatus } from "./grpc-status.ts";
+import { addStreams } from "./grpc-stream.ts";
 import type { Health } from "./health.ts";
 
 /** What the gRPC listener works with. */
@@ -16,6 +18,8 @@ interface GrpcParts {
   readonly pipeline: Pipeline;
   readonly operations: readonly OperationSpec[];
   readonly health: Health;
+  /** Whether it listens by TLS. */
+  readonly secure: boolean;
 }
 
 /** Above the largest request of the contract; what is larger never reaches memory. */
@@ -28,7 +32,8 @@ const MAX_STREAMS = 64;
 const IDLE_MS = 300_000;
 
 /** Makes the gRPC server: the contract's services, server reflection and the standard health service. */
-export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Server {
+export function grpcServer(parts: GrpcParts): grpc.Server {
+  const { pipeline, operations, health, secure } = parts;
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": MAX_STREAMS,
@@ -36,18 +41,19 @@ export function grpcServer({ pipeline, operations, health }: GrpcParts): grpc.Se
     "grpc.enable_channelz": 0,
     // The first has grpc-js's own call in its hands, whose refusals it completes.
     interceptors: [
-      admission(pipeline, new Map(operations.map((spec) => [pathOf(spec), spec]))),
+      admission({ pipeline, secure }, new Map(operations.map((spec) => [pathOf(spec), spec]))),
       healthInterceptor(health),
     ],
   });
   for (const spec of operations) {
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {
-      void answer(pipeline, spec, call, done);
+      void answer(parts, spec, call, done);
     };
     server.addService({ [spec.method.name]: unaryMethod(spec) }, { [spec.method.name]: handle });
   }
+  addStreams(server, readStreams(operations), { pipeline, secure });
   addHealthService(server);
-  addReflectionService(server, (call, signal) => admitReflection(pipeline, operations, call, signal));
+  addReflectionService(server, (call, signal) => admitReflection(parts, call, signal));
   return server;
 }
 
@@ -69,7 +75,7 @@ function unaryMethod(spec: OperationSpec): grpc.MethodDefinition<Buffer, Buffer>
 }
 
 async function answer(
-  pipeline: Pipeline,
+  { pipeline, secure }: GrpcParts,
   spec: OperationSpec,
   call: grpc.ServerUnaryCall<Buffer, Buffer>,
   done: grpc.sendUnaryData<Buffer>,
@@ -82,7 +88,9 @@ async function answer(
       aborted.abort(cancellation(call));
     }
   });
-  const pipelined = pipelineCall(spec, call.metadata, call, aborted.signal, async () => decode(spec, call.request));
+  const pipelined = pipelineCall(spec, call.metadata, call, secure, aborted.signal, async () =>
+    decodeRequest(spec, call.request),
+  );
   const trailers = new grpc.Metadata();
   trailers.set("x-request-id", pipelined.requestId);
   try {
@@ -98,34 +106,16 @@ async function answer(
 
 /** Reflection shows the contract, as `/openapi.json` does: it is authorised and recorded as that operation. */
 async function admitReflection(
-  pipeline: Pipeline,
-  operations: readonly OperationSpec[],
+  { pipeline, operations, secure }: GrpcParts,
   call: grpc.ServerDuplexStream<unknown, unknown>,
   signal: AbortSignal,
 ): Promise<grpc.ServiceError | undefined> {
   const spec = operations.find(({ action }) => action === "system.openapi") as OperationSpec;
-  const pipelined = pipelineCall(spec, call.metadata, call, signal, async () => create(spec.method.input));
+  const pipelined = pipelineCall(spec, call.metadata, call, secure, signal, async () => create(spec.method.input));
   try {
     await pipeline.run(pipelined);
     return undefined;
   } catch (error) {
     return grpcStatus(asRefusal(error), pipelined.requestId);
   }
-}
-
-/** Refuses fields that the contract does not have: what they ask for would be dropped silently. */
-function decode({ method, maxRequestBytes }: OperationSpec, bytes: Buffer): Message {
-  if (bytes.length > maxRequestBytes) {
-    throw new BunkmsError("payload_too_large", `the message is larger than ${maxRequestBytes} bytes`);
-  }
-  let message: Message;
-  try {
-    message = fromBinary(method.input, bytes);
-  } catch {
-    throw new BunkmsError("invalid_request", "the message is not valid Protobuf");
-  }
-  if ((message.$unknown?.length ?? 0) > 0) {
-    throw new BunkmsError("invalid_request", "the request has a field that the operation does not know");
-  }
-  return message;
 }

@@ -26,7 +26,8 @@ export function requestFromHttp(spec: OperationSpec, path: PathValues, query: st
     if (Object.hasOwn(json, name)) {
       throw new BunkmsError("invalid_request", `${name}: is in the path already`);
     }
-    json[name] = value;
+    const field = findField(spec.method.input, name);
+    json[name] = field !== undefined && isUint32(field) ? decimal(name, value) : value;
   }
   checkObject(spec.method.input, json);
   try {
@@ -38,7 +39,7 @@ export function requestFromHttp(spec: OperationSpec, path: PathValues, query: st
 }
 
 function bodyObject(body: unknown): JsonObject {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+  if (!isObject(body as JsonValue)) {
     throw new BunkmsError("invalid_request", "the body must be a JSON object");
   }
   return body as JsonObject;
@@ -84,6 +85,11 @@ function checkObject(message: DescMessage, json: JsonObject): void {
     if (!fits(field, value)) {
       throw new BunkmsError("invalid_request", `${name}: is not ${expected(field)}`);
     }
+    if (field.fieldKind === "list" && field.listKind === "message") {
+      for (const item of value as JsonObject[]) {
+        checkObject(field.message, item);
+      }
+    }
   }
   for (const oneof of message.oneofs) {
     if (oneof.fields.filter((field) => Object.hasOwn(json, field.name)).length > 1) {
@@ -105,7 +111,9 @@ function fits(field: DescField, value: JsonValue): boolean {
     case "scalar":
       return fitsScalar(field.scalar, value);
     case "map":
-      return typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(isText);
+      return isObject(value) && Object.values(value).every(isText);
+    case "list":
+      return Array.isArray(value) && value.every(field.listKind === "message" ? isObject : isText);
     case "message":
       // Timestamps only, whose JSON form is text that the library parses strictly.
       return isText(value);
@@ -129,6 +137,10 @@ function fitsScalar(scalar: ScalarType, value: JsonValue): boolean {
   }
 }
 
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function isText(value: unknown): boolean {
   return typeof value === "string" && value.isWellFormed();
 }
@@ -149,6 +161,9 @@ function expected(field: DescField): string {
       default:
         return "a text of valid Unicode";
     }
+  }
+  if (field.fieldKind === "list") {
+    return field.listKind === "message" ? "a list of objects" : "a list of texts";
   }
   return field.fieldKind === "map" ? "an object of texts" : "a text";
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { TLSSocket } from "node:tls";
 import { type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -47,6 +48,7 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
         transport: "rest",
         source: request.socket.remoteAddress ?? "",
         requestId,
+        secure: request.socket instanceof TLSSocket,
         token: bearerToken(request.headers.authorization),
         operation: route.operation,
         signal: aborted.signal,

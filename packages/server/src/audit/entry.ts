@@ -42,6 +42,21 @@ export function encodeEntry(record: AuditRecord): Buffer {
   );
 }
 
+/** An entry for what the server does by itself, or at its own console by whoever holds the master key. */
+export function ownEntry(operation: string, resource: string, time: number): Buffer {
+  return encodeEntry({
+    time,
+    requestId: "",
+    operation,
+    resource,
+    outcome: "ok",
+    source: "",
+    transport: "local",
+    request: {},
+    response: {},
+  });
+}
+
 /** Reads an entry of the log, which nobody but `encodeEntry` wrote. */
 export function decodeEntry(bytes: Buffer): AuditRecord {
   const json = JSON.parse(bytes.toString("utf8"));

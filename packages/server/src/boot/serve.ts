@@ -9,6 +9,7 @@ import { AuditReader } from "../audit/reader.ts";
 import type { Config } from "../config/config.ts";
 import { loadOperations } from "../operations/registry.ts";
 import { auditBatches } from "../pipeline/audit-batches.ts";
+import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
@@ -56,17 +57,24 @@ export async function serve(config: Config, store: Store, unsealed: Unsealed, lo
       },
       failure: (requestId, err) => log.error({ request_id: requestId, err }, "failure"),
     },
-    publicActions: new Set(config.metricsPublic ? ["system.metrics"] : []),
+    publicActions: publicActions(config),
     maxInFlight: config.maxInFlight,
     clock: Date.now,
+  });
+  const periodic = new Periodic({
+    vault,
+    committer,
+    clock: Date.now,
+    onFailure: (err) => log.error({ err }, "periodic work failed, and is tried again"),
   });
   const health = new Health(() => probe(store));
   const tls =
     config.tls && new TlsSource(config.tls, (err) => log.error({ err }, "the TLS certificate was not reloaded"));
   const parts = { pipeline, operations: specs, health };
   const rest = await listenRest(config.restAddress, restListener(parts), tls);
-  const grpc = await listenGrpc(config.grpcAddress, grpcServer(parts), tls);
+  const grpc = await listenGrpc(config.grpcAddress, grpcServer({ ...parts, secure: tls !== undefined }), tls);
   tls?.watch();
+  periodic.start();
   return {
     restUrl: `${tls === undefined ? "http" : "https"}://${rest.address}`,
     grpcAddress: grpc.address,
@@ -76,9 +84,15 @@ export async function serve(config: Config, store: Store, unsealed: Unsealed, lo
       tls?.close();
       await Promise.all([rest.close(GRACE_MS), grpc.close(GRACE_MS)]);
       await pipeline.close();
+      await periodic.stop();
       await store.close();
     },
   };
+}
+
+/** What the operator opened to callers without a token. */
+function publicActions({ metricsPublic, jwksPublic }: Config): ReadonlySet<string> {
+  return new Set([...(metricsPublic ? ["system.metrics"] : []), ...(jwksPublic ? ["keys.get_jwks"] : [])]);
 }
 
 let openApi: Promise<Uint8Array> | undefined;

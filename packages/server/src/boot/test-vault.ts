@@ -2,6 +2,9 @@ import { randomBytes } from "../crypto/random.ts";
 import { envSeal } from "../seal/env.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Store, Table } from "../store/store.ts";
+import type { KeyFilter } from "../vault/key-filter.ts";
+import type { KeyOptions } from "../vault/key-options.ts";
+import type { Vault } from "../vault/vault.ts";
 import { openOrCreate, type Unsealed } from "./unseal.ts";
 
 /** A store whose commits and reads a test can make fail. */
@@ -47,3 +50,12 @@ export async function testVault(): Promise<
   const seal = testSeal();
   return { ...(await openOrCreate(store, seal())), store, seal };
 }
+
+/** The plan for a new key of a vault under test. */
+export function planKey(vault: Pick<Vault, "keys">, name: string, options: Partial<KeyOptions> = {}, now = Date.now()) {
+  const defaults = { purpose: "", derived: false, deterministic: false, exportable: false, imported: false };
+  return vault.keys.create(name, { typeName: "aes-256", ...defaults, ...options }, {}, now);
+}
+
+/** A filter that lets all keys through. */
+export const ANY_KEY: KeyFilter = { prefix: "", type: "", state: "", tag: "" };

@@ -5,13 +5,13 @@ import { openMemoryStore } from "../store/memory.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import { MUTABLE_TABLES } from "../vault/state.ts";
-import { FaultyStore, testSeal, testVault } from "./test-vault.ts";
+import { FaultyStore, planKey, testSeal, testVault } from "./test-vault.ts";
 import { makeRootToken, openOrCreate, type Unsealed } from "./unseal.ts";
 
 const NOW = Date.now();
 
 async function commitKey({ vault, committer }: Unsealed, name: string): Promise<void> {
-  await committer.submit(Buffer.from(`create ${name}`), await vault.keys.create(name, "aes-256", NOW));
+  await committer.submit(Buffer.from(`create ${name}`), await planKey(vault, name, {}, NOW));
 }
 
 async function commitRotation({ vault, committer }: Unsealed, name: string): Promise<void> {

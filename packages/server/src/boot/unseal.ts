@@ -1,5 +1,5 @@
 import { Tokens } from "../access/tokens.ts";
-import { encodeEntry } from "../audit/entry.ts";
+import { ownEntry } from "../audit/entry.ts";
 import { AuditLog, decodeBatch } from "../audit/log.ts";
 import { lastBatch } from "../pipeline/audit-batches.ts";
 import { Committer } from "../pipeline/committer.ts";
@@ -26,7 +26,7 @@ export interface Unsealed {
 export async function openOrCreate(store: Store, seal: Seal): Promise<Unsealed> {
   if (await isInitialised(store)) {
     const unsealed = await open(store, seal);
-    await unsealed.committer.submit(localEntry("system.unseal", ""));
+    await unsealed.committer.submit(ownEntry("system.unseal", "", Date.now()));
     return unsealed;
   }
   if ((await store.list("audit", { limit: 1 })).length > 0) {
@@ -51,8 +51,7 @@ async function open(store: Store, seal: Seal): Promise<Unsealed> {
   const vault = await unsealVault(store, seal);
   const last = await lastBatch(vault.records);
   await vault.records.reload(last?.generation);
-  await vault.records.verifyState();
-  await loadVault(vault);
+  await vault.records.verifyState((report) => loadVault(vault, report));
   const unsealed = assemble(vault);
   if (last !== undefined) {
     unsealed.log.adopt(decodeBatch(last.payload).frontier);
@@ -77,21 +76,6 @@ function assemble(vault: Vault): Unsealed {
 
 async function commitRootToken({ tokens, committer }: Unsealed, operation: string): Promise<string> {
   const plan = tokens.create("root", "root", 0, Date.now());
-  await committer.submit(localEntry(operation, `token/${plan.result.id}`), plan as Plan<unknown>);
+  await committer.submit(ownEntry(operation, `token/${plan.result.id}`, Date.now()), plan as Plan<unknown>);
   return plan.result.token;
-}
-
-/** An entry for what happens at the server's own console, by whoever holds the master key. */
-function localEntry(operation: string, resource: string): Buffer {
-  return encodeEntry({
-    time: Date.now(),
-    requestId: "",
-    operation,
-    resource,
-    outcome: "ok",
-    source: "",
-    transport: "local",
-    request: {},
-    response: {},
-  });
 }

@@ -58,6 +58,7 @@ test("without settings, development mode has the documented defaults", () => {
       tls: undefined,
       logLevel: "info",
       metricsPublic: false,
+      jwksPublic: false,
       maxInFlight: 1024,
     },
   );
@@ -85,6 +86,12 @@ test("a flag takes its value after a space or after an equals sign, a switch nee
   assert.deepEqual({ ...config.grpcAddress }, { host: "::1", port: 2, isLoopback: true });
   assert.equal(config.metricsPublic, true);
   assert.equal(read(["--metrics-public=false"], { BUNKMS_METRICS_PUBLIC: "true" }).metricsPublic, false);
+});
+
+test("JWK sets need a token unless the operator says otherwise", () => {
+  assert.equal(read().jwksPublic, false);
+  assert.equal(read(["--jwks-public"]).jwksPublic, true);
+  assert.equal(read([], { BUNKMS_JWKS_PUBLIC: "true" }).jwksPublic, true);
 });
 
 test("the command is the first argument", () => {

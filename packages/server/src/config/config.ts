@@ -27,6 +27,7 @@ export interface Config {
   readonly tls: TlsFiles | undefined;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   readonly metricsPublic: boolean;
+  readonly jwksPublic: boolean;
   readonly maxInFlight: number;
 }
 
@@ -164,6 +165,7 @@ function freeze(command: CommandLine["command"], values: Values, masterKey: Mast
         : Object.freeze({ certPath: values.tlsCert, keyPath: values.tlsKey }),
     logLevel: known(values.logLevel),
     metricsPublic: known(values.metricsPublic),
+    jwksPublic: known(values.jwksPublic),
     maxInFlight: known(values.maxInFlight),
   });
 }

@@ -75,6 +75,13 @@ export const SETTINGS = Object.freeze({
     "false",
     "Serve /metrics without a token",
   ),
+  jwksPublic: setting(
+    "--jwks-public",
+    "BUNKMS_JWKS_PUBLIC",
+    SWITCH,
+    "false",
+    "Serve the JWK sets of keys (/v1/keys/NAME/jwks.json) without a token",
+  ),
   maxInFlight: setting(
     "--max-in-flight",
     "BUNKMS_MAX_IN_FLIGHT",

@@ -30,6 +30,11 @@ export function encodeAdditionalData(input: AdditionalData): Buffer {
   }
 }
 
+/** Whether encoded additional data are an encryption context, with pairs. */
+export function isContext(encoded: Uint8Array): boolean {
+  return encoded[0] === CONTEXT;
+}
+
 function encodeContext(entries: readonly (readonly [string, string])[]): Buffer {
   if (entries.length === 0) return Buffer.alloc(0);
   if (entries.length > MOST) throw new BunkmsError("invalid_request", "the encryption context has too many pairs");

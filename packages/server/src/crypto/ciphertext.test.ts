@@ -4,8 +4,10 @@ import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { seeded } from "../../../../test/vectors/seeded.ts";
 import { encodeAdditionalData } from "./additional-data.ts";
-import { CIPHERTEXT_OVERHEAD, CommittingCipher, decodeText, encodeText, parseHeader } from "./ciphertext.ts";
+import { decodeText, encodeText, parseHeader, writeHeader } from "./ciphertext.ts";
+import { CIPHERTEXT_OVERHEAD, CommittingCipher } from "./committing-cipher.ts";
 import type { OpenedVersion } from "./key-type.ts";
+import { RSA_OAEP_SHA256, SUITES } from "./suites.ts";
 
 const version: OpenedVersion = {
   keyId: Buffer.from("00112233445566778899aabbccddeeff", "hex"),
@@ -30,22 +32,46 @@ test("what was encrypted decrypts again, with the same additional data only", ()
   }
 });
 
+test("REQ-17: of every suite a header is read when the length is one of the suite's, and only then", () => {
+  for (const suite of SUITES.values()) {
+    for (let length = 0; length < 600; length++) {
+      const ciphertext = Buffer.alloc(Math.max(length, 25));
+      writeHeader(ciphertext, suite, version);
+      const cut = ciphertext.subarray(0, length);
+      if (suite.fits(length)) {
+        assert.deepEqual(parseHeader(cut), { suite: suite.number, keyId: version.keyId, version: 7 });
+      } else {
+        assert.throws(() => parseHeader(cut), isDecryptionFailed);
+      }
+    }
+  }
+});
+
+test("unknown suites, other magics and version 0 are refused", () => {
+  const ciphertext = Buffer.alloc(281);
+  writeHeader(ciphertext, RSA_OAEP_SHA256, version);
+  let known = 0;
+  for (let suite = 0; suite <= 0xffff; suite++) {
+    ciphertext.writeUInt16BE(suite, 3);
+    if (SUITES.has(suite)) known += 1;
+    else assert.throws(() => parseHeader(ciphertext), isDecryptionFailed);
+  }
+  assert.equal(known, SUITES.size);
+  writeHeader(ciphertext, RSA_OAEP_SHA256, { ...version, version: 0 });
+  assert.throws(() => parseHeader(ciphertext), isDecryptionFailed);
+  writeHeader(ciphertext, RSA_OAEP_SHA256, version);
+  for (const at of [0, 1, 2]) {
+    const other = Buffer.from(ciphertext);
+    other[at] = 0;
+    assert.throws(() => parseHeader(other), isDecryptionFailed);
+  }
+});
+
 test("a ciphertext names its key and version, and its text begins with bkms", () => {
   const { ciphertext } = cipher.encrypt(version, Buffer.from("x"), NOTHING);
   assert.deepEqual(parseHeader(ciphertext), { suite: 0x0478, keyId: version.keyId, version: 7 });
   assert.match(encodeText(ciphertext), /^bkms/);
   assert.deepEqual(decodeText(encodeText(ciphertext)), ciphertext);
-});
-
-test("another key, another key's id and another version do not decrypt", () => {
-  const { ciphertext } = cipher.encrypt(version, Buffer.from("x"), NOTHING);
-  for (const other of [
-    { ...version, key: createSecretKey(Buffer.alloc(32, 6)) },
-    { ...version, keyId: Buffer.alloc(16) },
-    { ...version, version: 8 },
-  ]) {
-    assert.throws(() => cipher.decrypt(other, ciphertext, NOTHING), isDecryptionFailed);
-  }
 });
 
 test("after forgetting a key, its ciphertexts still decrypt when the key is given again", () => {
@@ -59,43 +85,6 @@ test("REQ-16: encrypting draws a fresh nonce for every message", () => {
   const nonces = new Set<string>();
   for (let i = 0; i < 20_000; i++) nonces.add(cipher.encrypt(version, NOTHING, NOTHING).nonce.toString("latin1"));
   assert.equal(nonces.size, 20_000);
-});
-
-test("REQ-14: every single-bit change is refused with one and the same error [10,000 mutations]", (t) => {
-  const aad = encodeAdditionalData({ kind: "raw", bytes: Buffer.from("invoice 17") });
-  const failures = new Set<string>();
-  let mutations = 0;
-  const refused = (ciphertext: Buffer, with_: Buffer): void => {
-    assert.throws(
-      () => cipher.decrypt(version, ciphertext, with_),
-      (error) => {
-        assert.ok(error instanceof BunkmsError);
-        failures.add(JSON.stringify([error.name, error.code, error.message, error.cause, Object.keys(error)]));
-        return true;
-      },
-    );
-    mutations += 1;
-  };
-  for (const length of [0, 1, 16, 100, 300, 500]) {
-    const { ciphertext } = cipher.encrypt(version, Buffer.alloc(length, 7), aad);
-    for (let bit = 0; bit < ciphertext.length * 8; bit++) refused(flipped(ciphertext, bit), aad);
-    for (let bit = 0; bit < aad.length * 8; bit++) refused(ciphertext, flipped(aad, bit));
-    refused(ciphertext, NOTHING);
-  }
-  assert.ok(mutations >= 10_000);
-  assert.equal(failures.size, 1);
-  t.diagnostic(`${mutations} mutations`);
-});
-
-test("REQ-17: no cut or longer ciphertext is taken", () => {
-  const { ciphertext } = cipher.encrypt(version, Buffer.from("some data"), NOTHING);
-  for (let cut = 0; cut < ciphertext.length; cut++) {
-    assert.throws(() => cipher.decrypt(version, ciphertext.subarray(0, cut), NOTHING), isDecryptionFailed);
-  }
-  for (const tail of [1, 16, 117]) {
-    const longer = Buffer.concat([ciphertext, Buffer.alloc(tail)]);
-    assert.throws(() => cipher.decrypt(version, longer, NOTHING), isDecryptionFailed);
-  }
 });
 
 /** Ways of writing the same bytes, or nearly, in another text. */
@@ -162,10 +151,4 @@ function pickOf(choices: readonly string[], pick: number): string {
 function nextLetter(letter: string, by: number): string {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   return letters[(letters.indexOf(letter) + by) % 64] as string;
-}
-
-function flipped(bytes: Buffer, bit: number): Buffer {
-  const copy = Buffer.from(bytes);
-  copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-  return copy;
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { collide } from "../../../../test/vectors/gcm-collision.ts";
 import { gcmOpen } from "./aes-gcm.ts";
-import { CommittingCipher } from "./ciphertext.ts";
+import { CommittingCipher } from "./committing-cipher.ts";
 import { derive } from "./derived-keys.ts";
 import type { OpenedVersion } from "./key-type.ts";
 

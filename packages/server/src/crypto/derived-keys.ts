@@ -2,15 +2,15 @@ import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { equal, wipe } from "./kdf.ts";
 import type { OpenedVersion } from "./key-type.ts";
 import { randomBytes } from "./random.ts";
+import { COMMITTING } from "./suites.ts";
 
-/** The AWS Encryption SDK's algorithm suite 0x0478: AES-256-GCM, HKDF-SHA-512, key commitment. */
-export const SUITE = 0x0478;
 /** Bytes of a salt. */
 export const SALT_LENGTH = 32;
 /** Bytes of a key commitment. */
 export const COMMITMENT_LENGTH = 32;
 
-const DERIVE_INFO = Buffer.concat([Buffer.of(SUITE >> 8, SUITE & 0xff), Buffer.from("DERIVEKEY", "ascii")]);
+const SUITE = Buffer.of(COMMITTING.number >> 8, COMMITTING.number & 0xff);
+const DERIVE_INFO = Buffer.concat([SUITE, Buffer.from("DERIVEKEY", "ascii")]);
 const COMMIT_INFO = Buffer.from("COMMITKEY", "ascii");
 
 /**
@@ -30,7 +30,8 @@ export const MESSAGES_PER_SALT = 2 ** 16;
 /** See {@link MESSAGES_PER_SALT}. Monotonic time, so that setting the clock changes nothing. */
 export const MILLISECONDS_PER_SALT = 30_000;
 
-const MOST_SENDERS = 1024;
+// So many, because a key that derives keys has a sender for each encryption context.
+const MOST_SENDERS = 4096;
 const MOST_RECEIVERS = 4096;
 
 /** What a salt makes of a key version: the key that encrypts, and the commitment to the key version. */
@@ -69,9 +70,9 @@ export class DerivedKeys {
 
   /** The salt and keys for the next message of this key version. */
   sender(version: OpenedVersion): Sender {
-    const slot = slotName(version, []);
+    const slot = versionSlot(version);
     const cached = this.#senders.get(slot);
-    if (cached && cached.left > 0 && this.#now() < cached.until && cached.version.key.equals(version.key)) {
+    if (cached && cached.left > 0 && this.#now() < cached.until && sameKey(cached.version, version)) {
       cached.left -= 1;
       return cached.derived;
     }
@@ -96,7 +97,7 @@ export class DerivedKeys {
     const slot = slotName(version, [salt, commitment]);
     const cached = this.#receivers.get(slot);
     // Equal names with unequal keys cannot happen while ids are random; if it ever did, the key decides and not the name.
-    if (cached?.version.key.equals(version.key)) {
+    if (cached !== undefined && sameKey(cached.version, version)) {
       remember(this.#receivers, MOST_RECEIVERS, slot, cached);
       return cached.derived.key;
     }
@@ -133,11 +134,33 @@ export function derive(key: KeyObject, salt: Uint8Array): Derived {
   }
 }
 
-/** Fixed lengths, so that parts cannot run into each other. None of them is secret. */
+const NO_SCOPE = Buffer.alloc(0);
+
+/** Opened versions are cached themselves, so that mostly it is the very same one. */
+function sameKey(a: OpenedVersion, b: OpenedVersion): boolean {
+  return a.key === b.key || a.key.equals(b.key);
+}
+
+const VERSION_SLOTS = new WeakMap<OpenedVersion, string>();
+
+/** The slot name of a version alone. */
+function versionSlot(version: OpenedVersion): string {
+  let slot = VERSION_SLOTS.get(version);
+  if (slot === undefined) {
+    slot = slotName(version, []);
+    VERSION_SLOTS.set(version, slot);
+  }
+  return slot;
+}
+
+/**
+ * Fixed lengths, so that parts cannot run into each other: within one cache a name with the 32 bytes of a scope is longer
+ * than one without. None of the parts is secret.
+ */
 function slotName(version: OpenedVersion, parts: readonly Uint8Array[]): string {
   const number = Buffer.alloc(4);
   number.writeUInt32BE(version.version);
-  return Buffer.concat([version.keyId, number, ...parts]).toString("latin1");
+  return Buffer.concat([version.keyId, number, version.scope ?? NO_SCOPE, ...parts]).toString("latin1");
 }
 
 /** A Map yields its entries in the order of insertion: put the newest last and drop the first. */

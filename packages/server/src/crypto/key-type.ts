@@ -18,6 +18,8 @@ export interface OpenedVersion {
   readonly version: number;
   /** The secret or private key. */
   readonly key: KeyObject;
+  /** Of a key derived for one encryption context (derived-version.ts): tells it from its sisters. 32 bytes, not secret. */
+  readonly scope?: Buffer;
 }
 
 /** Fresh key material, to be sealed at once. Its owner zeroes `material` after use. */
@@ -127,10 +129,10 @@ export interface KeyAgreement {
   readonly name: string;
   /**
    * The raw shared secret, which the caller zeroes.
-   * @param peer SubjectPublicKeyInfo, DER.
+   * @param peer SubjectPublicKeyInfo, DER, of an uncompressed point on the named curve.
    * @throws BunkmsError `invalid_public_key` for one that is malformed, of another curve, or of small order.
    */
-  derive(key: KeyObject, peer: Uint8Array): Buffer;
+  derive(key: KeyObject, peer: Uint8Array): Buffer | Promise<Buffer>;
 }
 
 /** How a key type encapsulates (FIPS 203). */
@@ -164,6 +166,8 @@ export interface KeyType {
    * @throws BunkmsError `invalid_key_material` that says why, and nothing of the material.
    */
   accept(format: "raw" | "pkcs8", material: Uint8Array): GeneratedKey;
+  /** How `accept` would take stored material; absent: `raw` of a symmetric type, `pkcs8` of a key pair. */
+  readonly materialFormat?: "raw" | "pkcs8";
   /** Opens stored material. Copies it: the caller zeroes its own bytes. */
   load(material: Uint8Array): KeyObject;
   /** Opens a key pair's SubjectPublicKeyInfo; absent for symmetric types. */

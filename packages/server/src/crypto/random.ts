@@ -40,6 +40,10 @@ const draw = openKernelSource(process.platform);
  * @throws Error when the kernel refuses: never less randomness than asked for.
  */
 export function fillRandom(into: Uint8Array): void {
+  if (into.length <= CHUNK) {
+    if (!draw(into)) throw new Error("the kernel gave no randomness");
+    return;
+  }
   for (let start = 0; start < into.length; start += CHUNK) {
     if (!draw(into.subarray(start, start + CHUNK))) throw new Error("the kernel gave no randomness");
   }

@@ -4,7 +4,13 @@ import { defineOperation } from "./operation.ts";
 
 const DEFAULT_TYPE = "aes-256";
 
-export const createKey = defineOperation(KeyService.method.createKey, async ({ vault, now }, { name, type }) => {
-  const plan = await vault.keys.create(name, type || DEFAULT_TYPE, now);
-  return { response: keyMessage(plan.result), plan };
+export const createKey = defineOperation(KeyService.method.createKey, async (context, request) => {
+  const { name, type, tags, description, rotationPeriodSeconds } = request;
+  const plan = await context.vault.keys.create(
+    name,
+    { ...request, typeName: type || DEFAULT_TYPE },
+    { tags, description, rotationPeriodSeconds },
+    context.now,
+  );
+  return { response: await keyMessage(context, plan.result), plan };
 });

@@ -1,29 +1,29 @@
-import type { GenerateDataKeyRequest } from "@bunkms/contract";
 import { encodeText } from "../crypto/ciphertext.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { additionalData } from "./binding.ts";
-import { dataCipher } from "./data-cipher.ts";
-import type { CallContext } from "./operation.ts";
+import type { Encryptor } from "./data-cipher.ts";
+
+/** Which data key is wanted. */
+type DataKeyRequest = Parameters<typeof additionalData>[0] & { readonly bytes: number };
 
 const DEFAULT_BYTES = 32;
 
-/** A fresh data key. Whoever does not hand it out zeroes `plaintext`. */
+/** A fresh data key. Whoever does not hand it out zeroes `plaintextB64`. */
 export interface DataKey {
-  readonly plaintext: Buffer;
+  readonly plaintextB64: Buffer;
   readonly ciphertext: string;
   readonly version: number;
 }
 
+/** How a key is used for making data keys. @param count How many. */
+export function dataKeyOrder(keyName: string, count: number) {
+  return { keyName, purposes: ["encrypt", "wrap"], version: 0, algorithm: "", count } as const;
+}
+
 /** Makes a random data key and wraps it by encrypting it as any data. */
-export async function makeDataKey({ vault }: CallContext, request: GenerateDataKeyRequest): Promise<DataKey> {
-  const key = await vault.keys.get(request.name);
-  const cipher = dataCipher(key);
-  const version = await vault.keys.openLatest(key);
+export async function makeDataKey({ version, encrypt }: Encryptor, request: DataKeyRequest): Promise<DataKey> {
   const aad = additionalData(request);
-  const plaintext = randomBytes(request.bytes || DEFAULT_BYTES);
-  return {
-    plaintext,
-    ciphertext: encodeText((await cipher.encrypt(version, plaintext, aad)).ciphertext),
-    version: version.version,
-  };
+  const plaintextB64 = randomBytes(request.bytes || DEFAULT_BYTES);
+  const { ciphertext } = await encrypt(plaintextB64, aad);
+  return { plaintextB64, ciphertext: encodeText(ciphertext), version };
 }

@@ -1,22 +1,35 @@
 import { isUtf8 } from "node:buffer";
-import { KeyService } from "@bunkms/contract";
-import { decodeText, parseHeader } from "../crypto/ciphertext.ts";
+import { BunkmsError, type DecryptRequest, KeyService } from "@bunkms/contract";
 import { additionalData } from "./binding.ts";
-import { dataCipher } from "./data-cipher.ts";
-import { defineOperation } from "./operation.ts";
+import { type Decryption, decryptBare, decrypting } from "./data-cipher.ts";
+import type { Used } from "./key-use.ts";
+import { type CallContext, defineOperation } from "./operation.ts";
 
-export const decrypt = defineOperation(KeyService.method.decrypt, async ({ vault }, request) => {
-  const key = await vault.keys.get(request.keyName);
-  const cipher = dataCipher(key);
-  const aad = additionalData(request);
-  const ciphertext = decodeText(request.ciphertext);
-  const version = await vault.keys.openForDecrypting(key, parseHeader(ciphertext));
-  const plaintext = await cipher.decrypt(version, ciphertext, aad);
-  return {
-    response: {
-      plaintextB64: plaintext,
-      ...(isUtf8(plaintext) ? { plaintext: plaintext.toString("utf8") } : {}),
-      version: version.version,
-    },
-  };
+export const decrypt = defineOperation(KeyService.method.decrypt, async (context, request) => {
+  const { result, plan } = await decryptEither(context, request);
+  return { response: decrypted(result), plan };
 });
+
+/** A plaintext as answers have it. */
+export function decrypted({ plaintext, version }: Decryption) {
+  return {
+    plaintextB64: plaintext,
+    ...(isUtf8(plaintext) ? { plaintext: plaintext.toString("utf8") } : {}),
+    version,
+  };
+}
+
+function decryptEither(context: CallContext, request: DecryptRequest): Promise<Used<Decryption>> {
+  const { keyName, ciphertext, dataB64, version, algorithm } = request;
+  const binding = () => additionalData(request);
+  if (dataB64.length > 0 && ciphertext !== "") {
+    throw new BunkmsError("invalid_request", "give either ciphertext or data_b64, not both");
+  }
+  if (dataB64.length > 0) {
+    return decryptBare(context, keyName, { data: dataB64, version, algorithm }, binding);
+  }
+  if (version !== 0 || algorithm !== "") {
+    throw new BunkmsError("invalid_request", "version and algorithm go with data_b64: a ciphertext names its own");
+  }
+  return decrypting(context, keyName, (decryptOne) => decryptOne(ciphertext, binding));
+}

@@ -1,24 +1,17 @@
 import { KeyService } from "@bunkms/contract";
 import { encodeText } from "../crypto/ciphertext.ts";
-import { wipe } from "../crypto/kdf.ts";
 import { additionalData } from "./binding.ts";
-import { dataCipher } from "./data-cipher.ts";
+import { encrypting } from "./data-cipher.ts";
 import { defineOperation } from "./operation.ts";
+import { withPlaintext } from "./plaintext.ts";
 
-export const encrypt = defineOperation(KeyService.method.encrypt, async ({ vault }, request) => {
-  const key = await vault.keys.get(request.keyName);
-  const cipher = dataCipher(key);
-  const version = await vault.keys.openLatest(key);
-  const aad = additionalData(request);
-  const plaintext = Buffer.from(request.data.value ?? "");
-  const encrypted = await cipher.encrypt(version, plaintext, aad);
-  wipe(plaintext);
-  return {
-    response: {
-      ciphertext: encodeText(encrypted.ciphertext),
-      version: version.version,
-      nonceB64: encrypted.nonce,
-      dataB64: encrypted.data,
-    },
-  };
+export const encrypt = defineOperation(KeyService.method.encrypt, async (context, request) => {
+  const order = { ...request, purposes: ["encrypt"], count: 1 } as const;
+  const { result, plan } = await encrypting(context, order, async ({ version, algorithm, encrypt }) => {
+    const { ciphertext, nonce, data } = await withPlaintext(request, (plaintext) =>
+      encrypt(plaintext, additionalData(request)),
+    );
+    return { ciphertext: encodeText(ciphertext), version, algorithm, nonceB64: nonce, dataB64: data };
+  });
+  return { response: result, plan };
 });

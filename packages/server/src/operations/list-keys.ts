@@ -5,7 +5,7 @@ import { pageSize, pageStart, takePage } from "./paging.ts";
 
 export const listKeys = defineOperation(KeyService.method.listKeys, async ({ vault }, request) => {
   const size = pageSize(request);
-  const keys = await vault.keys.list(request.prefix, pageStart(request), size + 1);
+  const keys = await vault.keys.list(request, pageStart(request), size + 1);
   const { page, nextPageToken } = takePage(keys, size, (key) => key.name);
   return { response: { keys: page.map(keySummary), nextPageToken } };
 });

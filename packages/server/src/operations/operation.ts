@@ -14,7 +14,7 @@ export interface Introspection {
 
 /** What handlers work with. */
 export interface Services {
-  readonly vault: Pick<Vault, "keys" | "secrets">;
+  readonly vault: Pick<Vault, "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups">;
   readonly tokens: Tokens;
   readonly audit: AuditReader;
   readonly introspection: Introspection;
@@ -23,6 +23,8 @@ export interface Services {
 /** One call, as a handler sees it: authenticated, validated and authorised. */
 export interface CallContext extends Services {
   readonly caller: TokenInfo;
+  /** Whether it came over TLS. */
+  readonly secure: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -30,7 +32,7 @@ export interface CallContext extends Services {
 /** What a handler returns: an answer, and for a mutation what is to be committed before it may leave. */
 export interface Outcome<O> {
   readonly response: O;
-  readonly plan?: Plan<unknown>;
+  readonly plan?: Plan<unknown> | undefined;
 }
 
 /** A handler and the method of the contract that it carries out. */

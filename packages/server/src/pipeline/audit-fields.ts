@@ -13,7 +13,7 @@ export function auditFields(fields: readonly AuditField[], message: Message, key
   const recorded: Record<string, string> = {};
   for (const { field, hashed } of fields) {
     const value = fieldValue(message as unknown as Values, field);
-    if (value === undefined || value === "" || value === 0 || value === false) {
+    if (isDefault(value)) {
       continue;
     }
     recorded[field.name] = hashed
@@ -29,6 +29,16 @@ export function resourceOf(spec: OperationSpec, message: Message): string {
     const field = spec.method.input.fields.find((candidate) => candidate.name === name) as DescField;
     return String(fieldValue(message as unknown as Values, field));
   });
+}
+
+function isDefault(value: unknown): boolean {
+  return (
+    value === undefined ||
+    value === "" ||
+    value === 0 ||
+    value === false ||
+    (value instanceof Uint8Array && value.length === 0)
+  );
 }
 
 function fieldValue(values: Values, field: DescField): unknown {

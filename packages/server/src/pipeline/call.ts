@@ -7,6 +7,8 @@ export interface Call {
   /** The peer's network address, without the port. */
   readonly source: string;
   readonly requestId: string;
+  /** Whether it came over TLS, so that nobody on the way could read it. */
+  readonly secure: boolean;
   /** The bearer token, if one was given. */
   readonly token: string | undefined;
   /** The operation that the request names, or why it names none. */

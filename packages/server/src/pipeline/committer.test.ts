@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
-import { testVault } from "../boot/test-vault.ts";
+import { ANY_KEY, planKey, testVault } from "../boot/test-vault.ts";
 import { openOrCreate } from "../boot/unseal.ts";
 import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
 
@@ -19,7 +19,7 @@ test("entries of one turn of the event loop share one commit", async () => {
 test("of many plans for one name exactly one is committed, the others are outdated and leave no entry", async () => {
   const { vault, committer, log } = await testVault();
   const size = log.frontier.size;
-  const plans = await Promise.all(Array.from({ length: 16 }, () => vault.keys.create("k", "aes-256", NOW)));
+  const plans = await Promise.all(Array.from({ length: 16 }, () => planKey(vault, "k", {}, NOW)));
   const results = await Promise.allSettled(plans.map((plan) => committer.submit(entry("create"), plan)));
   assert.equal(results.filter((result) => result.status === "fulfilled").length, 1);
   for (const result of results) {
@@ -33,12 +33,12 @@ test("of many plans for one name exactly one is committed, the others are outdat
 test("plans for different names go in one commit with their entries", async () => {
   const { vault, committer, store, seal } = await testVault();
   const commits = store.commits;
-  const plans = await Promise.all(["a", "b", "c"].map((name) => vault.keys.create(name, "aes-256", NOW)));
+  const plans = await Promise.all(["a", "b", "c"].map((name) => planKey(vault, name, {}, NOW)));
   await Promise.all(plans.map((plan) => committer.submit(entry("create"), plan)));
   assert.equal(store.commits, commits + 1);
   const again = await openOrCreate(store, seal());
   assert.deepEqual(
-    (await again.vault.keys.list("", "", 10)).map((key) => key.name),
+    (await again.vault.keys.list(ANY_KEY, "", 10)).map((key) => key.name),
     ["a", "b", "c"],
   );
 });
@@ -49,11 +49,11 @@ test("REQ-05: when the commit fails nobody is told of success, nothing changed, 
   store.beforeCommit = () => {
     throw new StoreUnavailable("disk full");
   };
-  await assert.rejects(committer.submit(entry("lost"), await vault.keys.create("k", "aes-256", NOW)), StoreUnavailable);
+  await assert.rejects(committer.submit(entry("lost"), await planKey(vault, "k", {}, NOW)), StoreUnavailable);
   assert.equal(committer.healthy, false);
   await assert.rejects(vault.keys.get("k"), (error) => error instanceof BunkmsError && error.code === "not_found");
   store.beforeCommit = () => {};
-  await committer.submit(entry("next"), await vault.keys.create("k", "aes-256", NOW));
+  await committer.submit(entry("next"), await planKey(vault, "k", {}, NOW));
   assert.equal(committer.healthy, true);
   assert.equal(log.frontier.size, size + 1);
   await openOrCreate(store, seal());
@@ -65,16 +65,13 @@ test("a commit that failed after it was applied is found in the store, and the l
   store.afterCommit = () => {
     throw new StoreUnavailable("the answer was lost");
   };
-  await assert.rejects(
-    committer.submit(entry("ambiguous"), await vault.keys.create("k", "aes-256", NOW)),
-    StoreUnavailable,
-  );
+  await assert.rejects(committer.submit(entry("ambiguous"), await planKey(vault, "k", {}, NOW)), StoreUnavailable);
   store.afterCommit = () => {};
   await committer.submit(entry("next"));
   assert.equal(log.frontier.size, size + 2);
   assert.equal((await vault.keys.get("k")).latestVersion, 1);
   assert.deepEqual(
-    (await vault.keys.list("", "", 10)).map((key) => key.name),
+    (await vault.keys.list(ANY_KEY, "", 10)).map((key) => key.name),
     ["k"],
   );
   await openOrCreate(store, seal());

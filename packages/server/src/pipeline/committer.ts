@@ -72,7 +72,7 @@ export class Committer {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const items = this.#withoutTwins(this.#queue.splice(0, BATCH));
+      const items = changesLast(this.#withoutTwins(this.#queue.splice(0, BATCH)));
       try {
         await this.#commit(items);
       } catch (error) {
@@ -90,7 +90,7 @@ export class Committer {
     if (this.#uncertain) {
       await this.#reload();
     }
-    for (let left = items; left.length > 0; ) {
+    for (let left = stillHolding(items); left.length > 0; ) {
       const { records, log } = this.#targets;
       const batch = log.prepare(left.map((item) => item.entry));
       try {
@@ -145,6 +145,23 @@ export class Committer {
     }
     this.#uncertain = false;
   }
+}
+
+/** What changes nothing comes first: a use that is committed together with the end of its key was before it. */
+function changesLast(items: readonly Item[]): readonly Item[] {
+  const changes = (item: Item): boolean => (item.plan?.changes.length ?? 0) > 0;
+  return [...items.filter((item) => !changes(item)), ...items.filter(changes)];
+}
+
+/** Refuses, as outdated, those whose plan rests on what is no longer so. */
+function stillHolding(items: readonly Item[]): readonly Item[] {
+  return items.filter((item) => {
+    const holds = item.plan?.holds?.() ?? true;
+    if (!holds) {
+      item.reject(new RevisionConflict("key", ""));
+    }
+    return holds;
+  });
 }
 
 function touches(item: Item, conflict: RevisionConflict): boolean {

@@ -9,6 +9,7 @@ import { encodeEntry } from "../audit/entry.ts";
 import type { Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
 import { RevisionConflict } from "../store/store.ts";
+import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
 import type { Committer } from "./committer.ts";
@@ -154,8 +155,12 @@ export class Pipeline {
       const request = await call.readRequest(spec);
       try {
         this.#validate(spec, request);
+        const alias = await resolveAlias(spec, request, (name) => this.#parts.services.vault.aliases.keyName(name));
         progress.resource = resourceOf(spec, request);
         progress.request = auditFields(spec.auditRequest, request, this.#parts.auditKey);
+        if (alias !== undefined) {
+          progress.request["alias"] = alias;
+        }
         this.#authorise(caller, spec, progress.resource);
         const carryOut = () => this.#handleAndRecord(call, progress, { caller, revocations }, spec, request);
         const alone = spec.effect === Effect.MUTATE && progress.resource !== "";
@@ -191,8 +196,10 @@ export class Pipeline {
     if (result.kind === "error") {
       throw result.error;
     }
-    // A violation names the field and the rule, never the value.
-    const texts = result.violations.map(({ field, message }) => `${pathToString(field)}: ${message}`);
+    // A violation names the field and the rule, never a value nor a map's key.
+    const texts = result.violations.map(
+      ({ field, message }) => `${pathToString(field.filter(({ kind }) => kind !== "map_sub"))}: ${message}`,
+    );
     throw new BunkmsError("invalid_request", texts.join("; "));
   }
 
@@ -217,7 +224,10 @@ export class Pipeline {
       if (services.tokens.revocations !== revocations || !isInTime(caller, clock())) {
         await this.#authenticate(call);
       }
-      const outcome: Outcome<unknown> = await handle({ ...services, caller, now: clock() }, request as never);
+      const outcome: Outcome<unknown> = await handle(
+        { ...services, caller, secure: call.secure, now: clock() },
+        request as never,
+      );
       try {
         refuseAborted(call.signal);
         const response = create(spec.method.output, outcome.response as never);

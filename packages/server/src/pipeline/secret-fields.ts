@@ -1,31 +1,55 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { wipe } from "../crypto/kdf.ts";
 
-/** The secret bytes of a kind of message: its fields that the contract marks with `debug_redact`. */
-const SECRET_FIELDS = new WeakMap<DescMessage, readonly DescField[]>();
+/** Where a kind of message has secret bytes: in its own fields, and in those of the messages in its lists. */
+interface SecretPlaces {
+  readonly own: readonly DescField[];
+  readonly lists: readonly { readonly field: DescField; readonly message: DescMessage }[];
+}
+
+const SECRET_PLACES = new WeakMap<DescMessage, SecretPlaces>();
 
 /**
- * Zeroes the secret bytes of a message that has done its work. Texts cannot be zeroed; what that leaves in memory is
- * in the threat model.
+ * Zeroes the secret bytes of a message that has done its work: the fields that the contract marks with `debug_redact`.
+ * Texts cannot be zeroed; what that leaves in memory is in the threat model.
  */
 export function wipeSecrets(schema: DescMessage, message: Message): void {
-  for (const field of secretFields(schema)) {
-    const values = message as unknown as Record<string, unknown>;
+  const { own, lists } = secretPlaces(schema);
+  const values = message as unknown as Record<string, unknown>;
+  for (const field of own) {
     const holder = field.oneof === undefined ? undefined : (values[field.oneof.localName] as { value?: unknown });
     const value = holder === undefined ? values[field.localName] : holder.value;
     if (value instanceof Uint8Array) {
       wipe(value);
     }
   }
+  for (const { field, message: inner } of lists) {
+    for (const item of values[field.localName] as readonly Message[]) {
+      wipeSecrets(inner, item);
+    }
+  }
 }
 
-function secretFields(schema: DescMessage): readonly DescField[] {
-  let fields = SECRET_FIELDS.get(schema);
-  if (fields === undefined) {
-    fields = schema.fields.filter(
-      (field) => field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES && field.proto.options?.debugRedact,
-    );
-    SECRET_FIELDS.set(schema, fields);
+function secretPlaces(schema: DescMessage): SecretPlaces {
+  let places = SECRET_PLACES.get(schema);
+  if (places === undefined) {
+    places = {
+      own: schema.fields.filter(
+        (field) =>
+          field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES && field.proto.options?.debugRedact,
+      ),
+      lists: schema.fields.flatMap((field) =>
+        field.fieldKind === "list" && field.listKind === "message" && hasSecrets(field.message)
+          ? [{ field, message: field.message }]
+          : [],
+      ),
+    };
+    SECRET_PLACES.set(schema, places);
   }
-  return fields;
+  return places;
+}
+
+function hasSecrets(schema: DescMessage): boolean {
+  const { own, lists } = secretPlaces(schema);
+  return own.length > 0 || lists.length > 0;
 }

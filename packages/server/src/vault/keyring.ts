@@ -23,6 +23,8 @@ export interface Keyring {
   readonly audit: KeyObject;
   /** The multiset hash of record versions. */
   readonly state: KeyObject;
+  /** X-Wing's seed: opens the backups of keys that are sealed to this cluster. It stays when the root key changes. */
+  readonly backup: KeyObject;
 }
 
 /** Encodes a new keyring. The caller seals the bytes, then zeroes them. */
@@ -53,6 +55,7 @@ export function loadKeyring(bytes: Buffer): Keyring {
     token: deriveKey(base, "bunkms token v1"),
     audit: deriveKey(base, "bunkms audit v1"),
     state: deriveKey(base, "bunkms state v1"),
+    backup: deriveKey(base, "bunkms backup v1"),
   };
 }
 

@@ -31,6 +31,15 @@ export class Lru<V> {
     this.#entries.delete(key);
   }
 
+  /** Drops all whose key begins so. Looks at every entry. */
+  deletePrefix(prefix: string): void {
+    for (const key of this.#entries.keys()) {
+      if (key.startsWith(prefix)) {
+        this.#entries.delete(key);
+      }
+    }
+  }
+
   clear(): void {
     this.#entries.clear();
   }

@@ -15,12 +15,12 @@ test("pages are those of the sorted list of names, after any additions and remov
       fc.integer({ min: 1, max: 5 }),
       (loaded, steps, prefix, after, limit) => {
         const model = new Set(loaded);
-        const index = new NameIndex();
-        index.load([...model]);
+        const index = new NameIndex<number>();
+        index.load([...model].map((each) => [each, each.length]));
         for (const step of steps) {
           if (step.add) {
             model.add(step.name);
-            index.add(step.name);
+            index.set(step.name, step.name.length);
           } else {
             model.delete(step.name);
             index.remove(step.name);
@@ -29,6 +29,9 @@ test("pages are those of the sorted list of names, after any additions and remov
         const expected = [...model].sort().filter((each) => each.startsWith(prefix) && each > after);
         assert.equal(index.size, model.size);
         assert.deepEqual(index.page(prefix, after, limit), expected.slice(0, limit));
+        const short = expected.filter((each) => each.length < 3);
+        const fits = (length: number) => length < 3;
+        assert.deepEqual(index.page(prefix, after, limit, fits), short.slice(0, limit));
       },
     ),
   );

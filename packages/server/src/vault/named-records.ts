@@ -4,7 +4,7 @@ import { mac } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
 import { Lru } from "./lru.ts";
 import { NameIndex } from "./name-index.ts";
-import type { Change, RecordRef, Records } from "./records.ts";
+import type { Change, RecordRef, Records, ReportRecord } from "./records.ts";
 
 /** A named record as it is in the store. */
 export interface NamedRecord<M> {
@@ -16,34 +16,48 @@ const CACHED = 10_000;
 
 /**
  * Records that people name: each lies under the HMAC of its name, so that the store does not see names. An index of the
- * names is kept in memory, and the records used last.
+ * names is kept in memory, with a summary of each record for finding it, and the records used last.
  */
-export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { readonly name: string }> {
+export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { readonly name: string }, S = undefined> {
   readonly #table: Table;
   readonly #schema: D;
   readonly #records: Records;
   readonly #indexKey: KeyObject;
-  readonly #names = new NameIndex();
+  readonly #summarise: (record: M) => S;
+  readonly #names = new NameIndex<S>();
   readonly #cache = new Lru<NamedRecord<M>>(CACHED);
   /** Goes up with each change, so that what was read before one does not enter the cache after it. */
   #changes = 0;
 
-  constructor(table: Table, schema: D, records: Records, indexKey: KeyObject) {
+  constructor(table: Table, schema: D, records: Records, indexKey: KeyObject, summarise: (record: M) => S) {
     this.#table = table;
     this.#schema = schema;
     this.#records = records;
     this.#indexKey = indexKey;
+    this.#summarise = summarise;
   }
 
-  /** Reads all names; forgets what was cached. */
-  async load(): Promise<void> {
-    const names: string[] = [];
-    for await (const { payload } of this.#records.all(this.#table)) {
-      names.push(this.#decode(payload).name);
+  /** Reads all names; forgets what was cached. @param report Told of each record. */
+  async load(report: ReportRecord = () => {}): Promise<void> {
+    const entries: [string, S][] = [];
+    for await (const opened of this.#records.all(this.#table)) {
+      report(this.#table, opened);
+      const record = this.#decode(opened.payload);
+      entries.push([record.name, this.#summarise(record)]);
     }
-    this.#names.load(names);
+    this.#names.load(entries);
     this.#cache.clear();
     this.#changes += 1;
+  }
+
+  /** Whether any record fits: reads them all. */
+  async some(fits: (record: M) => boolean): Promise<boolean> {
+    for await (const { payload } of this.#records.all(this.#table)) {
+      if (fits(this.#decode(payload))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   async find(name: string): Promise<NamedRecord<M> | undefined> {
@@ -63,9 +77,14 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
     return found;
   }
 
-  /** At most `limit` names that begin with `prefix` and come after `after`, in order. */
-  page(prefix: string, after: string, limit: number): readonly string[] {
-    return this.#names.page(prefix, after, limit);
+  /** A record that is in memory. */
+  cached(name: string): M | undefined {
+    return this.#cache.get(name)?.record;
+  }
+
+  /** At most `limit` names that begin with `prefix`, come after `after` and whose summary fits, in order. */
+  page(prefix: string, after: string, limit: number, fits?: (summary: S) => boolean): readonly string[] {
+    return this.#names.page(prefix, after, limit, fits);
   }
 
   /** The change that writes a record; null: the name is new. */
@@ -81,7 +100,7 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
   written(record: M, ref: RecordRef | undefined): void {
     this.#changes += 1;
     this.#cache.set(record.name, { record, ref: ref as RecordRef });
-    this.#names.add(record.name);
+    this.#names.set(record.name, this.#summarise(record));
   }
 
   /** Follows a commit of `delete`. */

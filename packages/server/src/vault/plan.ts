@@ -7,8 +7,31 @@ import type { Change, RecordRef } from "./records.ts";
 export interface Plan<T> {
   readonly result: T;
   readonly changes: readonly Change[];
+  /**
+   * Whether what the plan rests on is still so, asked at the very moment of the commit; absent: the changes' own
+   * conditions say it. A use of a key changes nothing, but must not be recorded after the key was disabled.
+   */
+  holds?(): boolean;
   /** Called once, after the commit, before anything else happens: caches follow the store. */
   committed(written: readonly (RecordRef | undefined)[]): void;
   /** Called at the end, committed or not: zeroes the plain content of the changes. */
   discard(): void;
+}
+
+/** Two mutations in one commit. The result is the first's. */
+export function both<T>(first: Plan<T>, second: Plan<unknown>): Plan<T> {
+  const cut = first.changes.length;
+  return {
+    result: first.result,
+    changes: [...first.changes, ...second.changes],
+    holds: () => (first.holds?.() ?? true) && (second.holds?.() ?? true),
+    committed(written) {
+      first.committed(written.slice(0, cut));
+      second.committed(written.slice(cut));
+    },
+    discard() {
+      first.discard();
+      second.discard();
+    },
+  };
 }

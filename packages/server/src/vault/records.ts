@@ -2,7 +2,7 @@ import { equal } from "../crypto/kdf.ts";
 import type { ListOptions, Store, StoredRecord, Table, Write } from "../store/store.ts";
 import { type Keyring, keyringKey } from "./keyring.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
-import { digestOf, MUTABLE_TABLES, type RecordVersion, VaultState } from "./state.ts";
+import { MUTABLE_TABLES, type RecordVersion, StateDigest, VaultState } from "./state.ts";
 
 /** Which writing of a record somebody read, to be given back when it is changed. */
 export interface RecordRef {
@@ -19,6 +19,9 @@ export interface OpenedRecord {
   readonly payload: Buffer;
   readonly ref: RecordRef;
 }
+
+/** Told of each record that a loading reads. */
+export type ReportRecord = (table: Table, record: OpenedRecord) => void;
 
 /** A record to be written or deleted, with the next commit. */
 export interface Change {
@@ -135,15 +138,20 @@ export class Records {
     return state.generation !== before;
   }
 
-  /** Checks that the mutable tables hold just the record versions that were last written. @throws VaultRolledBack */
-  async verifyState(): Promise<void> {
-    const versions: RecordVersion[] = [];
-    for (const table of MUTABLE_TABLES) {
+  /**
+   * Checks that the mutable tables hold just the record versions that were last written.
+   * @param load Reads all records of some tables and reports each, so that these need not be read twice.
+   * @throws VaultRolledBack
+   */
+  async verifyState(load: (report: ReportRecord) => Promise<readonly Table[]> = async () => []): Promise<void> {
+    const digest = new StateDigest(this.#keyring.state);
+    const loaded = await load((table, { path, ref: { version } }) => digest.add({ table, path, version }));
+    for (const table of MUTABLE_TABLES.filter((mutable) => !loaded.includes(mutable))) {
       for await (const record of this.#stored(table, "", PAGE)) {
-        versions.push({ table, path: record.path, version: recordVersion(record.value, table, record.path) });
+        digest.add({ table, path: record.path, version: recordVersion(record.value, table, record.path) });
       }
     }
-    if (!equal(digestOf(this.#keyring.state, versions), this.#state.digest)) {
+    if (!equal(digest.value, this.#state.digest)) {
       throw new VaultRolledBack("the vault's records are not those that were last written");
     }
   }

@@ -6,7 +6,7 @@ import { wipe } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
 import type { Plan } from "./plan.ts";
-import type { Change, Records } from "./records.ts";
+import type { Change, Records, ReportRecord } from "./records.ts";
 
 /** A secret's metadata. */
 export interface SecretInfo {
@@ -27,12 +27,12 @@ export class Secrets {
 
   constructor(records: Records, indexKey: KeyObject) {
     this.#records = records;
-    this.#secrets = new NamedRecords("secret", SecretRecordSchema, records, indexKey);
+    this.#secrets = new NamedRecords("secret", SecretRecordSchema, records, indexKey, () => undefined);
   }
 
   /** Reads the names of all secrets; forgets what was cached. */
-  async load(): Promise<void> {
-    await this.#secrets.load();
+  async load(report?: ReportRecord): Promise<void> {
+    await this.#secrets.load(report);
   }
 
   /**
@@ -81,7 +81,9 @@ export class Secrets {
   /** A page of secrets' metadata in the order of their names. */
   async list(prefix: string, after: string, limit: number): Promise<readonly SecretInfo[]> {
     const names = this.#secrets.page(prefix, after, limit);
-    return Promise.all(names.map(async (name) => secretInfo((await this.#get(name)).record)));
+    const found = await Promise.all(names.map((name) => this.#secrets.find(name)));
+    // One that was deleted meanwhile is left out.
+    return found.flatMap((secret) => (secret === undefined ? [] : [secretInfo(secret.record)]));
   }
 
   /** Destroys a secret with all its versions. @throws BunkmsError `not_found` */

@@ -5,7 +5,16 @@ import { mac } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
 
 /** Tables whose records are rewritten or deleted under the same path. All others are written once a path. */
-export const MUTABLE_TABLES: readonly Table[] = ["key", "key-version", "secret", "secret-version", "token"];
+export const MUTABLE_TABLES: readonly Table[] = [
+  "key",
+  "key-version",
+  "key-usage",
+  "alias",
+  "import-key",
+  "secret",
+  "secret-version",
+  "token",
+];
 
 /**
  * The vault's state as of one mutation: its number, and a digest over the versions of all records in mutable tables.
@@ -59,17 +68,27 @@ export interface RecordVersion {
   readonly version: number;
 }
 
-/** The digest of these records from nothing. */
-export function digestOf(key: KeyObject, records: Iterable<RecordVersion>): Buffer {
-  const digest = Buffer.alloc(32);
-  for (const record of records) {
-    xorInto(digest, recordMac(key, record));
+/** The digest of records from nothing, one after the other. */
+export class StateDigest {
+  readonly #key: KeyObject;
+  readonly #digest = Buffer.alloc(32);
+
+  constructor(key: KeyObject) {
+    this.#key = key;
   }
-  return digest;
+
+  add(record: RecordVersion): void {
+    xorInto(this.#digest, recordMac(this.#key, record));
+  }
+
+  /** 32 bytes. */
+  get value(): Buffer {
+    return this.#digest;
+  }
 }
 
 function recordMac(key: KeyObject, record: RecordVersion): Buffer {
-  return mac(key, Buffer.from(`${record.table}\0${record.path}\0${record.version}`));
+  return mac(key, Buffer.from(`${record.table}\0${record.path}\0${record.version}`, "latin1"));
 }
 
 function xorInto(target: Buffer, bytes: Buffer): void {

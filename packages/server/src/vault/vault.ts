@@ -1,10 +1,14 @@
 import type { KeyObject } from "node:crypto";
 import { wipe } from "../crypto/kdf.ts";
 import type { Seal } from "../seal/seal.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Table } from "../store/store.ts";
+import { Aliases } from "./aliases.ts";
+import { ImportKeys } from "./import-keys.ts";
+import { KeyBackups } from "./key-backups.ts";
+import { KeyUsage } from "./key-usage.ts";
 import { createKeyring, loadKeyring } from "./keyring.ts";
 import { Keys } from "./keys.ts";
-import { openKeyring, Records, sealKeyring } from "./records.ts";
+import { openKeyring, Records, type ReportRecord, sealKeyring } from "./records.ts";
 import { createRoot, hasRoot, openRoot } from "./root-slot.ts";
 import { Secrets } from "./secrets.ts";
 
@@ -12,7 +16,11 @@ import { Secrets } from "./secrets.ts";
 export interface Vault {
   readonly records: Records;
   readonly keys: Keys;
+  readonly usage: KeyUsage;
+  readonly aliases: Aliases;
   readonly secrets: Secrets;
+  readonly imports: ImportKeys;
+  readonly backups: KeyBackups;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
 }
@@ -45,10 +53,17 @@ export async function unsealVault(store: Store, seal: Seal): Promise<Vault> {
   return openVault(store, cluster, keyring, []);
 }
 
-/** Reads names and forgets caches: after unsealing, and when the store may be ahead of what memory knows. */
-export async function loadVault(vault: Vault): Promise<void> {
-  await vault.keys.load();
-  await vault.secrets.load();
+/**
+ * Reads names and forgets caches: after unsealing, and when the store may be ahead of what memory knows.
+ * @param report Told of each record that is read.
+ * @returns The tables that were read.
+ */
+export async function loadVault(vault: Vault, report?: ReportRecord): Promise<readonly Table[]> {
+  await vault.keys.load(report);
+  vault.usage.forget();
+  await vault.aliases.load(report);
+  await vault.secrets.load(report);
+  return ["key", "alias", "secret"];
 }
 
 function openVault(
@@ -59,10 +74,16 @@ function openVault(
 ): Vault {
   const keys = loadKeyring(keyring);
   const records = new Records(store, cluster, keys, genesis);
+  const vaultKeys = new Keys(records, keys.index);
+  const usage = new KeyUsage(records);
   return {
     records,
-    keys: new Keys(records, keys.index),
+    keys: vaultKeys,
+    usage,
+    aliases: new Aliases(records, keys.index),
     secrets: new Secrets(records, keys.index),
+    imports: new ImportKeys(records),
+    backups: new KeyBackups(vaultKeys, usage, keys.backup),
     tokenKey: keys.token,
     auditKey: keys.audit,
   };

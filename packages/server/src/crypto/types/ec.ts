@@ -1,24 +1,58 @@
-import type { KeyType, SignatureAlgorithm } from "../key-type.ts";
-import { P256_SIGNATURES, P384_SIGNATURES } from "../signatures.ts";
-import { keyPair } from "./key-pair.ts";
+import { wipe } from "../kdf.ts";
+import type { GeneratedKey, KeyType, SignatureAlgorithm } from "../key-type.ts";
+import { type EcdsaCurve, ecdsaSignatures, lowSSignature } from "../signatures/ecdsa.ts";
+import { checkedEcKey } from "./ec-import.ts";
+import { invalidMaterial, keyPair } from "./key-pair.ts";
 
-/** Keys on the curves of NIST (SP 800-186). */
+const P256 = { namedCurve: "prime256v1", size: 32, slow: false };
+const P384 = { namedCurve: "secp384r1", size: 48, slow: true };
+const P521 = { namedCurve: "secp521r1", size: 66, slow: true };
+const SECP256K1 = { namedCurve: "secp256k1", size: 32, slow: true };
+
+/** The curves' object identifiers, DER (RFC 5480 section 2.1.1.1; SEC 2 appendix A.2). */
+const OIDS: ReadonlyMap<string, string> = new Map([
+  ["prime256v1", "06082a8648ce3d030107"],
+  ["secp384r1", "06052b81040022"],
+  ["secp521r1", "06052b81040023"],
+  ["secp256k1", "06052b8104000a"],
+]);
+
+/** ECDSA keys on the curves of NIST (SP 800-186), and on secp256k1 (SEC 2). */
 export const EC_TYPES: readonly KeyType[] = [
-  ecdsa("ecdsa-p256", "prime256v1", P256_SIGNATURES),
-  ecdsa("ecdsa-p384", "secp384r1", P384_SIGNATURES),
+  ecdsa("ecdsa-p256", "FIPS 186-5", P256, ecdsaSignatures(P256, ["sha256", "sha384", "sha512"])),
+  ecdsa("ecdsa-p384", "FIPS 186-5", P384, ecdsaSignatures(P384, ["sha384", "sha256", "sha512"])),
+  ecdsa("ecdsa-p521", "FIPS 186-5", P521, ecdsaSignatures(P521, ["sha512", "sha256", "sha384"])),
+  ecdsa("ecdsa-secp256k1", "SEC 2", SECP256K1, [...ecdsaSignatures(SECP256K1, ["sha256"]), lowSSignature(SECP256K1)]),
 ];
 
-function ecdsa(name: string, namedCurve: string, signatures: readonly SignatureAlgorithm[]): KeyType {
+function ecdsa(
+  name: string,
+  standard: string,
+  { namedCurve }: EcdsaCurve,
+  signatures: readonly SignatureAlgorithm[],
+): KeyType {
+  const pair = keyPair({
+    name,
+    generate: { type: "ec", options: { namedCurve } },
+    fits: (key) => key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === namedCurve,
+    must: `must be on the named curve ${namedCurve}`,
+  });
   return {
     name,
-    standard: "FIPS 186-5",
+    standard,
     purposes: ["sign"],
-    ...keyPair({
-      name,
-      generate: { type: "ec", options: { namedCurve } },
-      fits: (key) => key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === namedCurve,
-      must: `must be on the curve ${namedCurve}`,
-    }),
-    signatures,
+    ...pair,
+    accept: (format, material) => checkedEcKey(namedCurve, withNamedCurve(namedCurve, pair.accept(format, material))),
+    signatures: Object.freeze(signatures),
   };
+}
+
+/**
+ * Refuses curve parameters that are spelt out, which OpenSSL takes when it recognises them: a generator or a cofactor of
+ * the sender's own choice is how CVE-2020-0601 was done, and RFC 5480 section 2.1.1 forbids them.
+ */
+function withNamedCurve(namedCurve: string, given: GeneratedKey): GeneratedKey {
+  if (given.publicKey.includes(OIDS.get(namedCurve) ?? "", 0, "hex")) return given;
+  wipe(given.material);
+  throw invalidMaterial(`the key must name the curve ${namedCurve}; explicit curve parameters are not taken`);
 }

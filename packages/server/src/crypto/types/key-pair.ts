@@ -17,6 +17,11 @@ type Pair = KeyPairExportResult<{
 }>;
 type Generate = (type: string, options: object) => Promise<Pair>;
 
+type RawKeyType = Exclude<
+  Extract<Parameters<typeof createPrivateKey>[0], { format: "raw-seed" | "raw-private" }>["asymmetricKeyType"],
+  undefined
+>;
+
 const makeKeyPair = promisify(generateKeyPair) as unknown as Generate;
 
 const ENCODINGS = {
@@ -75,17 +80,18 @@ function accepted(
   fits: (key: KeyObject) => boolean,
   must: string,
 ): GeneratedKey {
-  let key: KeyObject;
+  let der: Buffer;
+  let publicKey: Buffer;
   try {
-    key = read(material);
-  } catch {
+    const key = read(material);
+    if (!fits(key)) throw invalidMaterial(must);
+    // OpenSSL reads some keys that it cannot write, such as a scalar longer than its curve's.
+    der = key.export({ format: "der", type: "pkcs8" });
+    publicKey = createPublicKey(key).export({ format: "der", type: "spki" });
+  } catch (error) {
+    if (error instanceof BunkmsError) throw error;
     throw invalidMaterial("the key material is not a private key of the declared format");
   }
-  if (!fits(key)) {
-    throw invalidMaterial(must);
-  }
-  const der = key.export({ format: "der", type: "pkcs8" });
-  const publicKey = createPublicKey(key).export({ format: "der", type: "spki" });
   // A byte form of its own: what the caller sent may hold attributes, or be encoded in another way.
   const own = Buffer.allocUnsafeSlow(der.length);
   own.set(der);
@@ -95,6 +101,23 @@ function accepted(
 
 function fromPkcs8(material: Uint8Array): KeyObject {
   return createPrivateKey({ key: view(material), format: "der", type: "pkcs8" });
+}
+
+/**
+ * Reads raw private keys: a `fromRaw`.
+ * @param name The type's name, which OpenSSL knows the algorithm by.
+ * @param format `raw-seed` where the standard's private key can be made anew from a seed (FIPS 203, FIPS 204).
+ * @param length In bytes.
+ */
+export function rawPrivateKey(
+  name: string,
+  format: "raw-private" | "raw-seed",
+  length: number,
+): (raw: Uint8Array) => KeyObject {
+  return (raw) => {
+    if (raw.length !== length) throw invalidMaterial(`a raw key of type ${name} has ${length} bytes`);
+    return createPrivateKey({ key: view(raw), format, asymmetricKeyType: name as RawKeyType });
+  };
 }
 
 /** A view, not a copy: `node:crypto` wants a Buffer and makes the copy itself. */

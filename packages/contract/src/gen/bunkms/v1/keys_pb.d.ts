@@ -26,11 +26,69 @@ export declare type CreateKeyRequest = Message<"bunkms.v1.CreateKeyRequest"> & {
   name: string;
 
   /**
-   * `aes-256` (default), `rsa-2048`, `rsa-3072`, `rsa-4096`, `ecdsa-p256`, `ecdsa-p384`.
+   * `aes-256` (default) or another of docs/key-types.md, for example `rsa-3072`, `ecdsa-p256`, `ed25519`, `ml-kem-768`.
    *
    * @generated from field: string type = 2;
    */
   type: string;
+
+  /**
+   * What the key is for: `encrypt`, `wrap`, `sign`, `mac` or `agree`; the type's first when empty. Never changes.
+   *
+   * @generated from field: string purpose = 3;
+   */
+  purpose: string;
+
+  /**
+   * Derives a key of its own for each encryption context, so that one key serves many tenants. Every use then needs a
+   * context. Never changes.
+   *
+   * @generated from field: bool derived = 4;
+   */
+  derived: boolean;
+
+  /**
+   * Equal plaintexts with equal additional data get equal ciphertexts, so that they can be searched for; whoever sees the
+   * ciphertexts sees which are equal. `aes-256-gcm-siv` only. Never changes.
+   *
+   * @generated from field: bool deterministic = 5;
+   */
+  deterministic: boolean;
+
+  /**
+   * Lets the key's material leave the vault, wrapped to a public key, by an operation of its own. Never changes.
+   *
+   * @generated from field: bool exportable = 6;
+   */
+  exportable: boolean;
+
+  /**
+   * Makes no material: the key waits for its import. Never changes.
+   *
+   * @generated from field: bool imported = 7;
+   */
+  imported: boolean;
+
+  /**
+   * Free text for people; not secret.
+   *
+   * @generated from field: string description = 8;
+   */
+  description: string;
+
+  /**
+   * At most 32 names with a value, for finding keys; not secret.
+   *
+   * @generated from field: map<string, string> tags = 9;
+   */
+  tags: { [key: string]: string };
+
+  /**
+   * Rotates the key by itself when its newest version is so old; 3600 or more, 0 for never.
+   *
+   * @generated from field: uint32 rotation_period_seconds = 10;
+   */
+  rotationPeriodSeconds: number;
 };
 
 /**
@@ -61,7 +119,7 @@ export declare type Key = Message<"bunkms.v1.Key"> & {
   type: string;
 
   /**
-   * What the key is for: `encrypt` or `sign`. Bound at creation.
+   * What the key is for: `encrypt`, `wrap`, `sign`, `mac` or `agree`. Bound at creation.
    *
    * @generated from field: string purpose = 4;
    */
@@ -83,6 +141,76 @@ export declare type Key = Message<"bunkms.v1.Key"> & {
    * @generated from field: repeated bunkms.v1.KeyVersion versions = 7;
    */
   versions: KeyVersion[];
+
+  /**
+   * `enabled`, `disabled`, `pending_deletion`, `destroyed` or `pending_import`.
+   *
+   * @generated from field: string state = 8;
+   */
+  state: string;
+
+  /**
+   * @generated from field: string description = 9;
+   */
+  description: string;
+
+  /**
+   * @generated from field: map<string, string> tags = 10;
+   */
+  tags: { [key: string]: string };
+
+  /**
+   * @generated from field: bool derived = 11;
+   */
+  derived: boolean;
+
+  /**
+   * @generated from field: bool deterministic = 12;
+   */
+  deterministic: boolean;
+
+  /**
+   * @generated from field: bool exportable = 13;
+   */
+  exportable: boolean;
+
+  /**
+   * @generated from field: bool imported = 14;
+   */
+  imported: boolean;
+
+  /**
+   * Older versions neither decrypt nor verify.
+   *
+   * @generated from field: uint32 min_decryption_version = 15;
+   */
+  minDecryptionVersion: number;
+
+  /**
+   * Older versions neither encrypt nor sign.
+   *
+   * @generated from field: uint32 min_encryption_version = 16;
+   */
+  minEncryptionVersion: number;
+
+  /**
+   * 0: does not rotate by itself.
+   *
+   * @generated from field: uint32 rotation_period_seconds = 17;
+   */
+  rotationPeriodSeconds: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp next_rotation_at = 18;
+   */
+  nextRotationAt?: Timestamp | undefined;
+
+  /**
+   * When a key that is pending deletion is destroyed.
+   *
+   * @generated from field: google.protobuf.Timestamp deletion_at = 19;
+   */
+  deletionAt?: Timestamp | undefined;
 };
 
 /**
@@ -106,7 +234,7 @@ export declare type KeyVersion = Message<"bunkms.v1.KeyVersion"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * `enabled`.
+   * `enabled`, `disabled`, `pending_deletion` or `destroyed`.
    *
    * @generated from field: string state = 3;
    */
@@ -118,6 +246,27 @@ export declare type KeyVersion = Message<"bunkms.v1.KeyVersion"> & {
    * @generated from field: string public_key_pem = 4;
    */
   publicKeyPem: string;
+
+  /**
+   * When a version that is pending deletion is destroyed.
+   *
+   * @generated from field: google.protobuf.Timestamp deletion_at = 5;
+   */
+  deletionAt?: Timestamp | undefined;
+
+  /**
+   * The minute in which the version was last used; absent: never.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 6;
+   */
+  lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * How often it was used. After a crash up to a minute of uses is missing.
+   *
+   * @generated from field: uint64 uses = 7;
+   */
+  uses: bigint;
 };
 
 /**
@@ -159,6 +308,16 @@ export declare type KeySummary = Message<"bunkms.v1.KeySummary"> & {
    * @generated from field: uint32 latest_version = 6;
    */
   latestVersion: number;
+
+  /**
+   * @generated from field: string state = 7;
+   */
+  state: string;
+
+  /**
+   * @generated from field: map<string, string> tags = 8;
+   */
+  tags: { [key: string]: string };
 };
 
 /**
@@ -191,6 +350,27 @@ export declare type ListKeysRequest = Message<"bunkms.v1.ListKeysRequest"> & {
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * Only keys of this type.
+   *
+   * @generated from field: string type = 4;
+   */
+  type: string;
+
+  /**
+   * Only keys in this state.
+   *
+   * @generated from field: string state = 5;
+   */
+  state: string;
+
+  /**
+   * Only keys with this tag, as `name` or `name=value`.
+   *
+   * @generated from field: string tag = 6;
+   */
+  tag: string;
 };
 
 /**
@@ -311,6 +491,21 @@ export declare type EncryptRequest = Message<"bunkms.v1.EncryptRequest"> & {
    * @generated from field: map<string, string> context = 6;
    */
   context: { [key: string]: string };
+
+  /**
+   * The version that encrypts; the latest when 0.
+   *
+   * @generated from field: uint32 version = 7;
+   */
+  version: number;
+
+  /**
+   * One of the type's ciphers, where it has several: RSA keys `rsa-oaep-sha256` (default), `rsa-oaep-sha384`,
+   * `rsa-oaep-sha512`, `rsa-oaep-sha1`.
+   *
+   * @generated from field: string algorithm = 8;
+   */
+  algorithm: string;
 };
 
 /**
@@ -350,6 +545,11 @@ export declare type EncryptResponse = Message<"bunkms.v1.EncryptResponse"> & {
    * @generated from field: bytes data_b64 = 4;
    */
   dataB64: Uint8Array;
+
+  /**
+   * @generated from field: string algorithm = 5;
+   */
+  algorithm: string;
 };
 
 /**
@@ -368,7 +568,7 @@ export declare type DecryptRequest = Message<"bunkms.v1.DecryptRequest"> & {
   keyName: string;
 
   /**
-   * As the encrypting operation gave it.
+   * As the encrypting operation gave it. Either this or `data_b64`.
    *
    * @generated from field: string ciphertext = 2;
    */
@@ -399,6 +599,27 @@ export declare type DecryptRequest = Message<"bunkms.v1.DecryptRequest"> & {
    * @generated from field: map<string, string> context = 5;
    */
   context: { [key: string]: string };
+
+  /**
+   * What somebody encrypted by himself with an RSA key's public key, in place of `ciphertext`.
+   *
+   * @generated from field: bytes data_b64 = 6;
+   */
+  dataB64: Uint8Array;
+
+  /**
+   * With `data_b64`: the version whose public key it was; the latest when 0.
+   *
+   * @generated from field: uint32 version = 7;
+   */
+  version: number;
+
+  /**
+   * With `data_b64`: as for Encrypt; the same default.
+   *
+   * @generated from field: string algorithm = 8;
+   */
+  algorithm: string;
 };
 
 /**
@@ -570,12 +791,32 @@ export declare type SignRequest = Message<"bunkms.v1.SignRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * RSA keys: `rsa-pss-sha256` (default), `rsa-pss-sha384`, `rsa-pss-sha512`, `rsa-pkcs1-sha256`, `rsa-pkcs1-sha384`,
-   * `rsa-pkcs1-sha512`. `ecdsa-p256` keys: `ecdsa-sha256`; `ecdsa-p384` keys: `ecdsa-sha384`.
+   * One of the type's algorithms (docs/key-types.md), for example `rsa-pss-sha256`; its first when empty.
    *
    * @generated from field: string algorithm = 4;
    */
   algorithm: string;
+
+  /**
+   * The version that signs; the latest when 0.
+   *
+   * @generated from field: uint32 version = 5;
+   */
+  version: number;
+
+  /**
+   * ECDSA: `der` (default), `p1363` (r and s, each of the curve's length), or `jose`: as `p1363`, and as text besides.
+   *
+   * @generated from field: string encoding = 6;
+   */
+  encoding: string;
+
+  /**
+   * The signature's context, where the algorithm has one (Ed448, ML-DSA, SLH-DSA).
+   *
+   * @generated from field: bytes context_b64 = 7;
+   */
+  contextB64: Uint8Array;
 };
 
 /**
@@ -589,7 +830,7 @@ export declare const SignRequestSchema: GenMessage<SignRequest>;
  */
 export declare type SignResponse = Message<"bunkms.v1.SignResponse"> & {
   /**
-   * RSA: RFC 8017. ECDSA: ASN.1 DER, RFC 3279 section 2.2.3.
+   * RSA: RFC 8017. ECDSA: ASN.1 DER, RFC 3279 section 2.2.3, unless another encoding was asked for.
    *
    * @generated from field: bytes signature_b64 = 1;
    */
@@ -604,6 +845,13 @@ export declare type SignResponse = Message<"bunkms.v1.SignResponse"> & {
    * @generated from field: string algorithm = 3;
    */
   algorithm: string;
+
+  /**
+   * The signature in base64url without padding (RFC 7515), when the encoding is `jose`. Else empty.
+   *
+   * @generated from field: string signature_jose = 4;
+   */
+  signatureJose: string;
 };
 
 /**
@@ -643,6 +891,8 @@ export declare type VerifyRequest = Message<"bunkms.v1.VerifyRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * The signature. Either this or `signature_jose`.
+   *
    * @generated from field: bytes signature_b64 = 4;
    */
   signatureB64: Uint8Array;
@@ -660,6 +910,27 @@ export declare type VerifyRequest = Message<"bunkms.v1.VerifyRequest"> & {
    * @generated from field: uint32 version = 6;
    */
   version: number;
+
+  /**
+   * ECDSA: as for Sign; the same default.
+   *
+   * @generated from field: string encoding = 7;
+   */
+  encoding: string;
+
+  /**
+   * As it was given for signing.
+   *
+   * @generated from field: bytes context_b64 = 8;
+   */
+  contextB64: Uint8Array;
+
+  /**
+   * The signature as Sign gave it in the encoding `jose`.
+   *
+   * @generated from field: string signature_jose = 9;
+   */
+  signatureJose: string;
 };
 
 /**

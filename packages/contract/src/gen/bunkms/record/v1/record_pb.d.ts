@@ -27,7 +27,7 @@ export declare type Keyring = Message<"bunkms.record.v1.Keyring"> & {
   barrierKeys: BarrierKey[];
 
   /**
-   * 32 bytes; HKDF-SHA-256 derives the index, token, audit and state keys from it.
+   * 32 bytes; HKDF-SHA-256 derives the index, token, audit, state and backup keys from it.
    *
    * @generated from field: bytes base_key = 2;
    */
@@ -118,6 +118,84 @@ export declare type KeyRecord = Message<"bunkms.record.v1.KeyRecord"> & {
    * @generated from field: uint32 latest_version = 5;
    */
   latestVersion: number;
+
+  /**
+   * @generated from field: string purpose = 6;
+   */
+  purpose: string;
+
+  /**
+   * @generated from field: string state = 7;
+   */
+  state: string;
+
+  /**
+   * @generated from field: bool derived = 8;
+   */
+  derived: boolean;
+
+  /**
+   * @generated from field: bool deterministic = 9;
+   */
+  deterministic: boolean;
+
+  /**
+   * @generated from field: bool exportable = 10;
+   */
+  exportable: boolean;
+
+  /**
+   * @generated from field: bool imported = 11;
+   */
+  imported: boolean;
+
+  /**
+   * @generated from field: string description = 12;
+   */
+  description: string;
+
+  /**
+   * @generated from field: map<string, string> tags = 13;
+   */
+  tags: { [key: string]: string };
+
+  /**
+   * @generated from field: uint32 rotation_period_seconds = 14;
+   */
+  rotationPeriodSeconds: number;
+
+  /**
+   * When the latest version was made.
+   *
+   * @generated from field: int64 rotated_at_ms = 15;
+   */
+  rotatedAtMs: bigint;
+
+  /**
+   * 0: every version.
+   *
+   * @generated from field: uint32 min_decryption_version = 16;
+   */
+  minDecryptionVersion: number;
+
+  /**
+   * @generated from field: uint32 min_encryption_version = 17;
+   */
+  minEncryptionVersion: number;
+
+  /**
+   * When a key that is pending deletion is destroyed.
+   *
+   * @generated from field: int64 deletion_at_ms = 18;
+   */
+  deletionAtMs: bigint;
+
+  /**
+   * When the first of its versions that are pending deletion is destroyed; 0: none.
+   *
+   * @generated from field: int64 version_deletion_at_ms = 19;
+   */
+  versionDeletionAtMs: bigint;
 };
 
 /**
@@ -125,6 +203,85 @@ export declare type KeyRecord = Message<"bunkms.record.v1.KeyRecord"> & {
  * Use `create(KeyRecordSchema)` to create a new message.
  */
 export declare const KeyRecordSchema: GenMessage<KeyRecord>;
+
+/**
+ * Table `alias`, path hex(HMAC(alias)).
+ *
+ * @generated from message bunkms.record.v1.AliasRecord
+ */
+export declare type AliasRecord = Message<"bunkms.record.v1.AliasRecord"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string key_name = 2;
+   */
+  keyName: string;
+
+  /**
+   * @generated from field: int64 updated_at_ms = 3;
+   */
+  updatedAtMs: bigint;
+};
+
+/**
+ * Describes the message bunkms.record.v1.AliasRecord.
+ * Use `create(AliasRecordSchema)` to create a new message.
+ */
+export declare const AliasRecordSchema: GenMessage<AliasRecord>;
+
+/**
+ * Table `key-usage`, path hex(id): how its versions were used.
+ *
+ * @generated from message bunkms.record.v1.KeyUsageRecord
+ */
+export declare type KeyUsageRecord = Message<"bunkms.record.v1.KeyUsageRecord"> & {
+  /**
+   * @generated from field: repeated bunkms.record.v1.VersionUsage versions = 1;
+   */
+  versions: VersionUsage[];
+};
+
+/**
+ * Describes the message bunkms.record.v1.KeyUsageRecord.
+ * Use `create(KeyUsageRecordSchema)` to create a new message.
+ */
+export declare const KeyUsageRecordSchema: GenMessage<KeyUsageRecord>;
+
+/**
+ * @generated from message bunkms.record.v1.VersionUsage
+ */
+export declare type VersionUsage = Message<"bunkms.record.v1.VersionUsage"> & {
+  /**
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * @generated from field: int64 last_used_at_ms = 2;
+   */
+  lastUsedAtMs: bigint;
+
+  /**
+   * @generated from field: uint64 uses = 3;
+   */
+  uses: bigint;
+
+  /**
+   * Messages that this version may have encrypted at most, where that is limited.
+   *
+   * @generated from field: uint64 reserved = 4;
+   */
+  reserved: bigint;
+};
+
+/**
+ * Describes the message bunkms.record.v1.VersionUsage.
+ * Use `create(VersionUsageSchema)` to create a new message.
+ */
+export declare const VersionUsageSchema: GenMessage<VersionUsage>;
 
 /**
  * Table `key-version`, path hex(id)/version.
@@ -148,6 +305,13 @@ export declare type KeyVersionRecord = Message<"bunkms.record.v1.KeyVersionRecor
    * @generated from field: bytes public_key = 3;
    */
   publicKey: Uint8Array;
+
+  /**
+   * When a version that is pending deletion is destroyed.
+   *
+   * @generated from field: int64 deletion_at_ms = 4;
+   */
+  deletionAtMs: bigint;
 };
 
 /**
@@ -155,6 +319,91 @@ export declare type KeyVersionRecord = Message<"bunkms.record.v1.KeyVersionRecor
  * Use `create(KeyVersionRecordSchema)` to create a new message.
  */
 export declare const KeyVersionRecordSchema: GenMessage<KeyVersionRecord>;
+
+/**
+ * Table `import-key`, path hex(id) of the key that it is for: unwraps one import.
+ *
+ * @generated from message bunkms.record.v1.ImportKeyRecord
+ */
+export declare type ImportKeyRecord = Message<"bunkms.record.v1.ImportKeyRecord"> & {
+  /**
+   * @generated from field: int64 expires_at_ms = 1;
+   */
+  expiresAtMs: bigint;
+
+  /**
+   * Key type: `rsa-3072` or `rsa-4096`.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * PKCS#8 DER.
+   *
+   * @generated from field: bytes private_key = 3;
+   */
+  privateKey: Uint8Array;
+};
+
+/**
+ * Describes the message bunkms.record.v1.ImportKeyRecord.
+ * Use `create(ImportKeyRecordSchema)` to create a new message.
+ */
+export declare const ImportKeyRecordSchema: GenMessage<ImportKeyRecord>;
+
+/**
+ * What a key's backup seals (spec/backup.md).
+ *
+ * @generated from message bunkms.record.v1.KeyBackup
+ */
+export declare type KeyBackup = Message<"bunkms.record.v1.KeyBackup"> & {
+  /**
+   * @generated from field: bunkms.record.v1.KeyRecord key = 1;
+   */
+  key?: KeyRecord | undefined;
+
+  /**
+   * All of them, from version 1 on.
+   *
+   * @generated from field: repeated bunkms.record.v1.VersionBackup versions = 2;
+   */
+  versions: VersionBackup[];
+
+  /**
+   * @generated from field: bunkms.record.v1.KeyUsageRecord usage = 3;
+   */
+  usage?: KeyUsageRecord | undefined;
+};
+
+/**
+ * Describes the message bunkms.record.v1.KeyBackup.
+ * Use `create(KeyBackupSchema)` to create a new message.
+ */
+export declare const KeyBackupSchema: GenMessage<KeyBackup>;
+
+/**
+ * @generated from message bunkms.record.v1.VersionBackup
+ */
+export declare type VersionBackup = Message<"bunkms.record.v1.VersionBackup"> & {
+  /**
+   * @generated from field: bunkms.record.v1.KeyVersionRecord version = 1;
+   */
+  version?: KeyVersionRecord | undefined;
+
+  /**
+   * As in table `key-material`; empty for a destroyed version.
+   *
+   * @generated from field: bytes material = 2;
+   */
+  material: Uint8Array;
+};
+
+/**
+ * Describes the message bunkms.record.v1.VersionBackup.
+ * Use `create(VersionBackupSchema)` to create a new message.
+ */
+export declare const VersionBackupSchema: GenMessage<VersionBackup>;
 
 /**
  * Table `secret`, path hex(HMAC(name)).

@@ -1,0 +1,115 @@
+import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import { BunkmsError } from "@bunkms/contract";
+import { wipe } from "../kdf.ts";
+import type { SignatureAlgorithm, SignatureInput, SignatureOptions } from "../key-type.ts";
+import { checkedDigest, signMessage, verifyMessage } from "./scheme.ts";
+
+/** Bytes of a private key, the seed of ML-DSA-65 and the private key of Ed25519 (draft section 4.2). */
+export const COMPOSITE_PRIVATE_LENGTH = 32 + 32;
+
+const PUBLIC_ML_DSA = 1952;
+/** Bytes of a public key, ML-DSA-65's and Ed25519's (draft section 4.1). */
+export const COMPOSITE_PUBLIC_LENGTH = PUBLIC_ML_DSA + 32;
+
+const SIGNATURE_ML_DSA = 3309;
+const SIGNATURE_LENGTH = SIGNATURE_ML_DSA + 64;
+
+// Draft sections 2.2 and 6.
+const PREFIX = Buffer.from("CompositeAlgorithmSignatures2025");
+const LABEL = Buffer.from("COMPSIG-MLDSA65-Ed25519-SHA512");
+
+const ML_DSA = { family: "ml-dsa-65", slow: true };
+const ED25519 = { family: "ed25519", slow: false };
+
+/**
+ * id-MLDSA65-Ed25519-SHA512 (draft-ietf-lamps-pq-composite-sigs-19): a signature by ML-DSA-65 and one by Ed25519, of
+ * which both must be valid, so that one of the two must hold. The message is hashed first (section 2.1), and a digest is
+ * what the draft calls an external pre-hash (section 10.5).
+ *
+ * OpenSSL does not know it, so it is composed here as the draft says; each signature is OpenSSL's. There is no
+ * `KeyObject` of such a pair: the private and the public one are "secret" keys of the bytes that the draft serialises.
+ */
+export const COMPOSITE_SIGNATURE: SignatureAlgorithm = Object.freeze<SignatureAlgorithm>({
+  name: "ml-dsa-65-ed25519-sha512",
+  hash: "sha512",
+  encodings: Object.freeze(["raw"] as const),
+  contextLength: 255,
+  async sign(key, input, options) {
+    const { mlDsa, ed25519 } = privateParts(key);
+    const representative = representativeOf(input, options);
+    return Buffer.concat([
+      await signMessage(ML_DSA, null, mlDsa, representative, { context: LABEL }),
+      await signMessage(ED25519, null, ed25519, representative),
+    ]);
+  },
+  async verify(publicKey, input, signature, options) {
+    const { mlDsa, ed25519 } = publicParts(publicKey);
+    const representative = representativeOf(input, options);
+    if (signature.length !== SIGNATURE_LENGTH) return false;
+    const byMlDsa = signature.subarray(0, SIGNATURE_ML_DSA);
+    const byEd25519 = signature.subarray(SIGNATURE_ML_DSA);
+    return (
+      (await verifyMessage(ML_DSA, null, mlDsa, representative, byMlDsa, { context: LABEL })) &&
+      (await verifyMessage(ED25519, null, ed25519, representative, byEd25519))
+    );
+  },
+});
+
+interface Parts {
+  readonly mlDsa: KeyObject;
+  readonly ed25519: KeyObject;
+}
+
+/** Expanding a seed takes as long as signing with it. What is kept here goes when its key is collected. */
+const opened = new WeakMap<KeyObject, Parts>();
+
+/** The two keys of a private one. @throws BunkmsError `wrong_key_usage` for any other key. */
+function privateParts(key: KeyObject): Parts {
+  return partsOf(key, COMPOSITE_PRIVATE_LENGTH, (bytes) => ({
+    mlDsa: createPrivateKey({ key: bytes.subarray(0, 32), format: "raw-seed", asymmetricKeyType: "ml-dsa-65" }),
+    ed25519: createPrivateKey({ key: bytes.subarray(32), format: "raw-private", asymmetricKeyType: "ed25519" }),
+  }));
+}
+
+function publicParts(key: KeyObject): Parts {
+  return partsOf(key, COMPOSITE_PUBLIC_LENGTH, (bytes) => ({
+    mlDsa: createPublicKey({
+      key: bytes.subarray(0, PUBLIC_ML_DSA),
+      format: "raw-public",
+      asymmetricKeyType: "ml-dsa-65",
+    }),
+    ed25519: createPublicKey({
+      key: bytes.subarray(PUBLIC_ML_DSA),
+      format: "raw-public",
+      asymmetricKeyType: "ed25519",
+    }),
+  }));
+}
+
+/** A private and a public key of this type differ in length, and one of another pair is no secret key at all. */
+function partsOf(key: KeyObject, length: number, open: (bytes: Buffer) => Parts): Parts {
+  if (key.type !== "secret" || key.symmetricKeySize !== length) throw new BunkmsError("wrong_key_usage");
+  const known = opened.get(key);
+  if (known) return known;
+  const bytes = key.export();
+  try {
+    const parts = open(bytes);
+    opened.set(key, parts);
+    return parts;
+  } finally {
+    wipe(bytes);
+  }
+}
+
+/** The public key of a private one. */
+export function compositePublicKey(key: KeyObject): Buffer {
+  const { mlDsa, ed25519 } = privateParts(key);
+  return Buffer.concat([mlDsa, ed25519].map((part) => createPublicKey(part).export({ format: "raw-public" })));
+}
+
+/** M' of draft section 2.2, which both sign. */
+function representativeOf({ kind, bytes }: SignatureInput, options: SignatureOptions | undefined): Buffer {
+  const context = options?.context ?? new Uint8Array(0);
+  const digest = kind === "digest" ? checkedDigest("sha512", bytes) : createHash("sha512").update(bytes).digest();
+  return Buffer.concat([PREFIX, LABEL, Buffer.of(context.length), context, digest]);
+}

@@ -1,0 +1,31 @@
+import type { SignatureAlgorithm } from "../key-type.ts";
+import { noDigest, requireFit, signMessage, verifyMessage } from "./scheme.ts";
+
+/**
+ * The one algorithm of a key type that hashes by itself and signs messages only: EdDSA (RFC 8032), ML-DSA (FIPS 204),
+ * SLH-DSA (FIPS 205), the last two in their "pure" and hedged form.
+ *
+ * @param name Of the key type, of the algorithm, and of the keys as `KeyObject.asymmetricKeyType` has it.
+ * @param contextLength The longest context in bytes: 255, or 0 where there is none.
+ * @param slow Whether signing or verifying takes 0.15 ms or more.
+ */
+export function pureSignature(name: string, contextLength: number, slow: boolean): SignatureAlgorithm {
+  const keys = { family: name, slow };
+  return Object.freeze<SignatureAlgorithm>({
+    name,
+    encodings: Object.freeze(["raw"] as const),
+    contextLength,
+    async sign(key, input, options) {
+      requireFit(keys, key, "private");
+      if (input.kind === "digest") noDigest();
+      return signMessage(keys, null, key, input.bytes, contextOf(options?.context));
+    },
+    async verify(publicKey, input, signature, options) {
+      requireFit(keys, publicKey, "public");
+      if (input.kind === "digest") noDigest();
+      return verifyMessage(keys, null, publicKey, input.bytes, signature, contextOf(options?.context));
+    },
+  });
+}
+
+const contextOf = (context: Uint8Array | undefined) => (context === undefined ? {} : { context });

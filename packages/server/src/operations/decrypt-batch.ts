@@ -1,0 +1,16 @@
+import { KeyBatchService } from "@bunkms/contract";
+import { batchAnswer, runItems } from "./batch.ts";
+import { additionalData } from "./binding.ts";
+import { decrypting } from "./data-cipher.ts";
+import { decrypted } from "./decrypt.ts";
+import { defineOperation } from "./operation.ts";
+
+export const decryptBatch = defineOperation(
+  KeyBatchService.method.decryptBatch,
+  async (context, { keyName, items }) => {
+    const { result, plan } = await decrypting(context, keyName, (decryptOne) =>
+      runItems(items, async (item) => decrypted(await decryptOne(item.ciphertext, () => additionalData(item)))),
+    );
+    return { response: batchAnswer(result, (i) => items[i]?.ciphertext), plan };
+  },
+);

@@ -1,0 +1,11 @@
+import { KeyLifeService } from "@bunkms/contract";
+import { keyMessage } from "./key-message.ts";
+import { defineOperation } from "./operation.ts";
+
+export const disableKeyVersion = defineOperation(
+  KeyLifeService.method.disableKeyVersion,
+  async (context, { name, version }) => {
+    const plan = await context.vault.keys.stepVersion(name, version, "disable", context.now);
+    return { response: await keyMessage(context, plan.result), plan };
+  },
+);

@@ -1,0 +1,33 @@
+import { BunkmsError, KeyTransferService } from "@bunkms/contract";
+import { publicKeyJwk, publicKeyPem, publicKeySsh } from "../crypto/public-key.ts";
+import { refuseDestroyed } from "../vault/key-life.ts";
+import { defineOperation } from "./operation.ts";
+import { jwkMembers, requirePublic } from "./public-key-forms.ts";
+
+export const getPublicKey = defineOperation(
+  KeyTransferService.method.getPublicKey,
+  async ({ vault }, { name, version: asked }) => {
+    const key = await vault.keys.get(name);
+    requirePublic(key);
+    refuseDestroyed(key.state, "the key");
+    const number = asked || key.latestVersion;
+    const version = (await vault.keys.versions(key)).find((candidate) => candidate.version === number);
+    if (version === undefined) {
+      throw number === 0
+        ? new BunkmsError("wrong_key_state", "the key is waiting for its import")
+        : new BunkmsError("unknown_version");
+    }
+    refuseDestroyed(version.state, `version ${number}`);
+    const { publicKey } = version;
+    const jwk = publicKeyJwk(publicKey, jwkMembers(key, publicKey));
+    return {
+      response: {
+        version: number,
+        pem: publicKeyPem(publicKey),
+        derB64: publicKey,
+        jwk: jwk === undefined ? "" : JSON.stringify(jwk),
+        ssh: publicKeySsh(publicKey) ?? "",
+      },
+    };
+  },
+);

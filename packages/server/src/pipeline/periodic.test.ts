@@ -1,0 +1,347 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ownEntry } from "../audit/entry.ts";
+import { AuditReader, type IndexedRecord } from "../audit/reader.ts";
+import { planKey, testVault } from "../boot/test-vault.ts";
+import { openOrCreate, type Unsealed } from "../boot/unseal.ts";
+import { StoreUnavailable } from "../store/store.ts";
+import type { Plan } from "../vault/plan.ts";
+import { auditBatches } from "./audit-batches.ts";
+import { Periodic } from "./periodic.ts";
+
+const START = Date.UTC(2026, 0, 1);
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const BLOCK = 2 ** 16;
+
+async function commit<T>({ committer }: Unsealed, plan: Promise<Plan<T>>): Promise<T> {
+  const made = await plan;
+  await committer.submit(ownEntry("test", "", START), made);
+  made.discard();
+  return made.result;
+}
+
+/** The periodic work of a vault whose time the test sets. */
+function periodicOf({ vault, committer }: Pick<Unsealed, "vault" | "committer">) {
+  const failures: unknown[] = [];
+  const time = { now: START };
+  const periodic = new Periodic({
+    vault,
+    committer,
+    clock: () => time.now,
+    onFailure: (error) => failures.push(error),
+  });
+  const roundAt = async (now: number): Promise<void> => {
+    time.now = now;
+    await periodic.round();
+  };
+  return { periodic, roundAt, failures, time };
+}
+
+/** A vault with one key that rotates every hour. */
+async function rotating() {
+  const vault = await testVault();
+  await commit(vault, planKey(vault.vault, "k", {}, START));
+  await commit(vault, vault.vault.keys.update("k", { rotationPeriodSeconds: 3600 }));
+  return vault;
+}
+
+async function versionOf({ vault }: Unsealed): Promise<number> {
+  return (await vault.keys.get("k")).latestVersion;
+}
+
+async function entriesOf({ vault, log }: Unsealed, operation: string): Promise<readonly IndexedRecord[]> {
+  return (await new AuditReader(auditBatches(vault.records), log).list({ operation }, undefined, 1000)).entries;
+}
+
+test("a key rotates by itself when its period is over, not a millisecond before, and then a period later", async () => {
+  const vault = await rotating();
+  const { roundAt, failures } = periodicOf(vault);
+  for (const [now, version] of [
+    [START + HOUR - 1, 1],
+    [START + HOUR, 2],
+    [START + HOUR, 2],
+    [START + 2 * HOUR - 1, 2],
+    [START + 2 * HOUR, 3],
+  ] as const) {
+    await roundAt(now);
+    assert.equal(await versionOf(vault), version, new Date(now).toISOString());
+  }
+  assert.deepEqual(failures, []);
+  const entries = await entriesOf(vault, "keys.rotate");
+  assert.deepEqual(
+    entries.map(({ resource, transport, outcome, time }) => [resource, transport, outcome, time]),
+    [
+      ["key/k", "local", "ok", START + 2 * HOUR],
+      ["key/k", "local", "ok", START + HOUR],
+    ],
+  );
+});
+
+test("a rotation happens once, over a restart, after many missed periods, and when two do the work at once", async () => {
+  const vault = await rotating();
+  const late = START + 100 * HOUR;
+  const twice = [periodicOf(vault), periodicOf(vault)];
+  await Promise.all(twice.map(({ roundAt }) => roundAt(late)));
+  assert.equal(await versionOf(vault), 2);
+  const again = await openOrCreate(vault.store, vault.seal());
+  const { roundAt, failures } = periodicOf(again);
+  await roundAt(late);
+  assert.equal(await versionOf(again), 2);
+  await roundAt(late + HOUR - 1);
+  assert.equal(await versionOf(again), 2);
+  assert.deepEqual([...failures, ...twice.flatMap((each) => each.failures)], []);
+});
+
+test("a key that somebody rotates just when it is due does not rotate again", async () => {
+  const vault = await rotating();
+  const { keys } = vault.vault;
+  // Somebody is faster, between the moment when the round sees that the key is due and the moment when it rotates it.
+  const faster = new Proxy(keys, {
+    get(target, name) {
+      const member = Reflect.get(target, name) as unknown;
+      if (name === "rotate" || name === "rotateDue") {
+        return async (...given: never[]) => {
+          await commit(vault, keys.rotate("k", START + HOUR));
+          return (member as (...args: never[]) => unknown).apply(target, given);
+        };
+      }
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const { roundAt } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys: faster } });
+  await roundAt(START + HOUR);
+  assert.equal(await versionOf(vault), 2);
+});
+
+test("a key that is not enabled does not rotate by itself, nor one that no longer has a period", async () => {
+  const vault = await rotating();
+  const { roundAt, failures } = periodicOf(vault);
+  await commit(vault, vault.vault.keys.step("k", "disable", START));
+  await roundAt(START + 5 * HOUR);
+  assert.equal(await versionOf(vault), 1);
+  await commit(vault, vault.vault.keys.step("k", "enable", START));
+  await commit(vault, vault.vault.keys.update("k", { rotationPeriodSeconds: 0 }));
+  await roundAt(START + 5 * HOUR);
+  assert.equal(await versionOf(vault), 1);
+  assert.deepEqual(failures, []);
+});
+
+test("REQ-12 a key is destroyed when its window is over, not a millisecond before, once, and the log says so", async () => {
+  const vault = await testVault();
+  await commit(vault, planKey(vault.vault, "k"));
+  await commit(vault, vault.vault.keys.step("k", "schedule_deletion", START, 7));
+  const { roundAt, failures } = periodicOf(vault);
+  const state = async () => (await vault.vault.keys.get("k")).state;
+  await roundAt(START + 7 * DAY - 1);
+  assert.equal(await state(), "pending_deletion");
+  assert.equal((await vault.store.list("key-material", { limit: 10 })).length, 1);
+  await roundAt(START + 7 * DAY);
+  assert.equal(await state(), "destroyed");
+  assert.deepEqual(await vault.store.list("key-material", { limit: 10 }), []);
+  await roundAt(START + 7 * DAY);
+  const again = await openOrCreate(vault.store, vault.seal());
+  await periodicOf(again).roundAt(START + 8 * DAY);
+  assert.deepEqual(failures, []);
+  assert.deepEqual(
+    (await entriesOf(again, "keys.destroy")).map(({ resource }) => resource),
+    ["key/k"],
+  );
+});
+
+test("REQ-12 a deletion that is cancelled in time, or at the last moment, destroys nothing, or everything", async () => {
+  for (const order of ["before", "together", "round first"] as const) {
+    const vault = await testVault();
+    const { keys } = vault.vault;
+    await commit(vault, planKey(vault.vault, "k"));
+    await commit(vault, keys.step("k", "schedule_deletion", START, 7));
+    const { roundAt, failures } = periodicOf(vault);
+    const cancel = () =>
+      commit(vault, keys.step("k", "cancel_deletion", START)).then(
+        () => true,
+        () => false,
+      );
+    const round = () => roundAt(START + 7 * DAY);
+    let cancelled: boolean;
+    if (order === "before") {
+      cancelled = await cancel();
+      await round();
+      assert.ok(cancelled);
+    } else {
+      const [first, second] = order === "together" ? [cancel(), round()] : [round(), cancel()];
+      await Promise.all([first, second]);
+      cancelled = (await (order === "together" ? first : second)) as boolean;
+    }
+    const { state } = await keys.get("k");
+    assert.equal(state, cancelled ? "disabled" : "destroyed", order);
+    const material = await vault.store.list("key-material", { limit: 10 });
+    assert.equal(material.length, cancelled ? 1 : 0, order);
+    assert.deepEqual(failures, [], order);
+    await openOrCreate(vault.store, vault.seal());
+  }
+});
+
+test("REQ-12 a version is destroyed when its own window is over, and the key goes on", async () => {
+  const vault = await testVault();
+  const { keys } = vault.vault;
+  await commit(vault, planKey(vault.vault, "k"));
+  await commit(vault, keys.rotate("k", START));
+  await commit(vault, keys.stepVersion("k", 1, "schedule_deletion", START, 7));
+  const { roundAt, failures } = periodicOf(vault);
+  const states = async () => (await keys.versions(await keys.get("k"))).map(({ state }) => state);
+  await roundAt(START + 7 * DAY - 1);
+  assert.deepEqual(await states(), ["pending_deletion", "enabled"]);
+  await roundAt(START + 7 * DAY);
+  assert.deepEqual(await states(), ["destroyed", "enabled"]);
+  assert.equal((await keys.get("k")).state, "enabled");
+  assert.equal((await vault.store.list("key-material", { limit: 10 })).length, 1);
+  assert.deepEqual(failures, []);
+});
+
+test("what failed is told, and tried again in the next round, once", async () => {
+  for (const hidden of [false, true]) {
+    const vault = await rotating();
+    await commit(vault, planKey(vault.vault, "gone", {}, START));
+    await commit(vault, vault.vault.keys.step("gone", "schedule_deletion", START, 7));
+    const { roundAt, failures } = periodicOf(vault);
+    vault.store[hidden ? "afterCommit" : "beforeCommit"] = () => {
+      throw new StoreUnavailable("not now");
+    };
+    await roundAt(START + 7 * DAY);
+    assert.ok(failures.length > 0 && failures.every((error) => error instanceof StoreUnavailable));
+    vault.store.beforeCommit = vault.store.afterCommit = () => {};
+    const before = failures.length;
+    for (let round = 0; round < 3; round++) {
+      await roundAt(START + 7 * DAY);
+    }
+    assert.equal(failures.length, before);
+    assert.equal(await versionOf(vault), 2);
+    assert.equal((await vault.vault.keys.get("gone")).state, "destroyed");
+    // The log in memory learns of a commit that only seemed to fail with the next one.
+    await vault.committer.submit(ownEntry("test", "", START));
+    assert.equal((await entriesOf(vault, "keys.rotate")).length, 1);
+    assert.equal((await entriesOf(vault, "keys.destroy")).length, 1);
+  }
+});
+
+test("one key that cannot be taken care of does not keep the others waiting", async () => {
+  const vault = await testVault();
+  const { keys } = vault.vault;
+  for (const name of ["a", "b", "c"]) {
+    await commit(vault, planKey(vault.vault, name));
+    await commit(vault, keys.step(name, "schedule_deletion", START, 7));
+  }
+  const broken = new Proxy(keys, {
+    get(target, name) {
+      const member = Reflect.get(target, name) as unknown;
+      if (name === "destroyDue") {
+        return (key: string, now: number) =>
+          key === "a" ? Promise.reject(new Error("broken")) : target.destroyDue(key, now);
+      }
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const { roundAt, failures } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys: broken } });
+  await roundAt(START + 7 * DAY);
+  assert.equal(failures.length, 1);
+  assert.deepEqual(await Promise.all(["a", "b", "c"].map(async (name) => (await keys.get(name)).state)), [
+    "pending_deletion",
+    "destroyed",
+    "destroyed",
+  ]);
+});
+
+/** A vault with a key of which one more block of its budget of eight is left. */
+async function nearlySpent() {
+  const vault = await testVault();
+  const { key } = await commit(vault, planKey(vault.vault, "k", { typeName: "aes-256-gcm" }));
+  for (let block = 0; block < 8; block++) {
+    await vault.committer.submit(
+      ownEntry("keys.encrypt", "key/k", START),
+      await vault.vault.usage.spend(key, 1, 8 * BLOCK, BLOCK),
+    );
+  }
+  return vault;
+}
+
+test("REQ-16 a key whose version has nearly spent its budget rotates by itself, once", async () => {
+  const vault = await nearlySpent();
+  const { roundAt, failures } = periodicOf(vault);
+  for (let round = 0; round < 3; round++) {
+    await roundAt(START);
+    assert.equal(await versionOf(vault), 2);
+  }
+  assert.deepEqual(failures, []);
+});
+
+test("REQ-16 the rotation of a key that has nearly spent its budget is tried again when it failed", async () => {
+  const vault = await nearlySpent();
+  const { roundAt, failures } = periodicOf(vault);
+  vault.store.beforeCommit = () => {
+    throw new StoreUnavailable("not now");
+  };
+  await roundAt(START);
+  assert.equal(failures.length, 1);
+  vault.store.beforeCommit = () => {};
+  await roundAt(START);
+  assert.equal(await versionOf(vault), 2);
+});
+
+test("a key that was rotated since its budget was nearly spent does not rotate again", async () => {
+  const vault = await nearlySpent();
+  await commit(vault, vault.vault.keys.rotate("k", START));
+  const { roundAt } = periodicOf(vault);
+  await roundAt(START);
+  assert.equal(await versionOf(vault), 2);
+});
+
+test("a key that cannot rotate because it is disabled is no failure of the periodic work", async () => {
+  const vault = await nearlySpent();
+  await commit(vault, vault.vault.keys.step("k", "disable", START));
+  const { roundAt, failures } = periodicOf(vault);
+  await roundAt(START);
+  assert.deepEqual(failures, []);
+});
+
+test("uses are written once a minute and at the end, and an idle server writes nothing", async () => {
+  const vault = await testVault();
+  const { usage } = vault.vault;
+  const { periodic, roundAt, time } = periodicOf(vault);
+  usage.note("a".repeat(32), 1, START);
+  await roundAt(START + 59_999);
+  assert.equal(usage.unwritten, 1);
+  await roundAt(START + 60_000);
+  assert.equal(usage.unwritten, 0);
+  usage.note("a".repeat(32), 1, START);
+  await roundAt(START + 119_999);
+  assert.equal(usage.unwritten, 1);
+  time.now = START + 119_999;
+  await periodic.stop();
+  assert.equal(usage.unwritten, 0);
+  const { commits } = vault.store;
+  await roundAt(START + 10 * 60_000);
+  await periodic.stop();
+  assert.equal(vault.store.commits, commits);
+});
+
+test("a flush that finds that there is nothing left to write ends", async () => {
+  const vault = await testVault();
+  let flushes = 0;
+  const usage = new Proxy(vault.vault.usage, {
+    get(target, name) {
+      if (name === "unwritten") {
+        // As somebody sees it whose counts another flush is just writing.
+        return 1;
+      }
+      if (name === "flush") {
+        flushes += 1;
+        assert.ok(flushes < 10, "it goes on for ever");
+      }
+      const member = Reflect.get(target, name) as unknown;
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const { periodic, failures } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, usage } });
+  await periodic.stop();
+  assert.deepEqual(failures, []);
+});
