@@ -35,6 +35,8 @@ test("a room may import itself, the rooms to its right and the contract", async 
     "packages/server/src/main.ts": 'import "./boot/run.ts";\n',
     "packages/server/src/boot/run.ts": 'import "../api/rest/server.ts";\nimport "../vault/keys.ts";\n',
     "packages/cli/src/main.ts": 'import "@bunkms/client";\n',
+    "packages/client/src/file/a.ts": 'import { randomBytes } from "node:crypto";\nexport { randomBytes };\n',
+    "packages/client/src/import/a.ts": 'import { publicEncrypt } from "node:crypto";\nexport { publicEncrypt };\n',
   });
   assert.equal(output, "");
 });

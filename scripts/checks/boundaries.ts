@@ -93,8 +93,10 @@ function lintConfiguration(): unknown {
   const packages = Object.keys(PACKAGES).map((name) =>
     override([`**/packages/${name}/src/**`], [packagePattern(name), ...builtinPatterns()]),
   );
-  // Files are encrypted where they lie: the one part outside the server that has cryptography.
-  const files = override(["**/packages/client/src/file/**"], [packagePattern("client"), ...builtinPatterns("crypto")]);
+  // Files are encrypted, and keys wrapped, where they lie: the parts outside the server that have cryptography.
+  const local = ["file", "import"].map((folder) =>
+    override([`**/packages/client/src/${folder}/**`], [packagePattern("client"), ...builtinPatterns("crypto")]),
+  );
   // Overrides replace each other, the later the stronger, so a room's holds its package's patterns as well.
   const rooms = ROOMS.flatMap((room) =>
     [0, 1].map((depth) =>
@@ -109,7 +111,7 @@ function lintConfiguration(): unknown {
     formatter: { enabled: false },
     assist: { enabled: false },
     linter: { rules: { preset: "none" } },
-    overrides: [...packages, files, ...rooms],
+    overrides: [...packages, ...local, ...rooms],
   };
 }
 

@@ -8,6 +8,8 @@ import type { Io } from "./io.ts";
 import { type Login, loginPath, pointerPath, readLogin } from "./login-file.ts";
 import { readPrivateFile } from "./private-files.ts";
 
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
 /** The server to talk to, and how to get the token for it. */
 export interface Connection {
   readonly url: string;
@@ -86,6 +88,12 @@ export async function readTokenFile(path: string): Promise<string> {
     throw new Failure(3, `there is no token file ${path}`);
   }
   return token;
+}
+
+/** Whether others on the way to an address can read and change what goes there. */
+export function isExposed(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !LOOPBACK.test(hostname);
 }
 
 function isSameServer(one: string, other: string): boolean {

@@ -61,6 +61,16 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   shutting_down: meaning(6, "Try again when it is back."),
 };
 
+/** What a command threw, with advice of its own where a code means something else there than elsewhere. */
+export function withAdvice(error: unknown, advice: Partial<Readonly<Record<ErrorCode, string>>>): unknown {
+  const next = error instanceof BunkmsApiError ? advice[error.code as ErrorCode] : undefined;
+  if (next === undefined) {
+    return error;
+  }
+  const { exitCode, message } = asFailure(error);
+  return new Failure(exitCode, message, next);
+}
+
 /** Turns whatever a command threw into a failure to report. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) {

@@ -26,6 +26,8 @@ export interface InputSpec {
   readonly limit?: number;
   /** What to do with more. */
   readonly whenTooLarge?: string;
+  /** Whether to leave no copy but the one that is returned, which the caller zeroes. */
+  readonly secret?: boolean;
 }
 
 /**
@@ -34,17 +36,27 @@ export interface InputSpec {
  * @throws Failure when it cannot be read or is larger than the limit.
  */
 export async function readInput(io: Io, file: string | undefined, spec: InputSpec): Promise<Buffer> {
-  if (file !== undefined && file !== "-") {
-    try {
-      return await readAll(createReadStream(file), spec);
-    } catch (error) {
-      throw fileError(file, error);
+  return await readAll(streamInput(io, file, spec.what), spec);
+}
+
+/**
+ * A file, or standard input when no file is given or the file is `-`, as its bytes come. Chunks are the receiver's.
+ * @param what For who types it, for example `the plaintext`.
+ * @throws Failure when it cannot be read.
+ */
+export async function* streamInput(io: Io, file: string | undefined, what: string): AsyncGenerator<Uint8Array> {
+  if (file === undefined || file === "-") {
+    if (io.stdin.isTTY) {
+      io.stderr.write(`Type ${what}; end with Ctrl-D on a line of its own.\n`);
     }
+    yield* io.stdin;
+    return;
   }
-  if (io.stdin.isTTY) {
-    io.stderr.write(`Type ${spec.what}; end with Ctrl-D on a line of its own.\n`);
+  try {
+    yield* createReadStream(file);
+  } catch (error) {
+    throw fileError(file, error);
   }
-  return await readAll(io.stdin, spec);
 }
 
 async function readAll(source: AsyncIterable<Uint8Array>, spec: InputSpec): Promise<Buffer> {
@@ -58,7 +70,13 @@ async function readAll(source: AsyncIterable<Uint8Array>, spec: InputSpec): Prom
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  const whole = Buffer.concat(chunks);
+  if (spec.secret) {
+    for (const chunk of chunks) {
+      chunk.fill(0);
+    }
+  }
+  return whole;
 }
 
 /** The failure for a file that cannot be read; any other error as it is. */

@@ -2,8 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KeyType } from "../../server/src/crypto/key-type.ts";
 import { findKeyType, keyTypeNames } from "../../server/src/crypto/key-types.ts";
+import { KEY_WRAP_ALGORITHMS } from "../../server/src/crypto/key-wrap.ts";
 import { nextState } from "../../server/src/vault/key-life.ts";
-import { CIPHERS, KEY_STATES, KEY_TYPES, PURPOSES, SIGNATURE_ALGORITHMS, SIGNATURE_ENCODINGS } from "./key-types.ts";
+import {
+  CIPHERS,
+  KEY_STATES,
+  KEY_TYPES,
+  KEY_WRAPS,
+  PURPOSES,
+  SIGNATURE_ALGORITHMS,
+  SIGNATURE_ENCODINGS,
+} from "./key-types.ts";
 
 const table = keyTypeNames().map((name) => findKeyType(name) as KeyType);
 const distinct = (names: readonly string[]): readonly string[] => [...new Set(names)];
@@ -27,6 +36,10 @@ test("the algorithms of the command line are those that leave a choice", () => {
 test("the signature encodings of the command line are those of ECDSA, and JOSE's", () => {
   const ecdsa = findKeyType("ecdsa-p256")?.signatures?.[0]?.encodings;
   assert.deepEqual(SIGNATURE_ENCODINGS, [...(ecdsa ?? []), "jose"]);
+});
+
+test("the key wraps of the command line are those of the server", () => {
+  assert.deepEqual(KEY_WRAPS, KEY_WRAP_ALGORITHMS);
 });
 
 test("the states of the command line are those that a key can be in", () => {

@@ -55,6 +55,9 @@ export const SIGNATURE_ALGORITHMS: readonly string[] = Object.freeze([
 /** The encodings of ECDSA signatures. */
 export const SIGNATURE_ENCODINGS: readonly string[] = Object.freeze(["der", "p1363", "jose"]);
 
+/** How key material travels under an RSA key, the one for material of any length first. */
+export const KEY_WRAPS = Object.freeze(["rsa-aes-key-wrap-sha256", "rsa-oaep-sha256"] as const);
+
 /** The ciphers of the types that have several for one key. */
 export const CIPHERS: readonly string[] = Object.freeze([
   "rsa-oaep-sha256",

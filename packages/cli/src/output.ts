@@ -65,19 +65,29 @@ export async function writeBytes(io: Io, bytes: Uint8Array, options: BytesOption
     await writePrivateFile(options.out, bytes);
     return;
   }
-  if (!io.stdout.isTTY) {
-    io.stdout.write(bytes);
-    return;
+  refuseHarmful(io, bytes, options);
+  io.stdout.write(bytes);
+  if (io.stdout.isTTY && bytes.at(-1) !== 0x0a) {
+    io.stdout.write("\n");
   }
-  if (!options.raw && !isHarmlessText(bytes)) {
+}
+
+/** @throws Failure when standard output is a terminal that bytes would act on, unless `--raw` is given. */
+export function refuseHarmful(io: Io, bytes: Uint8Array, { raw }: BytesOptions): void {
+  if (io.stdout.isTTY && !raw && !isHarmlessText(bytes)) {
     throw usage(
       "this is not plain text, and a terminal would act on it",
       "Write it with --out FILE, or insist: --raw.",
     );
   }
-  io.stdout.write(bytes);
-  if (bytes.at(-1) !== 0x0a) {
-    io.stdout.write("\n");
+}
+
+/** Writes text, and ends it with a newline, to standard output or to the file of `--out`. */
+export async function writeText(io: Io, text: string, { out }: Pick<BytesOptions, "out">): Promise<void> {
+  if (out === undefined) {
+    printLine(io, text);
+  } else {
+    await writePrivateFile(out, Buffer.from(`${text}\n`));
   }
 }
 

@@ -8,6 +8,7 @@ import { completionCommands } from "./commands/completion.ts";
 import { dataKeyCommand } from "./commands/datakey.ts";
 import { decryptFileCommand, encryptFileCommand } from "./commands/file.ts";
 import { keyCommands } from "./commands/key.ts";
+import { backupKeyCommand } from "./commands/key-backup.ts";
 import { loginCommand, logoutCommand } from "./commands/login.ts";
 import { macCommand, verifyMacCommand } from "./commands/mac.ts";
 import { randomCommand } from "./commands/random.ts";
@@ -49,6 +50,7 @@ const COMMANDS: readonly (CommandSpec | CommandGroup)[] = [
   statusCommand,
   metricsCommand,
   openapiCommand,
+  backupKeyCommand,
   callCommand,
   loginCommand,
   logoutCommand,

@@ -3,6 +3,7 @@ import { usage } from "./failure.ts";
 const PEM = /-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----/;
 /** What begins every DER of a SubjectPublicKeyInfo: the tag of a SEQUENCE. */
 const SEQUENCE = 0x30;
+const PEM_LINE = /.{1,64}/g;
 
 /**
  * Reads a public key file: PEM (RFC 7468 section 13) or DER. What is in it the server checks.
@@ -20,4 +21,17 @@ export function parsePublicKey(file: Buffer): Buffer {
     );
   }
   return file;
+}
+
+/** Reads a public key file that may also hold one line of base64, as a field of the API's JSON. @throws Failure */
+export function parsePublicKeyOrBase64(file: Buffer): Buffer {
+  const text = file.toString("latin1").trim();
+  const bytes = Buffer.from(text, "base64");
+  return bytes[0] === SEQUENCE && bytes.toString("base64") === text ? bytes : parsePublicKey(file);
+}
+
+/** PEM (RFC 7468 section 13) of a SubjectPublicKeyInfo as DER, without a newline at its end. */
+export function publicKeyPem(der: Uint8Array): string {
+  const lines = Buffer.from(der).toString("base64").match(PEM_LINE) ?? [];
+  return ["-----BEGIN PUBLIC KEY-----", ...lines, "-----END PUBLIC KEY-----"].join("\n");
 }

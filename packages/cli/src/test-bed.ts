@@ -1,6 +1,7 @@
 // What the unit tests of this package stand on: a server that answers what it is told, and a terminal that is none.
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,10 +26,16 @@ export interface FakeServer extends AsyncDisposable {
   readonly seen: SeenRequest[];
 }
 
-/** Starts a fake server. */
-export async function fakeServer(answers: Answers): Promise<FakeServer> {
+/** Certificate and private key, PEM. */
+export interface TlsIdentity {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** Starts a fake server; with TLS if it has an identity. */
+export async function fakeServer(answers: Answers, identity?: TlsIdentity): Promise<FakeServer> {
   const seen: SeenRequest[] = [];
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) {
       chunks.push(chunk as Buffer);
@@ -39,10 +46,11 @@ export async function fakeServer(answers: Answers): Promise<FakeServer> {
     const known = answers[`${method} ${url.split("?", 1)[0]}`];
     const [status, body] = (typeof known === "function" ? await known(one) : known) ?? errorAnswer(404, "not_found");
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-  });
+  };
+  const server = identity === undefined ? createServer(listener) : createTlsServer(identity, listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http${identity === undefined ? "" : "s"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

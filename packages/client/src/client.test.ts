@@ -256,6 +256,17 @@ describe("the contract", () => {
     );
   });
 
+  test("refuses an unknown field of an item of a list, too, and takes items that fit", () => {
+    const schema = findOperation("keys.encrypt_batch")?.method.input;
+    assert.ok(schema);
+    const items = [{ plaintext: "a" }, { plaintext_b64: "Yg==", context: { any: "name" } }];
+    assert.doesNotThrow(() => messageFromJson(schema, { key_name: "k", items }));
+    assert.throws(
+      () => messageFromJson(schema, { key_name: "k", items: [...items, { plain: "secret" }] }),
+      /^RequestError: bunkms\.v1\.EncryptItem has no field "plain"$/,
+    );
+  });
+
   test("gives JSON with every field that has a default", async () => {
     const { fetch } = answering(200, '{"keys":[]}');
     const page = await connect(fetch).keys.listKeys({});

@@ -4,6 +4,8 @@ export { BunkmsApiError, ConnectionError, RequestError, UnexpectedAnswerError } 
 export type { DecryptFileOptions, EncryptFileOptions, FileBinding, FileClient } from "./file/file-cipher.ts";
 export { FileCipherError, type FileCipherErrorCode } from "./file/file-error.ts";
 export { loadFileCipher } from "./file-cipher-loader.ts";
+export type { KeyWrapAlgorithm } from "./import/wrap-material.ts";
 export { messageFromJson, messageToJson } from "./json.ts";
+export { loadKeyWrap } from "./key-wrap-loader.ts";
 export { findOperation, OPERATIONS } from "./operation-lookup.ts";
 export type { CallOptions, Fetch, TokenSource, TransportOptions } from "./transport.ts";

@@ -30,10 +30,7 @@ export function messageToJson(message: Message): JsonValue {
  * @throws RequestError that names the field, never its value.
  */
 export function messageFromJson<D extends DescMessage>(schema: D, json: JsonValue): MessageShape<D> {
-  const unknown = unknownKey(schema, json);
-  if (unknown !== undefined) {
-    throw new RequestError(`${schema.typeName} has no field ${JSON.stringify(unknown)}`);
-  }
+  refuseUnknown(schema, json);
   try {
     return fromJson(schema, json);
   } catch (error) {
@@ -44,9 +41,20 @@ export function messageFromJson<D extends DescMessage>(schema: D, json: JsonValu
   }
 }
 
-function unknownKey(schema: DescMessage, json: JsonValue): string | undefined {
+/** The parser refuses unknown fields, too, but does not say which, and in what message. */
+function refuseUnknown(schema: DescMessage, json: JsonValue | undefined): void {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    return undefined;
+    return;
   }
-  return Object.keys(json).find((key) => !schema.fields.some((field) => field.name === key || field.jsonName === key));
+  for (const [key, value] of Object.entries(json)) {
+    const field = schema.fields.find(({ name, jsonName }) => name === key || jsonName === key);
+    if (field === undefined) {
+      throw new RequestError(`${schema.typeName} has no field ${JSON.stringify(key)}`);
+    }
+    if (field.message !== undefined && field.fieldKind !== "map") {
+      for (const one of Array.isArray(value) ? value : [value]) {
+        refuseUnknown(field.message, one);
+      }
+    }
+  }
 }

@@ -1,7 +1,7 @@
-import { BunkmsApiError, FileCipherError, type FileCipherErrorCode, loadFileCipher } from "@bunkms/client";
+import { FileCipherError, type FileCipherErrorCode, loadFileCipher } from "@bunkms/client";
 import { ADDITIONAL_DATA_OPTIONS, type AdditionalDataOptions, additionalData } from "../additional-data.ts";
 import { defineCommand, type Invocation, option, required } from "../command.ts";
-import { asFailure } from "../exit-codes.ts";
+import { withAdvice } from "../exit-codes.ts";
 import { Failure, usage } from "../failure.ts";
 import { openInput } from "../file-input.ts";
 import { writeStream, writeWhole } from "../file-output.ts";
@@ -146,8 +146,5 @@ function explain(error: unknown, out: string): unknown {
     const next = isPartOut ? `${ADVICE[code]} What was written is not the whole file: throw it away.` : ADVICE[code];
     return new Failure(7, `${message} (${code})`, next);
   }
-  if (error instanceof BunkmsApiError && error.code === "not_found") {
-    return new Failure(4, asFailure(error).message, "If the file's key has another name now, give it: --key NAME.");
-  }
-  return error;
+  return withAdvice(error, { not_found: "If the file's key has another name now, give it: --key NAME." });
 }

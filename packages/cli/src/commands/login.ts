@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { defineCommand, type SharedOptions } from "../command.ts";
-import { clientOf, readTokenFile, resolveConnection } from "../connection.ts";
+import { clientOf, isExposed, readTokenFile, resolveConnection } from "../connection.ts";
 import { Failure } from "../failure.ts";
 import { readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
@@ -11,7 +11,6 @@ import { replacePrivateFile } from "../private-files.ts";
 import { promptHidden } from "../prompt.ts";
 
 const TOKEN_LIMIT = 4 * 1024;
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** `bunkms login` */
 export const loginCommand = defineCommand({
@@ -31,8 +30,7 @@ export const loginCommand = defineCommand({
     const self = await clientOf(io, options, url, token).tokens.getSelf({});
     const login: Login = { url, ...kept };
     await replacePrivateFile(loginPath(io), `${JSON.stringify(login, null, 2)}\n`);
-    const { protocol, hostname } = new URL(url);
-    if (protocol === "http:" && !LOOPBACK.test(hostname)) {
+    if (isExposed(url)) {
       printNote(io, `Beware: on the way to ${url} the token and all data can be read. Use https:// where you can.`);
     }
     if (options.json) {

@@ -19,6 +19,8 @@ import { errorAnswer, fakeServer, runLine, type SeenRequest, temporaryFolder, ty
 const BIN = join(import.meta.dirname, "..", "..", "bin", "bunkms.js");
 /** A group takes so many ciphertexts. */
 const GROUP = 500;
+/** A request takes so many. */
+const REQUEST_BYTES = 1024 * 1024;
 
 interface Item {
   readonly ciphertext: string;
@@ -97,6 +99,14 @@ describe("rewrap of a file", () => {
       assert.deepEqual(JSON.parse(server.seen[0]?.body ?? "").items[0], { ciphertext: "old0", aad: "x" });
     },
   );
+
+  inFolder("keeps a request with long ciphertexts below what the server takes", async (run, path, server) => {
+    const long = [...Array(20).fill("a".repeat(100_000)), ...Array(3).fill("b".repeat(700_000))];
+    writeFileSync(path("a"), long.map((text) => `old${text}\n`).join(""));
+    assert.equal((await run(["rewrap", "k", "--file", path("a"), "-o", path("b"), "--context", "a=b"])).code, 0);
+    assert.ok(server.seen.every(({ body }) => body.length <= REQUEST_BYTES));
+    assert.ok(server.seen.length < long.length);
+  });
 
   inFolder("finds ciphertexts in JSON", async (run, path) => {
     writeFileSync(path("a"), '{ "s": "old1", "t": "old2" }\n{"s":null}\n');

@@ -32,7 +32,7 @@ async function check(format: CiphertextFormat, text: string, expected: string): 
     assert.equal(written(format, await partsOf(format, text, length)), expected);
   }
   for (const [index, part] of whole.entries()) {
-    if (part.kind === "ciphertext") {
+    if (part.kind === "item") {
       const begin = written(format, whole.slice(0, index + 1));
       const place = JSON.parse(JSON.stringify(part.after)) as Place;
       assert.equal(begin + written(format, await partsOf(format, text, 5, place)), expected);
@@ -50,7 +50,7 @@ describe("a file of lines", () => {
 
   test("knows the line of each ciphertext", async () => {
     const lines = (await partsOf(LINES, "a\n\nb\nc", 2)).flatMap((part) =>
-      part.kind === "ciphertext" ? [part.after.line] : [],
+      part.kind === "item" ? [part.after.line] : [],
     );
     assert.deepEqual(lines, [1, 3, 4]);
   });

@@ -5,14 +5,14 @@ import { inGroups, inOrder } from "./groups.ts";
 import type { Part } from "./parts.ts";
 
 const ciphertext = (text: string): Part => ({
-  kind: "ciphertext",
+  kind: "item",
   bytes: Buffer.from(text),
   ciphertext: text,
   after: { offset: 0, line: 1, open: [] },
 });
 const copy = (length: number): Part => ({ kind: "copy", bytes: Buffer.alloc(length) });
 
-async function shapes(parts: readonly Part[], limits = { ciphertexts: 2, bytes: 100, bytesEach: 0 }) {
+async function shapes(parts: readonly Part[], limits = { items: 2, bytes: 100, bytesEach: 0 }) {
   const groups = await Array.fromAsync(inGroups(fromArray(parts), limits));
   return groups.map((group) => [
     group.parts.map((part) => (part.kind === "copy" ? "-" : "c")).join(""),
@@ -31,11 +31,11 @@ test("a group ends with the ciphertext that fills it, by number or by bytes", as
     ["-c-", false],
   ]);
   const large = ciphertext("x".repeat(60));
-  assert.deepEqual(await shapes([large, large, large], { ciphertexts: 9, bytes: 100, bytesEach: 0 }), [
+  assert.deepEqual(await shapes([large, large, large], { items: 9, bytes: 100, bytesEach: 0 }), [
     ["cc", true],
     ["c", true],
   ]);
-  assert.deepEqual(await shapes([ciphertext("a")], { ciphertexts: 9, bytes: 100, bytesEach: 100 }), [
+  assert.deepEqual(await shapes([ciphertext("a")], { items: 9, bytes: 100, bytesEach: 100 }), [
     ["c", true],
     ["", false],
   ]);

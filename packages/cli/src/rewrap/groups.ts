@@ -1,32 +1,35 @@
-import type { Part, Place } from "./parts.ts";
+import type { CiphertextPart, CopyPart, ItemPart, Place } from "./parts.ts";
 
 /** Parts that are worked on together. */
-export interface Group {
-  readonly parts: readonly Part[];
-  /** Where the file goes on, if the group ends with a ciphertext. */
+export interface Group<Item extends ItemPart = CiphertextPart> {
+  readonly parts: readonly (CopyPart | Item)[];
+  /** Where the file goes on, if the group ends with an item. */
   readonly after: Place | undefined;
 }
 
 /** How large a group may become. */
 export interface GroupLimits {
-  readonly ciphertexts: number;
-  /** Bytes of ciphertexts and what each adds to its own. */
+  readonly items: number;
+  /** Bytes of items and what each adds to its own, reached when the group is full: the last item may go beyond. */
   readonly bytes: number;
   readonly bytesEach: number;
 }
 
-/** Bytes without a ciphertext that are worth a group of their own. */
+/** Bytes without an item that are worth a group of their own. */
 const COPY_BYTES = 1024 * 1024;
 
-/** Gathers parts into groups, in order. A group ends with a ciphertext unless there is none for long, or none any more. */
-export async function* inGroups(parts: AsyncIterable<Part>, limits: GroupLimits): AsyncGenerator<Group> {
-  let group: Part[] = [];
-  let [ciphertexts, bytes, copied] = [0, 0, 0];
+/** Gathers parts into groups, in order. A group ends with an item unless there is none for long, or none any more. */
+export async function* inGroups<Item extends ItemPart>(
+  parts: AsyncIterable<CopyPart | Item>,
+  limits: GroupLimits,
+): AsyncGenerator<Group<Item>> {
+  let group: (CopyPart | Item)[] = [];
+  let [items, bytes, copied] = [0, 0, 0];
   let after: Place | undefined;
-  const take = (): Group => {
+  const take = (): Group<Item> => {
     const whole = { parts: group, after };
     group = [];
-    [ciphertexts, bytes, copied] = [0, 0, 0];
+    [items, bytes, copied] = [0, 0, 0];
     after = undefined;
     return whole;
   };
@@ -36,12 +39,12 @@ export async function* inGroups(parts: AsyncIterable<Part>, limits: GroupLimits)
       copied += part.bytes.length;
       after = undefined;
     } else {
-      ciphertexts += 1;
+      items += 1;
       bytes += part.bytes.length + limits.bytesEach;
       after = part.after;
     }
-    const isFull = ciphertexts >= limits.ciphertexts || bytes >= limits.bytes;
-    if ((part.kind === "ciphertext" && isFull) || copied >= COPY_BYTES) {
+    const isFull = items >= limits.items || bytes >= limits.bytes;
+    if ((part.kind === "item" && isFull) || copied >= COPY_BYTES) {
       yield take();
     }
   }

@@ -216,7 +216,7 @@ export class JsonScanner {
   #ciphertext(pieces: readonly Buffer[], offset: number): Part {
     const bytes = Buffer.concat(pieces);
     const after = { offset, line: this.#line, open: [...this.#open] };
-    return { kind: "ciphertext", bytes, ciphertext: this.#text(bytes), after };
+    return { kind: "item", bytes, ciphertext: this.#text(bytes), after };
   }
 
   #text(quoted: Buffer): string {

@@ -15,16 +15,27 @@ export interface Place {
   readonly open: readonly Container[];
 }
 
-/** A piece of a file, in the file's order: what stays as it is, or a ciphertext, with what else belongs to its form. */
-export type Part =
-  | { readonly kind: "copy"; readonly bytes: Uint8Array }
-  | {
-      readonly kind: "ciphertext";
-      /** As they are in the file. */
-      readonly bytes: Uint8Array;
-      readonly ciphertext: string;
-      readonly after: Place;
-    };
+/** A piece of a file that stays as it is. */
+export interface CopyPart {
+  readonly kind: "copy";
+  readonly bytes: Uint8Array;
+}
+
+/** A piece of a file that is worked on. */
+export interface ItemPart {
+  readonly kind: "item";
+  /** As they are in the file. */
+  readonly bytes: Uint8Array;
+  readonly after: Place;
+}
+
+/** A ciphertext, with what else belongs to its form. */
+export interface CiphertextPart extends ItemPart {
+  readonly ciphertext: string;
+}
+
+/** A piece of a file of ciphertexts, in the file's order. */
+export type Part = CopyPart | CiphertextPart;
 
 /** How ciphertexts lie in a file. */
 export interface CiphertextFormat {

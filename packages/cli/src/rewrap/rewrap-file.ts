@@ -5,10 +5,11 @@ import { Failure, usage } from "../failure.ts";
 import { fileError } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { printNote } from "../output.ts";
+import { groupLimits, REQUESTS } from "./batch.ts";
 import { type Group, inGroups, inOrder } from "./groups.ts";
 import type { CiphertextFormat } from "./parts.ts";
 import { type Checkpoint, ResumableOutput } from "./resumable-output.ts";
-import { groupLimits, type Outcome, REQUESTS, type RewrapTarget, rewrapGroup } from "./rewrap-group.ts";
+import { type Outcome, type RewrapTarget, rewrapGroup } from "./rewrap-group.ts";
 import { RewrapProgress } from "./rewrap-progress.ts";
 
 /** A file of ciphertexts to bring to a key's latest version. */
@@ -88,7 +89,7 @@ class Run {
     }
     try {
       const chunks = readChunks(this.#order.input, input, place.offset);
-      const groups = inGroups(format.read(chunks, place), groupLimits(target));
+      const groups = inGroups(format.read(chunks, place), groupLimits(target.binding));
       const send = async (group: Group) => ({ group, outcomes: await rewrapGroup(client, target, textsOf(group)) });
       for await (const { group, outcomes } of inOrder(groups, REQUESTS, send)) {
         await this.#take(group, outcomes);
@@ -174,7 +175,7 @@ class Run {
 }
 
 function textsOf({ parts }: Group): readonly string[] {
-  return parts.flatMap((part) => (part.kind === "ciphertext" ? [part.ciphertext] : []));
+  return parts.flatMap((part) => (part.kind === "item" ? [part.ciphertext] : []));
 }
 
 async function exists(path: string): Promise<boolean> {
