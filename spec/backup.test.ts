@@ -42,7 +42,10 @@ for (const vector of [...OURS.vectors, ...OF_GO.vectors]) {
 
 test("the content of the first vector is read as the key that the document describes", async () => {
   const vector = OURS.vectors[0] ?? assert.fail();
-  const { record, versions, usage } = await readBackupContent(openBackup(seedOf(vector), decodeBackup(vector.backup)));
+  const { record, versions, usage } = await readBackupContent(
+    openBackup(seedOf(vector), decodeBackup(vector.backup)),
+    Date.now(),
+  );
   assert.deepEqual(
     [record.name, record.type, record.purpose, record.state, record.latestVersion],
     ["invoices", "aes-256", "encrypt", "enabled", 2],

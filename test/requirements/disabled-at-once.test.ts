@@ -169,6 +169,38 @@ test("COSMIAN-2026-011 between the answers to a disabling and an enabling nothin
   assert.deepEqual([...codes].toSorted(), ["ok", "wrong_key_state"]);
 });
 
+test("COSMIAN-2026-011 a first use that reserves a budget, at once with the key's end, comes before it or not at all", async () => {
+  for (let i = 0; i < 30; i++) {
+    const name = `gcm-${i}`;
+    await server.value("keys.create", { name, type: "aes-256-gcm" });
+    const [, used] = await Promise.all([
+      call(i, "keys.disable", { name }),
+      call(i, "keys.encrypt", { key_name: name, plaintext: "p" }),
+    ]);
+    assert.match(used.code, /^(ok|wrong_key_state)$/);
+  }
+});
+
+test("REQ-23 a call that takes long is neither answered nor recorded as done once its token is revoked", async () => {
+  await server.value("keys.create", { name: "long", type: "slh-dsa-sha2-192s" });
+  const made = await server.value("tokens.create", { display_name: "leaving", role: "operator" });
+  const token = made["token"] as string;
+  const signing = server.transports.map((transport) =>
+    transport.call(operationOf("keys.sign"), { name: "long", message_b64: MESSAGE }, { token }),
+  );
+  await sleep(30);
+  await server.value("tokens.revoke", { id: made["id"] as string });
+  for (const answer of await Promise.all(signing)) {
+    assert.deepEqual([answer.code, answer.value], ["unauthenticated", {}], answer.text);
+  }
+  const { entries } = await readTrail(server.transports[0], server.rootToken);
+  const own = entries.filter(({ resource, operation }) => resource === "key/long" && operation === "keys.sign");
+  assert.deepEqual(
+    own.map(({ outcome }) => outcome),
+    ["unauthenticated", "unauthenticated"],
+  );
+});
+
 test("COSMIAN-2026-011 the log has no successful use of a key after the entry that disabled it", async () => {
   const { entries } = await readTrail(server.transports[0], server.rootToken);
   const disabled = new Set<string>();

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { connect as connectHttp2 } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
+import { SignBatchRequestSchema } from "@bunkms/contract";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
+
+const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 let server: TestServer;
 let transports: readonly Transport[];
@@ -131,7 +135,7 @@ test("REQ-37 who asks by reflection and does not read his answers keeps nobody w
   session.on("error", () => {});
   const stream = session.request({
     ":method": "POST",
-    ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ":path": REFLECTION,
     "content-type": "application/grpc",
     te: "trailers",
     authorization: `Bearer ${reader}`,
@@ -160,6 +164,112 @@ test("REQ-37 a tunnel that its caller keeps open does not keep the server from s
   socket.destroy();
   await own.remove();
 });
+
+/** A batch of the slowest signatures there are, as many as fit: a minute of work. */
+const SLOW_BATCH = { name: "slow", items: Array.from({ length: 140 }, () => ({ message_b64: "AAAA" })) };
+
+const SIGN_BATCH = operationOf("keys.sign_batch");
+
+/** By HTTP/2 itself: a client of grpc-js lets calls end when it is closed. */
+function startSlowBatch(session: ClientHttp2Session, token: string): void {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/bunkms.v1.KeyBatchService/SignBatch",
+    "content-type": "application/grpc",
+    te: "trailers",
+    authorization: `Bearer ${token}`,
+  });
+  stream.on("error", () => {});
+  const message = toBinary(SignBatchRequestSchema, fromJson(SignBatchRequestSchema, SLOW_BATCH));
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  stream.end(Buffer.concat([prefix, message]));
+}
+
+async function makeSlowKey(own: TestServer, transport: Transport): Promise<void> {
+  const key = { name: "slow", type: "slh-dsa-sha2-256s" };
+  assert.equal((await transport.call(operationOf("keys.create"), key, { token: own.rootToken })).code, "ok");
+}
+
+test("REQ-37 batches whose callers went away are not worked on, over either transport", async (t) => {
+  const own = await startServer({ args: ["--store", "memory", "--log-level", "silent"] });
+  t.after(() => own.remove());
+  const [rest, other] = bothTransports(own) as [Transport, Transport];
+  await makeSlowKey(own, rest);
+  const callers = Array.from({ length: 6 }, () => bothTransports(own)[0] as Transport);
+  for (const caller of callers) {
+    void caller.call(SIGN_BATCH, SLOW_BATCH, { token: own.rootToken });
+  }
+  const session = connectHttp2(`http://${own.grpcAddr}`);
+  session.on("error", () => {});
+  for (let i = 0; i < 6; i++) {
+    startSlowBatch(session, own.rootToken);
+  }
+  await sleep(1000);
+  closeAll(callers);
+  session.destroy();
+  await sleep(3000);
+  // Nothing is under way any more, but for what is being signed at this moment.
+  const before = await cpuSeconds(own.pid);
+  await sleep(2000);
+  const spent = (await cpuSeconds(own.pid)) - before;
+  assert.ok(spent < 1, `${spent} s of processor time in 2 s`);
+  for (const transport of [rest, other]) {
+    assert.equal((await transport.call(operationOf("keys.list"), {}, { token: own.rootToken })).code, "ok");
+  }
+  closeAll([rest, other]);
+});
+
+test("REQ-37 batches under way do not keep the server from stopping after its time of grace", async (t) => {
+  const own = await startServer({ args: ["--store", "memory", "--log-level", "silent"] });
+  t.after(() => own.remove());
+  const callers = bothTransports(own);
+  await makeSlowKey(own, callers[0] as Transport);
+  for (const caller of [...callers, ...callers]) {
+    void caller.call(SIGN_BATCH, SLOW_BATCH, { token: own.rootToken });
+  }
+  await sleep(500);
+  assert.equal(await Promise.race([own.stop(), sleep(18_000, "still running")]), 0);
+  closeAll(callers);
+});
+
+test("REQ-37 streams that others hold keep no call out, and one token holds few of them", async () => {
+  const sessions = Array.from({ length: 4 }, () => connectHttp2(`http://${server.grpcAddr}`));
+  const tokens = await Promise.all(sessions.map(() => makeToken("reader")));
+  let refused = 0;
+  const streams = sessions.flatMap((session, i) => {
+    session.on("error", () => {});
+    return Array.from({ length: 60 }, (_, n) => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": n % 2 === 0 ? "/bunkms.v1.KeyStreamService/VerifyStream" : REFLECTION,
+        "content-type": "application/grpc",
+        te: "trailers",
+        authorization: `Bearer ${tokens[i]}`,
+      });
+      stream.on("error", () => {});
+      stream.on("response", (headers) => {
+        refused += headers["grpc-status"] === "8" ? 1 : 0;
+      });
+      return stream;
+    });
+  });
+  for (let waited = 0; refused < streams.length - 16 && waited < 5000; waited += 50) {
+    await sleep(50);
+  }
+  assert.equal(refused, streams.length - 16);
+  await rootIsServed();
+  for (const session of sessions) {
+    session.destroy();
+  }
+});
+
+/** Of a process and all its threads. */
+async function cpuSeconds(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /, "").split(" ");
+  // utime and stime in hundredths (proc_pid_stat(5), fields 14 and 15).
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
 
 async function residentMiB(): Promise<number> {
   return Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${server.pid}/status`, "utf8"))?.[1]) / 1024;

@@ -167,6 +167,17 @@ test("COSMIAN-2026-005 what 64 callers encrypt at once, when a block is reserved
   }
 });
 
+test("batches of 240 callers at once, which need several blocks, are all answered", async () => {
+  await server.value("keys.create", { name: "crowd", type: "aes-256-gcm" });
+  const items = Array.from({ length: 1000 }, () => ({ plaintext: "x" }));
+  const answers = await Promise.all(
+    Array.from({ length: 240 }, (_, i) => call(i, "keys.encrypt_batch", { key_name: "crowd", items })),
+  );
+  assert.deepEqual([...new Set(answers.map(({ code }) => code))], ["ok"]);
+  const { versions } = await server.value("keys.get", { name: "crowd" });
+  assert.equal((versions as { uses: string }[])[0]?.uses, String(240 * 1000));
+});
+
 test("64 uses at once count as 64, also when some of them are planned anew", async () => {
   await server.value("keys.create", { name: "counted", type: "aes-256-gcm" });
   const request = { key_name: "counted", plaintext: "text" };

@@ -44,7 +44,7 @@ export const ERRORS = Object.freeze({
   method_not_allowed: row(405, 12, false, "the method is not allowed here"),
   already_exists: row(409, 6, false, "the name is taken"),
   conflict: row(409, 10, true, "somebody else changed it at the same time; try again"),
-  payload_too_large: row(413, 8, false, "the request is too large"),
+  payload_too_large: row(413, 8, false, "the request, or its answer, is too large"),
   unsupported_media_type: row(415, 3, false, "the content type must be application/json"),
   too_many_requests: row(429, 8, true, "too many requests at once; try again"),
   cancelled: row(503, 1, true, "the caller went away"),

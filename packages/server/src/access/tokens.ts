@@ -34,19 +34,19 @@ export class Tokens {
   readonly #records: Records;
   readonly #key: KeyObject;
   readonly #cache = new Lru<StoredToken>(CACHED);
+  /** Goes up with each revocation, so that what was read before one does not enter the cache after it. */
   #revocations = 0;
+  readonly #paths = new WeakMap<TokenInfo, string>();
 
   constructor(records: Records, key: KeyObject) {
     this.#records = records;
     this.#key = key;
   }
 
-  /**
-   * Goes up with each revocation: what was read of a token before one may be outdated after it, and neither enters the
-   * cache nor is relied on.
-   */
-  get revocations(): number {
-    return this.#revocations;
+  /** Whether what `authenticate` gave is still what is known of the token: it was not revoked since, nor has it expired. */
+  isCurrent(token: TokenInfo, now: number): boolean {
+    const path = this.#paths.get(token);
+    return path !== undefined && this.#cache.peek(path)?.info === token && isInTime(token, now);
   }
 
   /** Forgets what was cached. */
@@ -145,6 +145,7 @@ export class Tokens {
     const stored = { info: tokenInfo(fromBinary(TokenRecordSchema, record.payload)), path, ref: record.ref };
     if (revocations === this.#revocations) {
       this.#cache.set(path, stored);
+      this.#paths.set(stored.info, path);
     }
     return stored;
   }
@@ -154,8 +155,7 @@ export class Tokens {
   }
 }
 
-/** Whether a token has not expired. */
-export function isInTime(token: TokenInfo, now: number): boolean {
+function isInTime(token: TokenInfo, now: number): boolean {
   return token.expiresAt === 0 || token.expiresAt > now;
 }
 

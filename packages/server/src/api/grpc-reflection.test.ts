@@ -16,7 +16,7 @@ const server = new grpc.Server();
 let client: grpc.Client;
 
 before(async () => {
-  addReflectionService(server, async () => undefined);
+  addReflectionService(server, async () => () => {});
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),

@@ -11,13 +11,16 @@ import {
   ServerReflectionResponseSchema,
 } from "@bunkms/contract/descriptors";
 import type * as grpc from "@grpc/grpc-js";
-import { converse } from "./grpc-conversation.ts";
+import { asRefusal } from "../pipeline/refusal.ts";
+import { converse, holdUntil } from "./grpc-conversation.ts";
+import { grpcStatus } from "./grpc-status.ts";
+import { chooseRequestId } from "./headers.ts";
 
 type Stream = grpc.ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
-/** Lets a reflection call pass, or says why not. */
-type Admit = (call: Stream, signal: AbortSignal) => Promise<grpc.ServiceError | undefined>;
+/** Lets a reflection call in, and tells how it leaves. @throws grpc.ServiceError */
+type Admit = (call: Stream, signal: AbortSignal) => Promise<() => void>;
 
 const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
@@ -44,12 +47,8 @@ async function reflect(call: Stream, admit: Admit): Promise<void> {
   call.pause();
   const aborted = new AbortController();
   call.on("cancelled", () => aborted.abort());
-  const refusal = await admit(call, aborted.signal);
-  if (refusal !== undefined) {
-    call.emit("error", refusal);
-    return;
-  }
   try {
+    holdUntil(aborted.signal, await admit(call, aborted.signal));
     await converse(call, aborted.signal, async (request) =>
       create(ServerReflectionResponseSchema, {
         validHost: request.host,
@@ -58,10 +57,14 @@ async function reflect(call: Stream, admit: Admit): Promise<void> {
       }),
     );
     call.end();
-  } catch {
-    // The caller went away, or sent no proper message: grpc-js ends the call.
-    call.destroy();
+  } catch (error) {
+    // When the caller went away, or sent no proper message, grpc-js has ended the call.
+    call.emit("error", isStatus(error) ? error : grpcStatus(asRefusal(error), chooseRequestId(undefined)));
   }
+}
+
+function isStatus(error: unknown): error is grpc.ServiceError {
+  return error instanceof Error && "metadata" in error;
 }
 
 function answerOf({ messageRequest }: ServerReflectionRequest): Answer {

@@ -4,8 +4,10 @@ import * as grpc from "@grpc/grpc-js";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
+import type { Slots } from "../pipeline/slots.ts";
 import { admission } from "./grpc-admission.ts";
 import { cancellation, pipelineCall } from "./grpc-call.ts";
+import { enterStream, streamPlaces } from "./grpc-conversation.ts";
 import { addHealthService, healthInterceptor } from "./grpc-health.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
 import { decodeRequest } from "./grpc-request.ts";
@@ -51,9 +53,10 @@ export function grpcServer(parts: GrpcParts): grpc.Server {
     };
     server.addService({ [spec.method.name]: unaryMethod(spec) }, { [spec.method.name]: handle });
   }
-  addStreams(server, readStreams(operations), { pipeline, secure });
+  const places = streamPlaces();
+  addStreams(server, readStreams(operations), { pipeline, secure, places });
   addHealthService(server);
-  addReflectionService(server, (call, signal) => admitReflection(parts, call, signal));
+  addReflectionService(server, (call, signal) => admitReflection(parts, places, call, signal));
   return server;
 }
 
@@ -104,18 +107,22 @@ async function answer(
   }
 }
 
-/** Reflection shows the contract, as `/openapi.json` does: it is authorised and recorded as that operation. */
+/** Reflection shows the contract, as `/openapi.json` does: it is authorised and recorded as that operation. @throws grpc.ServiceError */
 async function admitReflection(
   { pipeline, operations, secure }: GrpcParts,
+  places: Slots,
   call: grpc.ServerDuplexStream<unknown, unknown>,
   signal: AbortSignal,
-): Promise<grpc.ServiceError | undefined> {
+): Promise<() => void> {
   const spec = operations.find(({ action }) => action === "system.openapi") as OperationSpec;
   const pipelined = pipelineCall(spec, call.metadata, call, secure, signal, async () => create(spec.method.input));
+  let leave = (): void => {};
   try {
+    leave = await enterStream(pipeline, pipelined, places);
     await pipeline.run(pipelined);
-    return undefined;
+    return leave;
   } catch (error) {
-    return grpcStatus(asRefusal(error), pipelined.requestId);
+    leave();
+    throw grpcStatus(asRefusal(error), pipelined.requestId);
   }
 }

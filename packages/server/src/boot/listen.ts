@@ -121,7 +121,8 @@ export async function listenGrpc(
       error === null ? resolve(bound) : reject(cannotListen("--grpc-addr", address, error)),
     );
   });
-  return { address: shown(address.host, port), close: (ms) => closeGrpc(server, ms) };
+  const bound = shown(address.host, port);
+  return { address: bound, close: (ms) => closeGrpc(server, bound, ms) };
 }
 
 /**
@@ -151,13 +152,13 @@ function tlsCredentials(tls: TlsSource): grpc.ServerCredentials {
   return grpc.experimental.createCertificateProviderServerCredentials(provider as never, null as never, false);
 }
 
-async function closeGrpc(server: grpc.Server, graceMs: number): Promise<void> {
+async function closeGrpc(server: grpc.Server, bound: string, graceMs: number): Promise<void> {
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   // After the grace time nothing is waited for: grpc-js cannot end every stream by force.
-  const timer = setTimeout(() => {
-    server.forceShutdown();
-    end();
-  }, graceMs);
+  const timer = setTimeout(end, graceMs);
+  // First, for it destroys only the connections that it has closed itself. `forceShutdown` destroys none: it knows them by
+  // channelz, which is off.
+  server.drain(bound, graceMs);
   server.tryShutdown(() => end());
   await ended;
   clearTimeout(timer);

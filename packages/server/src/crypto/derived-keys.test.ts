@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createSecretKey } from "node:crypto";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { DerivedKeys, derive, MESSAGES_PER_SALT, MILLISECONDS_PER_SALT } from "./derived-keys.ts";
 import type { OpenedVersion } from "./key-type.ts";
 
@@ -93,3 +95,37 @@ test("REQ-23: forgetting a key drops all that was derived from it, and nothing o
   keys.forget();
   assert.notEqual(keys.sender(version(2)).salt, two.salt);
 });
+
+test("REQ-23: what was derived and not used for the bound of seconds is dropped when the next key is derived", async () => {
+  let now = 1000;
+  const keys = new DerivedKeys(() => now);
+  const derived = (number: number) => {
+    const of = version(number);
+    const { key, salt, commitment } = keys.sender(of);
+    const receiver = keys.receiver(of, salt, commitment) ?? assert.fail();
+    return { of, salt, commitment, refs: [new WeakRef(key), new WeakRef(receiver)] };
+  };
+  const idle = derived(1);
+  const used = derived(2);
+  now += MILLISECONDS_PER_SALT - 1;
+  // Found again, which keeps a receiver.
+  keys.receiver(used.of, used.salt, used.commitment);
+  now += 1;
+  derived(3);
+  await collect();
+  assert.deepEqual(
+    idle.refs.map((ref) => ref.deref()),
+    [undefined, undefined],
+  );
+  assert.equal(used.refs[0]?.deref(), undefined);
+});
+
+/** Lets the engine collect what nobody holds. */
+async function collect(): Promise<void> {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  for (let i = 0; i < 5; i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -24,7 +24,7 @@ const COMMIT_INFO = Buffer.from("COMMITKEY", "ascii");
  * cluster workers by exec, and a worker thread has modules, and so salts, of its own. A cloned or resumed virtual
  * machine does copy salt and count, but every message draws its nonce from the kernel (random.ts), which differs between
  * clones; c clones then make at most c·2^16 messages under this salt, a chance of c²·2^-65. The bound of seconds makes
- * even that short, and limits how long an idle process keeps a derived key at hand.
+ * even that short.
  */
 export const MESSAGES_PER_SALT = 2 ** 16;
 /** See {@link MESSAGES_PER_SALT}. Monotonic time, so that setting the clock changes nothing. */
@@ -50,13 +50,17 @@ interface Cached {
   readonly derived: Sender;
   /** Messages that it may still serve. */
   left: number;
-  /** In milliseconds of `performance.now()`. */
+  /** When it was derived, and {@link MILLISECONDS_PER_SALT}; in milliseconds of `performance.now()`. */
   readonly until: number;
 }
 
 /**
  * The derived keys of one process: those it encrypts with now, and those it decrypted with lately. Memory of a dropped
  * key is cleared by OpenSSL when the KeyObject is collected; we cannot do it sooner.
+ *
+ * Whenever a key is derived, those that were not used for {@link MILLISECONDS_PER_SALT} are dropped. A process in which
+ * nothing is derived any more keeps what it has until {@link DerivedKeys.forget}. That gives nothing away: a key version
+ * that was opened is kept in memory, too, and makes them all.
  */
 export class DerivedKeys {
   readonly #senders = new Map<string, Cached>();
@@ -78,12 +82,8 @@ export class DerivedKeys {
     }
     const salt = randomBytes(SALT_LENGTH);
     const fresh = { ...derive(version.key, salt), salt };
-    remember(this.#senders, MOST_SENDERS, slot, {
-      version,
-      derived: fresh,
-      left: MESSAGES_PER_SALT - 1,
-      until: this.#now() + MILLISECONDS_PER_SALT,
-    });
+    const until = this.#dropIdle();
+    remember(this.#senders, MOST_SENDERS, slot, { version, derived: fresh, left: MESSAGES_PER_SALT - 1, until });
     return fresh;
   }
 
@@ -104,8 +104,26 @@ export class DerivedKeys {
     const fresh = derive(version.key, salt);
     if (!equal(fresh.commitment, commitment)) return undefined;
     const derived = { ...fresh, salt: Buffer.from(salt) };
-    remember(this.#receivers, MOST_RECEIVERS, slot, { version, derived, left: 0, until: 0 });
+    remember(this.#receivers, MOST_RECEIVERS, slot, { version, derived, left: 0, until: this.#dropIdle() });
     return derived.key;
+  }
+
+  /**
+   * Senders stand in the order of their derivation, receivers in that of their last use, which is not before their
+   * derivation. So whatever was last used long enough ago has only entries before it that are due as well, and the first
+   * that is not due ends the search.
+   *
+   * @returns When an entry that is derived now is due.
+   */
+  #dropIdle(): number {
+    const now = this.#now();
+    for (const cache of [this.#senders, this.#receivers]) {
+      for (const [slot, { until }] of cache) {
+        if (now < until) break;
+        cache.delete(slot);
+      }
+    }
+    return now + MILLISECONDS_PER_SALT;
   }
 
   /** Drops everything of one key, or of all keys (when the vault is sealed). */

@@ -163,8 +163,11 @@ function encapsulateTo({ spki }: HpkeRecipient): { sharedSecret: Buffer; ciphert
 }
 
 function decapsulateBy(seed: KeyObject, encapsulation: Uint8Array): Buffer | undefined {
+  const bytes = seed.export();
+  const key = X_WING_TYPE.load(bytes);
+  wipe(bytes);
   try {
-    return X_WING_TYPE.encapsulation?.decapsulate(seed, encapsulation);
+    return X_WING_TYPE.encapsulation?.decapsulate(key, encapsulation);
   } catch (error) {
     if (error instanceof BunkmsError && error.code === "decryption_failed") return undefined;
     throw error;

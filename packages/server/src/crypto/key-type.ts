@@ -168,7 +168,13 @@ export interface KeyType {
   accept(format: "raw" | "pkcs8", material: Uint8Array): GeneratedKey;
   /** How `accept` would take stored material; absent: `raw` of a symmetric type, `pkcs8` of a key pair. */
   readonly materialFormat?: "raw" | "pkcs8";
-  /** Opens stored material. Copies it: the caller zeroes its own bytes. */
+  /**
+   * Opens stored material. Copies it: the caller zeroes its own bytes.
+   *
+   * Key pairs are known again: the methods of a row refuse keys of other types with `wrong_key_usage`. A symmetric key is
+   * bytes and tells no type. It serves one because its record names the type, under the record's seal, and whoever opens the
+   * record takes `load` and everything else from that one row.
+   */
   load(material: Uint8Array): KeyObject;
   /** Opens a key pair's SubjectPublicKeyInfo; absent for symmetric types. */
   loadPublic?(spki: Uint8Array): KeyObject;

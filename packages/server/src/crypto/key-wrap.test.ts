@@ -113,6 +113,7 @@ test("keys are wrapped only to a sound RSA key, and unwrapped only by an RSA key
     withExponent(Buffer.of(1)),
     withExponent(Buffer.of(3)),
     withExponent(Buffer.of(1, 0, 2)),
+    withExponent(Buffer.of(1, 0, 0, 0, 0, 0, 0, 0, 1)),
     ec.publicKey,
     privateKey,
   ];

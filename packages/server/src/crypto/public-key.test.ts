@@ -6,7 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findKeyType, keyTypeNames } from "./key-types.ts";
-import { jwkSet, loadPublicKey, publicKeyJwk, publicKeyPem, publicKeySsh, publicKeyThumbprint } from "./public-key.ts";
+import {
+  jwkSet,
+  loadPublicKey,
+  publicKeyJwk,
+  publicKeyPem,
+  publicKeySsh,
+  publicKeyThumbprint,
+  readPublicKeyPem,
+} from "./public-key.ts";
 
 /** A public key of each type that has one. Generating the slow ones once is enough. */
 const SPKIS = new Map<string, Buffer>();
@@ -30,6 +38,20 @@ test("PEM is what OpenSSL reads and writes, and empty for a key without a public
   }
   assert.equal(publicKeyPem(Buffer.alloc(0)), "");
 });
+
+test("REQ-17: PEM is read as one SubjectPublicKeyInfo in its one form, without bytes after the key", () => {
+  for (const [name, spki] of SPKIS) {
+    if (COMPOSED.includes(name)) continue;
+    assert.ok(readPublicKeyPem(publicKeyPem(spki)).equals(loadPublicKey(spki)), name);
+    const indefinite = Buffer.concat([Buffer.of(0x30, 0x80), spki.subarray(headerLength(spki)), Buffer.of(0, 0)]);
+    for (const wrong of [Buffer.concat([spki, Buffer.from("junk")]), Buffer.concat([spki, spki]), indefinite]) {
+      assert.throws(() => readPublicKeyPem(publicKeyPem(wrong)), { code: "invalid_public_key" }, name);
+    }
+  }
+});
+
+/** Bytes before the content of a SEQUENCE. */
+const headerLength = (der: Buffer): number => ((der[1] ?? 0) < 0x80 ? 2 : 2 + ((der[1] ?? 0) & 0x7f));
 
 test("a JWK reads back as the very key, has its thumbprint as kid, and holds nothing private", () => {
   const kinds = new Map<string, string[]>();

@@ -22,17 +22,22 @@ const PEM = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY--
 
 /**
  * Opens a SubjectPublicKeyInfo as PEM text, as a caller gives it. Of the forms that OpenSSL would take it is the only
- * one: neither a certificate, whose dates nobody would check, nor a private key.
+ * one: neither a certificate, whose dates nobody would check, nor a private key, nor other bytes than OpenSSL would write for the
+ * key.
  *
  * @throws BunkmsError `invalid_public_key`
  */
 export function readPublicKeyPem(pem: string): KeyObject {
   const [, base64 = ""] = PEM.exec(pem.trim()) ?? [];
+  const spki = Buffer.from(base64, "base64");
   try {
-    return loadPublicKey(Buffer.from(base64, "base64"));
+    const key = loadPublicKey(spki);
+    // OpenSSL reads other encodings of a key, too, and leaves alone what comes after it.
+    if (spki.equals(key.export({ format: "der", type: "spki" }))) return key;
   } catch {
-    throw new BunkmsError("invalid_public_key", "the public key is not a SubjectPublicKeyInfo as PEM");
+    // No key at all: refused below.
   }
+  throw new BunkmsError("invalid_public_key", "the public key is not a SubjectPublicKeyInfo as PEM");
 }
 
 /** What a JWK says of its key beside the key (RFC 7517 section 4). */

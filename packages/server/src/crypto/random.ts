@@ -67,11 +67,16 @@ const openssl = dlopen(null, {
 }).functions;
 
 /**
- * Makes OpenSSL's DRBGs take fresh state from the kernel. Called before a key pair is generated, because OpenSSL draws
- * key pairs from its own DRBG (see {@link openKernelSource} for what is wrong with that). The DRBG of every thread is a
- * child of the primary one and reseeds itself when its parent has (NIST SP 800-90A section 9.2 through OpenSSL's
- * EVP_RAND). Signatures need no such call: OpenSSL hashes the private key and the digest into each ECDSA nonce, and a
- * repeated RSA-PSS salt is harmless.
+ * Makes OpenSSL's DRBGs take fresh state from the kernel. Called before a key pair is generated, a secret encapsulated or
+ * a message encrypted by RSA-OAEP, because OpenSSL draws these from its own DRBG (see {@link openKernelSource} for what is
+ * wrong with that). The DRBG of every thread is a child of the primary one and reseeds itself when its parent has (NIST SP
+ * 800-90A section 9.2 through OpenSSL's EVP_RAND). Signatures need no such call: OpenSSL hashes the private key and the
+ * digest into each ECDSA nonce, and a repeated RSA-PSS salt is harmless.
+ *
+ * The argument is for a clone made before the call. Whoever clones the machine after it, while the thread pool still
+ * generates, has two that go on from one state: they make the same key pair, or, where one of them reseeds in between, RSA
+ * keys that share one prime, and then anybody finds both by a gcd. That window is microseconds wide for curves and ML
+ * types, but 0.1 to 2 s for RSA: do not clone a running node while it makes RSA keys.
  *
  * @throws Error when OpenSSL refuses.
  */
@@ -79,8 +84,7 @@ export function reseedOpenssl(): void {
   const fresh = randomBytes(32);
   // The primary DRBG belongs to OpenSSL and lives as long as the process. 1: prediction resistance, from the kernel.
   const primary = openssl.RAND_get0_primary(0n);
-  if (primary === 0n || openssl.EVP_RAND_reseed(primary, 1, 0n, 0n, fresh, BigInt(fresh.length)) !== 1) {
-    throw new Error("OpenSSL could not reseed its random generator");
-  }
+  const isFresh = primary !== 0n && openssl.EVP_RAND_reseed(primary, 1, 0n, 0n, fresh, BigInt(fresh.length)) === 1;
   fresh.fill(0);
+  if (!isFresh) throw new Error("OpenSSL could not reseed its random generator");
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { KeyObject } from "node:crypto";
+import { dlopen, getRawPointer } from "node:ffi";
 import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { encodeAdditionalData } from "./additional-data.ts";
@@ -64,6 +65,13 @@ for (const size of SIZES) {
 test("encrypting the same twice gives two ciphertexts", async () => {
   const made = await Promise.all([1, 2].map(() => FIRST.encrypt(versionOf(2048), NOTHING, NOTHING)));
   assert.notDeepEqual(made[0]?.data, made[1]?.data);
+});
+
+test("REQ-16: each encryption draws its seed from a generator that took fresh state just before", async () => {
+  const before = reseedCount();
+  await FIRST.encrypt(versionOf(2048), NOTHING, NOTHING);
+  await FIRST.encrypt(versionOf(2048), NOTHING, NOTHING);
+  assert.equal(reseedCount() - before, 2);
 });
 
 test("an encryption context is refused: RSA binds a caller's own bytes only", async () => {
@@ -171,4 +179,24 @@ function flipped(bytes: Buffer, bit: number): Buffer {
   const copy = Buffer.from(bytes);
   copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7));
   return copy;
+}
+
+const { functions: openssl } = dlopen(null, {
+  RAND_get0_primary: { arguments: ["pointer"], return: "pointer" },
+  EVP_RAND_CTX_get_params: { arguments: ["pointer", "buffer"], return: "i32" },
+});
+
+/** How often OpenSSL's primary generator has taken fresh state. */
+function reseedCount(): number {
+  const name = Buffer.from("reseed_counter\0");
+  const value = Buffer.alloc(4);
+  // OSSL_PARAM(3): name, type (2: unsigned integer), data, its size, returned size; the second, empty one ends the array.
+  const params = Buffer.alloc(2 * 40);
+  params.writeBigUInt64LE(getRawPointer(name), 0);
+  params.writeUInt32LE(2, 8);
+  params.writeBigUInt64LE(getRawPointer(value), 16);
+  params.writeBigUInt64LE(BigInt(value.length), 24);
+  assert.equal(openssl.EVP_RAND_CTX_get_params(openssl.RAND_get0_primary(0n), params), 1);
+  assert.ok(name.length > 0);
+  return value.readUInt32LE();
 }

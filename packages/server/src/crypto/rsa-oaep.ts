@@ -2,6 +2,8 @@ import { constants, type KeyObject, publicEncrypt, subtle, type webcrypto } from
 import { BunkmsError } from "@bunkms/contract";
 import { failed, requireHeader, writeHeader } from "./ciphertext.ts";
 import type { DataCipher } from "./key-type.ts";
+import { inPool } from "./pool.ts";
+import { reseedOpenssl } from "./random.ts";
 import {
   HEADER_LENGTH,
   RSA_OAEP_SHA1,
@@ -52,13 +54,11 @@ function oaep(suite: Suite, hash: Hash): DataCipher {
     const label = labelOf(aad);
     // OpenSSL takes a shorter number for one with leading zeros; RFC 8017 section 7.1.2, step 1b, does not.
     if (!label || data.length !== modulusBytes(key)) throw failed();
-    let own = prepared.get(key);
-    if (!own) {
-      own = key.toCryptoKey({ name: "RSA-OAEP", hash: hash.webcrypto }, false, ["decrypt"]);
-      prepared.set(key, own);
-    }
+    const own = prepared.get(key) ?? key.toCryptoKey({ name: "RSA-OAEP", hash: hash.webcrypto }, false, ["decrypt"]);
+    prepared.set(key, own);
     try {
-      return Buffer.from(await subtle.decrypt({ name: "RSA-OAEP", label: Buffer.from(label) }, own, Buffer.from(data)));
+      const algorithm = { name: "RSA-OAEP", label: Buffer.from(label) };
+      return Buffer.from(await inPool(() => subtle.decrypt(algorithm, own, Buffer.from(data))));
     } catch {
       throw failed();
     }
@@ -80,8 +80,10 @@ function oaep(suite: Suite, hash: Hash): DataCipher {
         const text = `${suite.cipher} with a key of ${8 * size} bits encrypts at most ${most} bytes`;
         throw new BunkmsError("plaintext_too_long", `${text}; encrypt more with a data key`);
       }
-      // On this thread: with the public exponent this is 0.05 ms at most. OpenSSL draws the seed from its own DRBG, which a
-      // clone of the machine repeats (random.ts); that shows whether two plaintexts are equal, and nothing else.
+      // OpenSSL draws the seed from its own DRBG, which a clone of the machine would repeat (random.ts). A seed that serves
+      // two messages shows at least whether they are equal, and what is proven of OAEP is for fresh ones.
+      reseedOpenssl();
+      // On this thread, so that no other work comes between: with the public exponent this is 0.05 ms at most.
       const padding = constants.RSA_PKCS1_OAEP_PADDING;
       const data = publicEncrypt({ key: version.key, padding, oaepHash: hash.openssl, oaepLabel: label }, plaintext);
       const ciphertext = Buffer.allocUnsafeSlow(HEADER_LENGTH + data.length);

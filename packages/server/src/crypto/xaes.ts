@@ -24,7 +24,8 @@ let sealPrepared: (key: XaesKey, sealed: Buffer, plaintext: Uint8Array, aad: Uin
 export class XaesKey {
   /** AES-256 of single blocks under the main key: the specification's AES-256ₖ. */
   readonly #block: Cipheriv;
-  /** The CMAC subkey K1 (NIST SP 800-38B section 6.1), the same for every message. */
+  /** The CMAC subkey K1 (NIST SP 800-38B section 6.1), the same for every message. It is not zeroed, since nobody
+   * says when the key's last use was; who knows it and not the main key makes no message key. */
   readonly #k1: Buffer;
 
   /** @param key 32 bytes. */
@@ -91,7 +92,12 @@ export class XaesKey {
       blocks.set(nonceStart, offset + 4);
       for (let i = 0; i < BLOCK; i++) blocks[offset + i] = (blocks[offset + i] ?? 0) ^ (this.#k1[i] ?? 0);
     }
-    return this.#block.update(blocks);
+    try {
+      return this.#block.update(blocks);
+    } finally {
+      // Nonce and K1, of which the nonce is public.
+      wipe(blocks);
+    }
   }
 }
 

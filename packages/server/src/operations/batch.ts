@@ -1,6 +1,8 @@
-import { setImmediate } from "node:timers/promises";
 import { BunkmsError } from "@bunkms/contract";
 import { sha256 } from "../crypto/hash.ts";
+import { wipe } from "../crypto/kdf.ts";
+import { inBulk } from "../crypto/pool.ts";
+import { refuseAborted, TimeSlices } from "./time-slice.ts";
 
 /** Why an item failed, as the contract's `ItemError`. */
 interface Failed {
@@ -10,32 +12,59 @@ interface Failed {
 /** What came of a batch's items, in their order. */
 export type ItemResults<R> = readonly (R | Failed)[];
 
-/** Items under way at once: as many as the thread pool has threads by default. */
-const AT_ONCE = 4;
-/** Others get their turn after so long. */
-const TURN_MS = 2;
+/** Items of a batch under way at once: as many as there are places for all batches together (pool.ts). */
+const AT_ONCE = 3;
+
+/** Thrown by an item that makes the whole batch one to refuse. */
+class BatchRefused extends Error {
+  readonly refusal: BunkmsError;
+
+  constructor(refusal: BunkmsError) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+/** Refuses the batch to which the item belongs that is being worked on. */
+export function refuseBatch(refusal: BunkmsError): never {
+  throw new BatchRefused(refusal);
+}
 
 /**
  * Does the same for each item. One that fails with an error for the caller does not keep the others from being done.
- * @throws whatever is no error for the caller.
+ * Whatever else ends the batch, nothing of it goes on afterwards, and the bytes of its results are zeroed.
+ * @param signal Of the call: once it is aborted, no further item begins.
+ * @throws BunkmsError the signal's reason, what `refuseBatch` was told; whatever is no error for the caller.
  */
 export async function runItems<I, R extends object>(
+  signal: AbortSignal,
   items: readonly I[],
   work: (item: I) => Promise<R>,
 ): Promise<ItemResults<R>> {
   const results: (R | Failed)[] = new Array(items.length);
+  const errors: unknown[] = [];
   let next = 0;
-  let turnEnds = performance.now() + TURN_MS;
   const worker = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) {
-      results[i] = await attempt(items[i] as I, work);
-      if (performance.now() > turnEnds) {
-        await setImmediate();
-        turnEnds = performance.now() + TURN_MS;
+    const slices = new TimeSlices(signal);
+    while (next < items.length && errors.length === 0) {
+      try {
+        await slices.next();
+        const i = next++;
+        if (i < items.length && errors.length === 0) {
+          results[i] = await attempt(items[i] as I, work);
+          refuseAborted(signal);
+        }
+      } catch (error) {
+        errors.push(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  const workers = Math.min(AT_ONCE, items.length);
+  await inBulk(signal, () => Promise.all(Array.from({ length: workers }, worker)));
+  if (errors.length > 0) {
+    wipeResults(results);
+    throw errors[0] instanceof BatchRefused ? errors[0].refusal : errors[0];
+  }
   return results;
 }
 
@@ -76,6 +105,13 @@ async function attempt<I, R>(item: I, work: (item: I) => Promise<R>): Promise<R 
       return { error: { code: error.code, error: error.message } };
     }
     throw error;
+  }
+}
+
+/** Some are secret, and nobody will ever see the others. */
+function wipeResults(results: readonly (object | undefined)[]): void {
+  for (const result of results) {
+    wipe(...Object.values(result ?? {}).filter((value) => value instanceof Uint8Array));
   }
 }
 

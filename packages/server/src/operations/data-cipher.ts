@@ -3,8 +3,8 @@ import { isContext } from "../crypto/additional-data.ts";
 import { decodeText, parseHeader } from "../crypto/ciphertext.ts";
 import { deriveVersion } from "../crypto/derived-version.ts";
 import type { DataCipher, Encrypted, OpenedVersion, Purpose } from "../crypto/key-type.ts";
+import { versionOf } from "../vault/key-book.ts";
 import type { KeyInfo } from "../vault/key-info.ts";
-import { versionOf } from "../vault/keys.ts";
 import { both } from "../vault/plan.ts";
 import { type Used, useKey } from "./key-use.ts";
 import type { CallContext } from "./operation.ts";
@@ -47,13 +47,18 @@ export async function encrypting<T>(
     const cipher = chooseCipher(use.key, algorithm);
     const reservation =
       cipher.budget === undefined ? undefined : await context.vault.usage.spend(use.key, version, cipher.budget, count);
-    const opened = await use.open(version);
-    const result = await work({
-      version,
-      algorithm: cipher.name,
-      encrypt: (plaintext, aad) => cipher.encrypt(versionFor(use.key, opened, aad), plaintext, aad),
-    });
-    return { result, reservation };
+    try {
+      const opened = await use.open(version);
+      const result = await work({
+        version,
+        algorithm: cipher.name,
+        encrypt: (plaintext, aad) => cipher.encrypt(versionFor(use.key, opened, aad), plaintext, aad),
+      });
+      return { result, reservation };
+    } catch (error) {
+      reservation?.discard();
+      throw error;
+    }
   });
   const { result, reservation } = used.result;
   return { result, plan: reservation === undefined ? used.plan : both(used.plan, reservation) };
@@ -87,13 +92,15 @@ export async function decrypting<T>(
       const aad = binding();
       const ciphertext = decodeText(text);
       const header = parseHeader(ciphertext);
-      const version = await use.version(versionOf(use.key, header), "open");
+      const version = await use.version(versionOf(use.key, header), "open", 0);
       const cipher = ciphersOf(use.key).find(({ suite }) => suite === header.suite);
       if (cipher === undefined) {
         throw new BunkmsError("decryption_failed");
       }
       const opened = await use.open(version);
-      return { plaintext: await cipher.decrypt(versionFor(use.key, opened, aad), ciphertext, aad), version };
+      const plaintext = await cipher.decrypt(versionFor(use.key, opened, aad), ciphertext, aad);
+      use.count(version);
+      return { plaintext, version };
     }),
   );
 }

@@ -9,7 +9,9 @@ export const decryptBatch = defineOperation(
   KeyBatchService.method.decryptBatch,
   async (context, { keyName, items }) => {
     const { result, plan } = await decrypting(context, keyName, (decryptOne) =>
-      runItems(items, async (item) => decrypted(await decryptOne(item.ciphertext, () => additionalData(item)))),
+      runItems(context.signal, items, async (item) =>
+        decrypted(await decryptOne(item.ciphertext, () => additionalData(item))),
+      ),
     );
     return { response: batchAnswer(result, (i) => items[i]?.ciphertext), plan };
   },

@@ -10,7 +10,7 @@ export const encryptBatch = defineOperation(KeyBatchService.method.encryptBatch,
   const { items } = request;
   const order = { ...request, purposes: ["encrypt"], count: items.length } as const;
   const { result, plan } = await encrypting(context, order, ({ version, encrypt }) =>
-    runItems(items, (item) =>
+    runItems(context.signal, items, (item) =>
       withPlaintext(item, async (plaintext) => {
         const { ciphertext } = await encrypt(plaintext, additionalData(item));
         return { ciphertext: encodeText(ciphertext), version };

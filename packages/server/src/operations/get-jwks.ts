@@ -1,13 +1,33 @@
-import { KeyTransferService } from "@bunkms/contract";
+import { BunkmsError, KeyTransferService } from "@bunkms/contract";
 import { jwkSet } from "../crypto/public-key.ts";
-import { defineOperation } from "./operation.ts";
-import { jwkMembers, requirePublic } from "./public-key-forms.ts";
+import type { KeyInfo, KeyVersionInfo } from "../vault/key-info.ts";
+import { type CallContext, defineOperation } from "./operation.ts";
+import { isPublic, jwkMembers, requirePublic } from "./public-key-forms.ts";
 
-export const getJwks = defineOperation(KeyTransferService.method.getJwks, async ({ vault }, { name }) => {
-  const key = await vault.keys.get(name);
+/** The most versions that a document has, the newest. */
+const MOST_KEYS = 100;
+
+export const getJwks = defineOperation(KeyTransferService.method.getJwks, async (context, { name }) => {
+  const key = await context.vault.keys.get(name);
+  if (context.caller.id === "" && !isPublic(key)) {
+    // A stranger, whom the operator lets in, is not told which secret keys there are.
+    throw new BunkmsError("not_found", "there is no key of this name or alias");
+  }
   requirePublic(key);
-  const versions = key.state === "enabled" ? await vault.keys.versions(key) : [];
-  const trusted = versions.filter(({ state, version }) => state === "enabled" && version >= key.minDecryptionVersion);
-  const document = jwkSet(trusted.map(({ publicKey }) => ({ spki: publicKey, members: jwkMembers(key, publicKey) })));
+  const versions = key.state === "enabled" ? await trusted(context, key) : [];
+  const document = jwkSet(versions.map(({ publicKey }) => ({ spki: publicKey, members: jwkMembers(key, publicKey) })));
   return { response: { contentType: "application/jwk-set+json", data: Buffer.from(JSON.stringify(document)) } };
 });
+
+/** The versions whose signatures count, in ascending order. */
+async function trusted({ vault }: CallContext, key: KeyInfo): Promise<readonly KeyVersionInfo[]> {
+  const versions: KeyVersionInfo[] = [];
+  const oldest = Math.max(key.minDecryptionVersion, key.latestVersion - MOST_KEYS + 1);
+  for (let number = oldest; number <= key.latestVersion; number++) {
+    const version = await vault.keys.version(key, number);
+    if (version.state === "enabled") {
+      versions.push(version);
+    }
+  }
+  return versions;
+}

@@ -11,12 +11,10 @@ export const getPublicKey = defineOperation(
     requirePublic(key);
     refuseDestroyed(key.state, "the key");
     const number = asked || key.latestVersion;
-    const version = (await vault.keys.versions(key)).find((candidate) => candidate.version === number);
-    if (version === undefined) {
-      throw number === 0
-        ? new BunkmsError("wrong_key_state", "the key is waiting for its import")
-        : new BunkmsError("unknown_version");
+    if (number === 0) {
+      throw new BunkmsError("wrong_key_state", "the key is waiting for its import");
     }
+    const version = await vault.keys.version(key, number);
     refuseDestroyed(version.state, `version ${number}`);
     const { publicKey } = version;
     const jwk = publicKeyJwk(publicKey, jwkMembers(key, publicKey));

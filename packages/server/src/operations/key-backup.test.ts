@@ -4,14 +4,17 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { JsonObject } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { KeyBackupSchema, type KeyRecordSchema } from "@bunkms/contract/record";
 import { formsOf } from "../../../../test/requirements/canaries.ts";
 import { seeded } from "../../../../test/vectors/seeded.ts";
 import { ownEntry } from "../audit/entry.ts";
 import { type TestCalls, testCalls } from "../boot/test-calls.ts";
 import { testSeal } from "../boot/test-vault.ts";
 import { keyTypeNames } from "../crypto/key-types.ts";
+import { Periodic } from "../pipeline/periodic.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
+import { encodeBackup, sealBackup } from "../vault/backup-form.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -146,6 +149,36 @@ test("COSMIAN-2026-003: nothing is replaced: not a key of the name, nor another 
   assert.equal(await calls.code("keys.restore", { name: "there", backup: text }), "ok");
 });
 
+test("a made-up backup does not bring other material back under a destroyed key's name and id", async () => {
+  const { id } = await calls.call("keys.create", { name: "forged-self" });
+  const own = await backup("forged-self");
+  await destroy("forged-self");
+  const forge = (change: MessageInitShape<typeof KeyRecordSchema>, material: Buffer): string => {
+    const now = BigInt(calls.now);
+    const key = { name: "zz", id: Buffer.from(id as string, "hex"), type: "aes-256", purpose: "encrypt", ...change };
+    const content = create(KeyBackupSchema, {
+      key: { ...key, state: "enabled", latestVersion: 1, createdAtMs: now, rotatedAtMs: now },
+      versions: [{ version: { createdAtMs: now, state: "enabled" }, material }],
+      usage: {},
+    });
+    const bytes = Buffer.from(toBinary(KeyBackupSchema, content));
+    return encodeBackup(sealBackup(calls.unsealed.vault.backups.own, bytes));
+  };
+  const restore = (text: string, name = "forged-self") => calls.code("keys.restore", { name, backup: text });
+  assert.equal(await restore(forge({}, Buffer.alloc(32, 0x41))), "already_exists");
+  assert.equal(await restore(forge({ exportable: true }, Buffer.alloc(32, 0x41))), "already_exists");
+  const elsewhere = { id: Buffer.alloc(16, 7) };
+  for (const change of [
+    { description: "d".repeat(1025) },
+    { tags: { "a b": "c" } },
+    { tags: { a: "v".repeat(257) } },
+    { rotationPeriodSeconds: 60 },
+  ]) {
+    assert.equal(await restore(forge({ ...elsewhere, ...change }, Buffer.alloc(32, 1)), "forged"), "invalid_request");
+  }
+  assert.equal(await restore(own), "ok");
+});
+
 test("COSMIAN-2026-011: of several restorations at the same time one is done, under one name or several", async () => {
   await calls.call("keys.create", { name: "raced", exportable: true });
   const text = await backup("raced", await otherCluster());
@@ -193,6 +226,22 @@ test("what was spent of a budget is spent in the restored key, too", async () =>
   const spent = async ({ unsealed }: TestCalls) => (await unsealed.vault.usage.stored(id)).versions[0]?.reserved;
   assert.ok(((await spent(calls)) ?? 0n) > 0n);
   assert.equal(await spent(other), await spent(calls));
+});
+
+test("REQ-16 a key with a budget rotates by itself where nothing is known of what was spent since its backup", async () => {
+  await calls.call("keys.create", { name: "spent-elsewhere", type: "aes-256-gcm", exportable: true });
+  await other.call("keys.restore", {
+    name: "spent-elsewhere",
+    backup: await backup("spent-elsewhere", await otherCluster()),
+  });
+  const { vault, committer } = other.unsealed;
+  await new Periodic({
+    vault,
+    committer,
+    clock: () => other.now,
+    onFailure: (error) => assert.fail(String(error)),
+  }).round();
+  assert.equal((await vault.keys.get("spent-elsewhere")).latestVersion, 2);
 });
 
 test("REQ-14, REQ-17: a backup with any bit changed, cut, longer, or in another spelling gives one and the same error", async () => {

@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { BunkmsError } from "@bunkms/contract";
 import type { OpenedVersion, Purpose } from "../crypto/key-type.ts";
+import type { Direction } from "../vault/key-book.ts";
 import type { KeyInfo } from "../vault/key-info.ts";
 import { requireEnabled } from "../vault/key-life.ts";
-import type { Direction } from "../vault/keys.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { CallContext } from "./operation.ts";
 
@@ -33,13 +33,14 @@ export async function useKey<T>(
   { name, purposes, requires }: UseOrder,
   work: (use: KeyUse) => Promise<T>,
 ): Promise<Used<T>> {
+  const epoch = context.vault.keys.useEpoch(name);
   const key = await context.vault.keys.get(name);
   if (!purposes.includes(key.purpose)) {
     throw new BunkmsError("wrong_key_usage", `the key's purpose is ${key.purpose}, not ${purposes.join(" or ")}`);
   }
   requires?.(key);
   requireEnabled(key.state, "the key");
-  const use = new KeyUse(context, key);
+  const use = new KeyUse(context, key, epoch);
   return { result: await work(use), plan: use.plan() };
 }
 
@@ -47,10 +48,13 @@ export async function useKey<T>(
 export class KeyUse {
   readonly key: KeyInfo;
   readonly #context: CallContext;
+  readonly #epoch: string;
   readonly #uses = new Map<number, number>();
 
-  constructor(context: CallContext, key: KeyInfo) {
+  /** @param epoch The key's, from before it was read. */
+  constructor(context: CallContext, key: KeyInfo, epoch: string) {
     this.#context = context;
+    this.#epoch = epoch;
     this.key = key;
   }
 
@@ -88,7 +92,7 @@ export class KeyUse {
     return {
       result: undefined,
       changes: [],
-      holds: () => vault.keys.isCurrent(this.key),
+      holds: () => vault.keys.useEpoch(this.key.name) === this.#epoch,
       committed: () => {
         for (const [version, times] of this.#uses) {
           vault.usage.note(this.key.id, version, now, times);

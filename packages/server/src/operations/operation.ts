@@ -27,6 +27,8 @@ export interface CallContext extends Services {
   readonly secure: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** Aborted when nobody waits for the answer any more: what takes long looks at it. */
+  readonly signal: AbortSignal;
 }
 
 /** What a handler returns: an answer, and for a mutation what is to be committed before it may leave. */

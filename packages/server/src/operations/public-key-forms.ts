@@ -14,9 +14,14 @@ const SIGNING_ALGORITHMS: ReadonlyMap<unknown, string> = new Map([
   ["secp256k1", "ES256K"],
 ]);
 
+/** Whether the key has a public key. */
+export function isPublic({ type }: KeyInfo): boolean {
+  return type.loadPublic !== undefined;
+}
+
 /** @throws BunkmsError `wrong_key_usage` for a symmetric key. */
-export function requirePublic({ type }: KeyInfo): void {
-  if (type.loadPublic === undefined) {
+export function requirePublic(key: KeyInfo): void {
+  if (!isPublic(key)) {
     throw new BunkmsError("wrong_key_usage", "keys of this type are secret: there is no public key");
   }
 }

@@ -4,6 +4,6 @@ import { keyMessage } from "./key-message.ts";
 import { defineOperation } from "./operation.ts";
 
 export const restoreKey = defineOperation(KeyTransferService.method.restoreKey, async (context, { name, backup }) => {
-  const plan = await context.vault.backups.restore(name, decodeBackup(backup));
+  const plan = await context.vault.backups.restore(name, decodeBackup(backup), context.now);
   return { response: await keyMessage(context, plan.result), plan };
 });

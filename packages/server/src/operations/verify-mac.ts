@@ -8,7 +8,7 @@ import { tryVersions } from "./versions-tried.ts";
 export const verifyMac = defineOperation(KeyUseService.method.verifyMac, async (context, request) => {
   const { name, version, messageB64, macB64 } = request;
   const { result, plan } = await useKey(context, { name, purposes: ["mac"] }, (use) =>
-    tryVersions(use, version, async (candidate) => {
+    tryVersions(use, version, context, async (candidate) => {
       const { mac, key } = macKey(use.key, await use.open(candidate), request.context);
       return equal(mac.make(key, messageB64), macB64);
     }),

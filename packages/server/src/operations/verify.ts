@@ -5,9 +5,8 @@ import { chooseAlgorithm } from "./signature.ts";
 import { verifyOne } from "./verifying.ts";
 
 export const verify = defineOperation(KeyService.method.verify, async (context, request) => {
-  const { name, version, encoding } = request;
-  const { result, plan } = await useKey(context, { name, purposes: ["sign"] }, (use) =>
-    verifyOne(use, version, chooseAlgorithm(use.key, request), request, encoding),
+  const { result, plan } = await useKey(context, { name: request.name, purposes: ["sign"] }, (use) =>
+    verifyOne(use, request, chooseAlgorithm(use.key, request), request, context),
   );
   return { response: result, plan };
 });

@@ -1,7 +1,7 @@
 import { BunkmsError } from "@bunkms/contract";
 import type { KeyUse } from "./key-use.ts";
 import { type ChosenAlgorithm, JOSE, type SignedInput, signatureInput } from "./signature.ts";
-import { tryVersions } from "./versions-tried.ts";
+import { type Search, tryVersions } from "./versions-tried.ts";
 
 /** What is to be verified. */
 interface SignedItem extends SignedInput {
@@ -9,21 +9,27 @@ interface SignedItem extends SignedInput {
   readonly signatureJose: string;
 }
 
+/** How it is to be verified, as requests say it. */
+interface VerifyOrder {
+  /** The one that signed; 0: any. */
+  readonly version: number;
+  readonly encoding: string;
+}
+
 /**
  * Checks one signature.
- * @param version The one that signed; 0: any.
- * @throws BunkmsError `invalid_request`, and what the algorithm throws.
+ * @throws BunkmsError `invalid_request`, what the algorithm throws, and the reason of the call's signal.
  */
 export async function verifyOne(
   use: KeyUse,
-  version: number,
+  { version, encoding }: VerifyOrder,
   { algorithm, options }: ChosenAlgorithm,
   item: SignedItem,
-  encoding: string,
+  search: Search,
 ): Promise<{ valid: boolean; version: number }> {
   const signature = signatureOf(item, encoding);
   const input = signatureInput(item);
-  const found = await tryVersions(use, version, async (candidate) =>
+  const found = await tryVersions(use, version, search, async (candidate) =>
     algorithm.verify(await use.publicKey(candidate), input, signature, options),
   );
   return { valid: found !== 0, version: found };

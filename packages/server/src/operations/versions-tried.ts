@@ -1,33 +1,54 @@
 import { BunkmsError } from "@bunkms/contract";
 import type { KeyUse } from "./key-use.ts";
+import { TimeSlices } from "./time-slice.ts";
 
 /** How many versions are tried when a request names none. */
 const TRIED_VERSIONS = 100;
+
+/** For whom versions are tried. */
+export interface Search {
+  /** Of the call. */
+  readonly signal: AbortSignal;
+  /** Called before each try; what it throws ends the search. */
+  readonly onTry?: () => void;
+}
 
 /**
  * Finds the version that something was made with, and counts its use.
  * @param version The one that the request names; 0: all usable ones, the newest first, at most 100.
  * @param fits Whether it was this one.
  * @returns 0: none.
- * @throws BunkmsError `unknown_version`, `wrong_key_state` when the named one, or none at all, can be used.
+ * @throws BunkmsError `unknown_version`, `wrong_key_state` when the named one, or none at all, can be used; the reason of
+ * the call's signal.
  */
 export async function tryVersions(
   use: KeyUse,
   version: number,
+  { signal, onTry = () => {} }: Search,
   fits: (version: number) => Promise<boolean>,
 ): Promise<number> {
   if (version !== 0) {
+    onTry();
     return (await fits(await use.version(version, "open"))) ? version : 0;
   }
   const { latestVersion, minDecryptionVersion } = use.key;
   const oldest = Math.max(minDecryptionVersion, latestVersion - TRIED_VERSIONS + 1);
+  const slices = new TimeSlices(signal);
   let refusal: BunkmsError | undefined;
   let usable = 0;
   for (let candidate = latestVersion; candidate >= oldest; candidate--) {
+    // The first is no more work than a call that names its version.
+    if (candidate !== latestVersion) {
+      await slices.next();
+    }
     const refused = await refusalOf(use, candidate);
     refusal ??= refused;
-    usable += refused === undefined ? 1 : 0;
-    if (refused === undefined && (await fits(candidate))) {
+    if (refused !== undefined) {
+      continue;
+    }
+    usable += 1;
+    onTry();
+    if (await fits(candidate)) {
       use.count(candidate);
       return candidate;
     }

@@ -4,6 +4,7 @@ import { BunkmsError } from "@bunkms/contract";
 import { ANY_KEY, planKey, testVault } from "../boot/test-vault.ts";
 import { openOrCreate } from "../boot/unseal.ts";
 import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
+import type { Plan } from "../vault/plan.ts";
 
 const NOW = Date.now();
 const entry = (text: string) => Buffer.from(JSON.stringify({ text }));
@@ -95,4 +96,33 @@ test("caches that could not be reloaded after a failure are reloaded before the 
   await committer.submit(entry("next"));
   assert.equal((await vault.secrets.read("s")).value.toString(), "new");
   await committer.submit(entry("put"), await vault.secrets.put("s", Buffer.from("newer"), NOW));
+});
+
+test("COSMIAN-2026-011 a use that no longer holds is outdated, and one that is committed with its key's end is before it", async () => {
+  const { vault, committer } = await testVault();
+  await committer.submit(entry("create"), await planKey(vault, "k"));
+  const order: string[] = [];
+  const use = (name: string, holds: boolean): Plan<undefined> => ({
+    result: undefined,
+    // As one that reserves a part of a budget.
+    changes: [],
+    holds: () => holds,
+    committed: () => order.push(name),
+    discard: () => {},
+  });
+  const disable = await vault.keys.step("k", "disable", NOW);
+  const ended = {
+    ...disable,
+    committed: (refs: Parameters<typeof disable.committed>[0]) => {
+      order.push("disable");
+      disable.committed(refs);
+    },
+  };
+  const results = await Promise.allSettled([
+    committer.submit(entry("disable"), ended),
+    committer.submit(entry("outdated"), use("outdated", false)),
+    committer.submit(entry("use"), use("use", true)),
+  ]);
+  assert.deepEqual(order, ["use", "disable"]);
+  assert.ok(results[1]?.status === "rejected" && results[1].reason instanceof RevisionConflict);
 });

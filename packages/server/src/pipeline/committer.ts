@@ -1,6 +1,6 @@
 import type { AuditLog } from "../audit/log.ts";
 import { decodeBatch } from "../audit/log.ts";
-import { RevisionConflict } from "../store/store.ts";
+import { RevisionConflict, type Table } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Records } from "../vault/records.ts";
 
@@ -72,7 +72,7 @@ export class Committer {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const items = changesLast(this.#withoutTwins(this.#queue.splice(0, BATCH)));
+      const items = usesFirst(this.#withoutTwins(this.#queue.splice(0, BATCH)));
       try {
         await this.#commit(items);
       } catch (error) {
@@ -147,10 +147,13 @@ export class Committer {
   }
 }
 
-/** What changes nothing comes first: a use that is committed together with the end of its key was before it. */
-function changesLast(items: readonly Item[]): readonly Item[] {
-  const changes = (item: Item): boolean => (item.plan?.changes.length ?? 0) > 0;
-  return [...items.filter((item) => !changes(item)), ...items.filter(changes)];
+/** What calls rest on: whose key it is that they use, and whose token. */
+const RESTED_ON: readonly Table[] = ["key", "token"];
+
+/** A use that is committed together with the end of its key, or of its caller's token, was before it. */
+function usesFirst(items: readonly Item[]): readonly Item[] {
+  const ends = ({ plan }: Item): boolean => plan?.changes.some(({ table }) => RESTED_ON.includes(table)) ?? false;
+  return [...items.filter((item) => !ends(item)), ...items.filter(ends)];
 }
 
 /** Refuses, as outdated, those whose plan rests on what is no longer so. */

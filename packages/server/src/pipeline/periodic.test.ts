@@ -345,3 +345,121 @@ test("a flush that finds that there is nothing left to write ends", async () => 
   await periodic.stop();
   assert.deepEqual(failures, []);
 });
+
+/** Keys of which every one is due, and whose rotation is what a test makes of it. */
+function dueKeys(keys: Unsealed["vault"]["keys"], names: readonly string[], rotate: (name: string) => Promise<void>) {
+  return new Proxy(keys, {
+    get(target, name) {
+      switch (name) {
+        case "due":
+          return (_now: number, limit: number, after = "") => names.filter((each) => each > after).slice(0, limit);
+        case "destroyDue":
+          return async () => undefined;
+        case "rotateDue":
+          return rotate;
+        default: {
+          const member = Reflect.get(target, name) as unknown;
+          return typeof member === "function" ? member.bind(target) : member;
+        }
+      }
+    },
+  });
+}
+
+const nameOf = (n: number): string => `k${String(n).padStart(4, "0")}`;
+
+test("a thousand keys that fail in each round do not keep those after them waiting, and are tried again", async () => {
+  const vault = await testVault();
+  const tried = new Map<string, number>();
+  const names = Array.from({ length: 2500 }, (_, n) => nameOf(n));
+  const keys = dueKeys(vault.vault.keys, names, async (name) => {
+    tried.set(name, (tried.get(name) ?? 0) + 1);
+    throw new Error("broken");
+  });
+  const { roundAt } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys } });
+  for (const count of [1000, 2000, 2500]) {
+    await roundAt(START);
+    assert.equal(tried.size, count);
+  }
+  await roundAt(START);
+  assert.deepEqual([tried.get(nameOf(0)), tried.get(nameOf(999)), tried.get(nameOf(1000))], [2, 2, 1]);
+});
+
+test("of a key with both due the destruction comes before the rotation", async () => {
+  const vault = await testVault();
+  const { keys } = vault.vault;
+  await commit(vault, planKey(vault.vault, "k"));
+  await commit(vault, keys.rotate("k", START));
+  await commit(vault, keys.update("k", { rotationPeriodSeconds: 3600 }));
+  await commit(vault, keys.stepVersion("k", 1, "schedule_deletion", START, 7));
+  const { roundAt, failures } = periodicOf(vault);
+  await roundAt(START + 7 * DAY);
+  assert.deepEqual(failures, []);
+  const [latest, before] = (await new AuditReader(auditBatches(vault.vault.records), vault.log).list({}, undefined, 2))
+    .entries;
+  assert.deepEqual([before?.operation, latest?.operation], ["keys.destroy", "keys.rotate"]);
+});
+
+test("while a round is under way its timer begins no other, and the next one comes after it", async (t) => {
+  const vault = await testVault();
+  let rounds = 0;
+  let release = (): void => {};
+  const keys = dueKeys(vault.vault.keys, ["k"], async () => {
+    rounds += 1;
+    await new Promise<void>((resolve) => (release = resolve));
+  });
+  const { periodic } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys } });
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  periodic.start();
+  for (const expected of [1, 2]) {
+    for (let tick = 0; tick < 5; tick++) {
+      t.mock.timers.tick(10_000);
+      await new Promise(setImmediate);
+    }
+    assert.equal(rounds, expected);
+    release();
+    await new Promise(setImmediate);
+    assert.equal(rounds, expected);
+  }
+  await periodic.stop();
+});
+
+test("the work ends after the key that is under way, and what was counted is written", async (t) => {
+  const vault = await testVault();
+  const tried: string[] = [];
+  let release = (): void => {};
+  const keys = dueKeys(vault.vault.keys, ["a", "b", "c"], async (name) => {
+    tried.push(name);
+    await new Promise<void>((resolve) => (release = resolve));
+  });
+  const { usage } = vault.vault;
+  usage.note("a".repeat(32), 1, START);
+  usage.noteNearlySpent({ name: "none", version: 1 });
+  const { periodic, failures } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys } });
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  periodic.start();
+  t.mock.timers.tick(10_000);
+  t.mock.timers.tick(10_000);
+  await new Promise(setImmediate);
+  const stopped = periodic.stop();
+  release();
+  await stopped;
+  assert.deepEqual(tried, ["a"]);
+  assert.deepEqual(failures, []);
+  assert.equal(usage.unwritten, 0);
+});
+
+test("a key whose uses cannot be written is told of in each flush, and the others' are written", async () => {
+  const vault = await testVault();
+  const { usage } = vault.vault;
+  const { periodic, roundAt, failures } = periodicOf(vault);
+  usage.note("a".repeat(32), 2 ** 40, START);
+  const { commits } = vault.store;
+  await roundAt(START + 60_000);
+  assert.equal(failures.length, 1);
+  assert.equal(vault.store.commits, commits);
+  usage.note("b".repeat(32), 1, START);
+  await periodic.stop();
+  assert.equal(failures.length, 2);
+  assert.equal(usage.unwritten, 1);
+});

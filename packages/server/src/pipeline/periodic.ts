@@ -26,8 +26,11 @@ const KEYS_PER_ROUND = 1000;
 export class Periodic {
   readonly #parts: PeriodicParts;
   #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
+  #round: Promise<void> | undefined;
+  #isStopping = false;
   #flushedAt: number;
+  /** The last key that was taken care of, when more were due than one round takes; empty: begin with the first. */
+  #lastKey = "";
 
   constructor(parts: PeriodicParts) {
     this.#parts = parts;
@@ -36,12 +39,16 @@ export class Periodic {
 
   start(): void {
     this.#timer = setInterval(() => {
-      this.#round = this.#round.then(() => this.round());
+      // What is due when a slow round ends is the next tick's affair.
+      this.#round ??= this.round().finally(() => {
+        this.#round = undefined;
+      });
     }, ROUND_MS);
   }
 
-  /** Ends the work, and writes what was counted. */
+  /** Ends the work, for good, once what is under way for one key is done, and writes what was counted. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
     clearInterval(this.#timer);
     await this.#round;
     await this.#attempt(() => this.#flush());
@@ -51,20 +58,38 @@ export class Periodic {
   async round(): Promise<void> {
     const { vault, clock } = this.#parts;
     const now = clock();
-    for (const name of vault.keys.due(now, KEYS_PER_ROUND)) {
-      await this.#attempt(() => this.#commitIfAny("keys.rotate", name, vault.keys.rotateDue(name, now)));
+    await this.#each(this.#dueKeys(now), async (name) => {
+      // A destruction has a date that was promised; a rotation may fail again and again.
       await this.#attempt(() => this.#commitIfAny("keys.destroy", name, vault.keys.destroyDue(name, now)));
-    }
-    for (const spent of vault.usage.takeNearlySpent()) {
-      await this.#attempt(
+      await this.#attempt(() => this.#commitIfAny("keys.rotate", name, vault.keys.rotateDue(name, now)));
+    });
+    await this.#each(vault.usage.takeNearlySpent(), (spent) =>
+      this.#attempt(
         () => this.#commitIfAny("keys.rotate", spent.name, vault.keys.rotateSpent(spent.name, spent.version, now)),
         () => vault.usage.noteNearlySpent(spent),
-      );
-    }
-    if (now - this.#flushedAt >= FLUSH_MS) {
+      ),
+    );
+    if (now - this.#flushedAt >= FLUSH_MS && !this.#isStopping) {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
       await this.#attempt(() => this.#commitIfAny("keys.expire_imports", "", vault.imports.expired(now)));
+    }
+  }
+
+  /** The next keys with something due, by name, so that some that fail in each round do not keep the others waiting. */
+  #dueKeys(now: number): readonly string[] {
+    const names = this.#parts.vault.keys.due(now, KEYS_PER_ROUND, this.#lastKey);
+    this.#lastKey = names.length < KEYS_PER_ROUND ? "" : (names.at(-1) ?? "");
+    return names;
+  }
+
+  /** One after the other, until the work is to end. */
+  async #each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    for (const item of items) {
+      if (this.#isStopping) {
+        return;
+      }
+      await work(item);
     }
   }
 
@@ -79,11 +104,17 @@ export class Periodic {
     const { usage } = this.#parts.vault;
     for (let left = usage.unwritten; left > 0; ) {
       const plan = await usage.flush();
-      if (plan.result === 0) {
+      const { keys, failures } = plan.result;
+      for (const failure of failures) {
+        this.#parts.onFailure(failure);
+      }
+      if (keys === 0) {
         return;
       }
-      await this.#commit("keys.record_usage", "", plan);
-      left -= plan.result;
+      if (plan.changes.length > 0) {
+        await this.#commit("keys.record_usage", "", plan);
+      }
+      left -= keys;
     }
   }
 

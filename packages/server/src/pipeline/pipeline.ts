@@ -4,11 +4,13 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { Authorise } from "../access/authorise.ts";
-import { isInTime, type TokenInfo } from "../access/tokens.ts";
+import type { TokenInfo } from "../access/tokens.ts";
 import { encodeEntry } from "../audit/entry.ts";
 import type { Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
+import { refuseAborted } from "../operations/time-slice.ts";
 import { RevisionConflict } from "../store/store.ts";
+import type { Plan } from "../vault/plan.ts";
 import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
@@ -46,6 +48,9 @@ interface Progress {
   /** Gives the caller's place back. */
   leave: () => void;
 }
+
+/** The plan of a call that changes nothing. */
+const NOTHING: Plan<unknown> = { result: undefined, changes: [], committed: () => {}, discard: () => {} };
 
 /** The caller of an operation that the operator made public. */
 const ANYBODY: TokenInfo = { id: "", name: "", role: "reader", createdAt: 0, expiresAt: 0 };
@@ -104,12 +109,13 @@ export class Pipeline {
 
   /**
    * Takes a place for a call whose request is still to be read, for transports that hold the request meanwhile.
+   * @param places Those of the calls themselves, or others.
    * @returns Gives the place back, to be called before the call is run.
    * @throws BunkmsError `unauthenticated`, which is not recorded yet; `too_many_requests`.
    */
-  async enter(call: Call): Promise<() => void> {
+  async enter(call: Call, places: Slots = this.#slots): Promise<() => void> {
     try {
-      return this.#slots.take((await this.#authenticate(call)).id);
+      return places.take((await this.#authenticate(call)).id);
     } catch (error) {
       throw asRefusal(error);
     }
@@ -147,7 +153,6 @@ export class Pipeline {
       if (!(call.operation instanceof BunkmsError)) {
         progress.spec = call.operation;
       }
-      const { revocations } = this.#parts.services.tokens;
       const caller = await this.#authenticate(call);
       progress.caller = caller;
       progress.leave = this.#takeSlot(caller);
@@ -162,7 +167,7 @@ export class Pipeline {
           progress.request["alias"] = alias;
         }
         this.#authorise(caller, spec, progress.resource);
-        const carryOut = () => this.#handleAndRecord(call, progress, { caller, revocations }, spec, request);
+        const carryOut = () => this.#handleAndRecord(call, progress, spec, request);
         const alone = spec.effect === Effect.MUTATE && progress.resource !== "";
         return await (alone ? this.#turns.run(progress.resource, carryOut) : carryOut());
       } finally {
@@ -209,31 +214,28 @@ export class Pipeline {
     }
   }
 
-  async #handleAndRecord(
-    call: Call,
-    progress: Progress,
-    { caller, revocations }: { readonly caller: TokenInfo; readonly revocations: number },
-    spec: OperationSpec,
-    request: Message,
-  ): Promise<Message> {
+  async #handleAndRecord(call: Call, progress: Progress, spec: OperationSpec, request: Message): Promise<Message> {
     const { services, operations, clock, auditKey } = this.#parts;
     const { handle } = operations.get(spec.action) as RegisteredOperation;
     for (let attempt = 1; ; attempt++) {
       refuseAborted(call.signal);
-      // Again: while the request was read, or its turn came, the token may have been revoked or have expired.
-      if (services.tokens.revocations !== revocations || !isInTime(caller, clock())) {
-        await this.#authenticate(call);
-      }
+      const caller = await this.#stillAuthenticated(call, progress);
       const outcome: Outcome<unknown> = await handle(
-        { ...services, caller, secure: call.secure, now: clock() },
+        { ...services, caller, now: clock(), secure: call.secure, signal: call.signal },
         request as never,
       );
+      let response: Message | undefined;
       try {
+        response = create(spec.method.output, outcome.response as never);
         refuseAborted(call.signal);
-        const response = create(spec.method.output, outcome.response as never);
-        await this.#record(call, progress, "ok", auditFields(spec.auditResponse, response, auditKey), outcome.plan);
+        const plan = this.#whileAuthenticated(caller, outcome.plan);
+        await this.#record(call, progress, "ok", auditFields(spec.auditResponse, response, auditKey), plan);
         return response;
       } catch (error) {
+        if (response !== undefined) {
+          // What was worked out does not leave.
+          wipeSecrets(spec.method.output, response);
+        }
         if (!(error instanceof RevisionConflict)) {
           throw error;
         }
@@ -244,6 +246,25 @@ export class Pipeline {
         outcome.plan?.discard();
       }
     }
+  }
+
+  /** The caller, looked up again if anything became of his token while the request was read or waited. */
+  async #stillAuthenticated(call: Call, progress: Progress): Promise<TokenInfo> {
+    const caller = progress.caller as TokenInfo;
+    if (caller === ANYBODY || this.#parts.services.tokens.isCurrent(caller, this.#parts.clock())) {
+      return caller;
+    }
+    progress.caller = await this.#authenticate(call);
+    return progress.caller;
+  }
+
+  /** The plan, which holds only while its caller's token does: until the very commit that records the call. */
+  #whileAuthenticated(caller: TokenInfo, plan: Plan<unknown> = NOTHING): Plan<unknown> {
+    const { services, clock } = this.#parts;
+    if (caller === ANYBODY) {
+      return plan;
+    }
+    return { ...plan, holds: () => services.tokens.isCurrent(caller, clock()) && (plan.holds?.() ?? true) };
   }
 
   /** Writes the entry, and the plan's changes with it. @throws RevisionConflict, Unrecorded */
@@ -295,10 +316,4 @@ function findOperation(call: Call): OperationSpec {
     throw call.operation;
   }
   return call.operation;
-}
-
-function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) {
-    throw signal.reason instanceof BunkmsError ? signal.reason : new BunkmsError("cancelled");
-  }
 }

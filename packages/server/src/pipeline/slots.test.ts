@@ -25,6 +25,14 @@ test("a place is given back once, however often that is said", () => {
   assert.throws(() => slots.take("e"), full);
 });
 
+test("a share of another size holds as well", () => {
+  const slots = new Slots(3, 2);
+  slots.take("a");
+  slots.take("a");
+  assert.throws(() => slots.take("a"), full);
+  slots.take("b");
+});
+
 test("a single place serves one call of anybody at a time", () => {
   const slots = new Slots(1);
   const giveBack = slots.take("a");

@@ -1,17 +1,22 @@
 import { BunkmsError } from "@bunkms/contract";
 
 /**
- * Places for calls that take up memory, counted by token: one token holds at most a quarter, so that no single caller
- * can keep all others out.
+ * Places for calls that take up memory, counted by token: one token holds only a share, so that no single caller can keep
+ * all others out.
  */
 export class Slots {
   readonly #most: number;
+  readonly #share: number;
   readonly #held = new Map<string, number>();
   #total = 0;
 
-  /** @param most Places in all, 1 or more. */
-  constructor(most: number) {
+  /**
+   * @param most Places in all, 1 or more.
+   * @param share Places of one token; absent: a quarter.
+   */
+  constructor(most: number, share = Math.ceil(most / 4)) {
     this.#most = most;
+    this.#share = share;
   }
 
   /**
@@ -21,7 +26,7 @@ export class Slots {
    */
   take(token: string): () => void {
     const held = this.#held.get(token) ?? 0;
-    if (this.#total >= this.#most || held >= Math.ceil(this.#most / 4)) {
+    if (this.#total >= this.#most || held >= this.#share) {
       throw new BunkmsError("too_many_requests");
     }
     this.#total += 1;

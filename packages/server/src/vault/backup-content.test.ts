@@ -35,13 +35,13 @@ async function refuses(code: string, change: (backup: KeyBackup) => void, from =
   const backup = fromBinary(KeyBackupSchema, bytesOf(from));
   change(backup);
   const bytes = bytesOf(backup);
-  await assert.rejects(readBackupContent(bytes), { code }, String(change));
+  await assert.rejects(readBackupContent(bytes, Date.now()), { code }, String(change));
   assert.ok(equal(bytes, Buffer.alloc(bytes.length)), "the content is zeroed");
 }
 
 test("content that is sound is read, and zeroed", async () => {
   const bytes = bytesOf(sound);
-  const { record, versions } = await readBackupContent(bytes);
+  const { record, versions } = await readBackupContent(bytes, Date.now());
   assert.equal(record.name, "made-up");
   assert.ok(equal(record.id, ID));
   assert.equal(versions.length, 1);
@@ -110,7 +110,7 @@ test("REQ-17: content in another encoding, or with fields of a newer version, is
     Buffer.from("no message"),
     Buffer.alloc(0),
   ]) {
-    await assert.rejects(readBackupContent(Buffer.from(wrong)), (error: { code?: string }) =>
+    await assert.rejects(readBackupContent(Buffer.from(wrong), Date.now()), (error: { code?: string }) =>
       ["invalid_request", "unsupported_key_type"].includes(error.code ?? ""),
     );
   }
@@ -121,6 +121,6 @@ test("the vault's own backups hold what was written, in the one encoding", async
   await call("keys.create", { name: "own", tags: { z: "1", a: "2", 7: "3" } });
   const { backups, keys } = unsealed.vault;
   const { result: sealed } = await backups.seal("own", backups.own);
-  await assert.rejects(backups.restore("own-2", sealed), { code: "already_exists" });
+  await assert.rejects(backups.restore("own-2", sealed, Date.now()), { code: "already_exists" });
   assert.equal((await keys.get("own")).latestVersion, 1);
 });

@@ -25,8 +25,12 @@ export interface BackupContent {
 }
 
 const ID_LENGTH = 16;
-/** The end of the year 9999, the last that a Timestamp can say. */
-const LAST_MS = 253_402_300_799_999n;
+const CLOCK_SKEW_MS = 3_600_000;
+
+// As the contract has it for CreateKey.
+const MOST_DESCRIPTION_BYTES = 1024;
+const TAG_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
+const MOST_TAG_BYTES = 256;
 
 /** What comes back from these states. A deletion is over: its time may have passed while nobody could cancel it. */
 const KEY_STATES: ReadonlyMap<string, string> = new Map([
@@ -41,9 +45,10 @@ const VERSION_STATES: ReadonlyMap<string, string> = new Map([...KEY_STATES, ["de
  * be of the declared type, and belong to the public keys beside it.
  *
  * @param content Zeroed here.
+ * @param now Milliseconds since 1970: nothing in it can be later.
  * @throws BunkmsError `invalid_request`, `unsupported_key_type`, `invalid_key_material`
  */
-export async function readBackupContent(content: Buffer): Promise<BackupContent> {
+export async function readBackupContent(content: Buffer, now: number): Promise<BackupContent> {
   const versions: RestoredVersion[] = [];
   try {
     const backup = decode(content);
@@ -52,9 +57,9 @@ export async function readBackupContent(content: Buffer): Promise<BackupContent>
     if (key === undefined || type === undefined) {
       throw new BunkmsError("unsupported_key_type", "the backup is of a key of an unknown type");
     }
-    const record = readKey(key, type, backup.versions.length);
+    const record = readKey(key, type, backup.versions.length, now);
     for (const version of backup.versions) {
-      versions.push(readVersion(version, type));
+      versions.push(readVersion(version, type, now));
       // A check of RSA takes up to 0.2 s: others have their turn in between.
       await new Promise(setImmediate);
     }
@@ -62,7 +67,7 @@ export async function readBackupContent(content: Buffer): Promise<BackupContent>
     requireSound(
       usage.versions.every(
         ({ version, lastUsedAtMs, uses, reserved }) =>
-          known.delete(version) && isTime(lastUsedAtMs) && uses >= 0n && reserved >= 0n,
+          known.delete(version) && isTime(lastUsedAtMs, now) && isCount(uses) && isCount(reserved),
       ),
     );
     return { record, versions, usage };
@@ -89,7 +94,7 @@ function decode(content: Buffer): KeyBackup {
   return backup;
 }
 
-function readKey(key: KeyRecord, type: KeyType, versions: number): KeyRecord {
+function readKey(key: KeyRecord, type: KeyType, versions: number, now: number): KeyRecord {
   const state = KEY_STATES.get(key.state);
   const { derived, deterministic, exportable, imported, purpose } = key;
   const options = { typeName: type.name, purpose, derived, deterministic, exportable, imported };
@@ -97,8 +102,9 @@ function readKey(key: KeyRecord, type: KeyType, versions: number): KeyRecord {
   checkRotationPeriod(key.rotationPeriodSeconds, imported);
   requireSound(key.id.length === ID_LENGTH && versions > 0 && versions === key.latestVersion);
   requireSound(Math.max(key.minDecryptionVersion, key.minEncryptionVersion) <= versions);
-  requireSound(Object.keys(key.tags).length <= MOST_TAGS);
-  requireSound(isTime(key.createdAtMs) && isTime(key.rotatedAtMs));
+  requireSound(Buffer.byteLength(key.description) <= MOST_DESCRIPTION_BYTES);
+  requireSound(Object.keys(key.tags).length <= MOST_TAGS && Object.entries(key.tags).every(isTag));
+  requireSound(isTime(key.createdAtMs, now) && isTime(key.rotatedAtMs, now));
   if (state === undefined) {
     throw unsound();
   }
@@ -113,12 +119,12 @@ function readKey(key: KeyRecord, type: KeyType, versions: number): KeyRecord {
   });
 }
 
-function readVersion({ version, material }: VersionBackup, type: KeyType): RestoredVersion {
+function readVersion({ version, material }: VersionBackup, type: KeyType, now: number): RestoredVersion {
   const state = VERSION_STATES.get(version?.state ?? "");
   if (version === undefined || state === undefined) {
     throw unsound();
   }
-  requireSound(isTime(version.createdAtMs));
+  requireSound(isTime(version.createdAtMs, now) && version.materialCheck.length === 0);
   const record: KeyVersionRecord = create(KeyVersionRecordSchema, {
     createdAtMs: version.createdAtMs,
     state,
@@ -136,8 +142,17 @@ function readVersion({ version, material }: VersionBackup, type: KeyType): Resto
   return { record, material: accepted.material };
 }
 
-function isTime(ms: bigint): boolean {
-  return ms >= 0n && ms <= LAST_MS;
+/** Clocks of two clusters may differ by a little. */
+function isTime(ms: bigint, now: number): boolean {
+  return ms >= 0n && ms <= BigInt(now + CLOCK_SKEW_MS);
+}
+
+function isCount(count: bigint): boolean {
+  return count >= 0n && count <= BigInt(Number.MAX_SAFE_INTEGER);
+}
+
+function isTag([name, value]: readonly [string, string]): boolean {
+  return TAG_NAME.test(name) && Buffer.byteLength(value) <= MOST_TAG_BYTES;
 }
 
 function requireSound(isSound: boolean): void {

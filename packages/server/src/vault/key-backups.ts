@@ -6,10 +6,11 @@ import { type HpkeRecipient, recipientOf } from "../crypto/hpke.ts";
 import { wipe } from "../crypto/kdf.ts";
 import { readBackupContent } from "./backup-content.ts";
 import { BACKUP_OVERHEAD, openBackup, sealBackup } from "./backup-form.ts";
+import type { StoredKey } from "./key-book.ts";
 import { keyInfo } from "./key-info.ts";
 import { refuseDestroyed } from "./key-life.ts";
 import type { KeyUsage } from "./key-usage.ts";
-import type { Keys, KeyWithVersions, StoredKey } from "./keys.ts";
+import type { Keys, KeyWithVersions } from "./keys.ts";
 import { both, type Plan } from "./plan.ts";
 
 /** The longest backup, in bytes: as base64 text it fits into a request for restoring it. */
@@ -37,12 +38,13 @@ export class KeyBackups {
    * exportable, `invalid_public_key`, `payload_too_large`, `conflict`
    */
   async seal(name: string, recipient: HpkeRecipient): Promise<Plan<Buffer>> {
-    const key = await this.#keys.get(name);
+    const epoch = this.#keys.useEpoch(name);
+    const isCurrent = () => this.#keys.useEpoch(name) === epoch;
     const stored = await this.#keys.stored(name);
     requireBackedUp(stored, recipient.fingerprint.equals(this.own.fingerprint));
     const content = await this.#content(stored).catch((error: unknown) => {
       // A version that was destroyed meanwhile has no material any more.
-      throw this.#keys.isCurrent(key) ? error : new BunkmsError("conflict");
+      throw isCurrent() ? error : new BunkmsError("conflict");
     });
     try {
       if (content.length + BACKUP_OVERHEAD > LONGEST) {
@@ -52,7 +54,7 @@ export class KeyBackups {
         result: sealBackup(recipient, content),
         changes: [],
         // It may be destroyed meanwhile.
-        holds: () => this.#keys.isCurrent(key),
+        holds: isCurrent,
         committed: () => {},
         discard: () => {},
       };
@@ -66,11 +68,14 @@ export class KeyBackups {
    * @param name What it is to be called.
    * @throws BunkmsError `decryption_failed`, `already_exists`, and as `readBackupContent`
    */
-  async restore(name: string, backup: Buffer): Promise<Plan<KeyWithVersions>> {
-    const { record, versions, usage } = await readBackupContent(openBackup(this.#seed, backup));
+  async restore(name: string, backup: Buffer, now: number): Promise<Plan<KeyWithVersions>> {
+    const { record, versions, usage } = await readBackupContent(openBackup(this.#seed, backup), now);
     try {
       const restored = await this.#keys.restore({ ...record, name }, versions);
-      return both(restored, await this.#usage.restore(restored.result.key.id, usage));
+      const { key } = restored.result;
+      const hasBudget = key.type.ciphers?.some(({ budget }) => budget !== undefined) ?? false;
+      const latest = hasBudget ? { name: key.name, version: key.latestVersion } : undefined;
+      return both(restored, await this.#usage.restore(key.id, usage, latest));
     } catch (error) {
       wipe(...versions.flatMap(({ material }) => material ?? []));
       throw error;
@@ -88,7 +93,11 @@ export class KeyBackups {
         KeyBackupSchema,
         create(KeyBackupSchema, {
           key: record,
-          versions: versions.map(({ record: version }, i) => ({ version, material: materials[i] as Buffer })),
+          // The check value is of this cluster alone.
+          versions: versions.map(({ record: version }, i) => ({
+            version: { ...version, materialCheck: new Uint8Array() },
+            material: materials[i] as Buffer,
+          })),
           usage: await this.#usage.stored(key.id),
         }),
       );

@@ -46,6 +46,8 @@ export interface KeyVersionInfo {
 
 /** What is kept in memory of every key, for finding it. */
 export interface KeySummary {
+  /** 32 hexadecimal digits. */
+  readonly id: string;
   readonly type: string;
   readonly state: KeyState;
   readonly tags: Readonly<Record<string, string>>;
@@ -96,6 +98,7 @@ export function keyVersionInfo(version: number, record: KeyVersionRecord): KeyVe
 export function keySummary(record: KeyRecord): KeySummary {
   const times = [nextRotationAt(record), Number(record.deletionAtMs), Number(record.versionDeletionAtMs)];
   return {
+    id: keyId(record),
     type: record.type,
     state: record.state as KeyState,
     tags: Object.keys(record.tags).length === 0 ? NO_TAGS : record.tags,

@@ -1,11 +1,14 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
-import { type KeyUsageRecord, KeyUsageRecordSchema, VersionUsageSchema } from "@bunkms/contract/record";
-import { equal } from "../crypto/kdf.ts";
+import { type KeyUsageRecord, KeyUsageRecordSchema } from "@bunkms/contract/record";
+import { StoreUnavailable } from "../store/store.ts";
 import { Lru } from "./lru.ts";
 import { versionPath } from "./named-records.ts";
 import type { Plan } from "./plan.ts";
 import type { RecordRef, Records } from "./records.ts";
+import { Reservations } from "./reservations.ts";
+import { type UsageAttempt, UsageAttempts, type UsageWriting, usageWriting } from "./usage-attempts.ts";
+import { larger, MOST_USES, withUsage } from "./usage-record.ts";
 
 /** How one version of a key was used. */
 export interface VersionUse {
@@ -19,13 +22,14 @@ interface Stored {
   readonly ref: RecordRef | null;
 }
 
-/** What one key's uses add to its record. */
+/** What one key's uses add to its record, by version. */
 type Uses = Map<number, { lastUsedAt: number; uses: number }>;
 
-/** A record that was to be written, and the uses in it that were pending before. */
-interface Attempt {
-  readonly payload: Uint8Array;
-  readonly counts: ReadonlyMap<number, number>;
+/** What a flush writes. */
+export interface Flushed {
+  /** Keys that it took care of: those with a failure are told, and come last in the next one. */
+  readonly keys: number;
+  readonly failures: readonly unknown[];
 }
 
 /** A version that has nearly spent its budget. */
@@ -58,8 +62,8 @@ export class KeyUsage {
   /** Messages left of the reserved block, by path of the version. */
   readonly #blocks = new Map<string, number>();
   readonly #nearlySpent = new Map<string, NearlySpent>();
-  /** Flushes that may or may not have been written: what the store holds tells, when it is read next. */
-  readonly #attempts = new Map<string, Attempt[]>();
+  readonly #reservations = new Reservations();
+  readonly #attempts = new UsageAttempts();
   #changes = 0;
 
   constructor(records: Records) {
@@ -102,7 +106,7 @@ export class KeyUsage {
       const { lastUsedAt = 0, uses: before = 0 } = uses.get(version) ?? {};
       uses.set(version, {
         lastUsedAt: Math.max(lastUsedAt, pending.lastUsedAt),
-        uses: before + pending.uses,
+        uses: Math.min(before + pending.uses, Number(MOST_USES)),
       });
     }
     return uses;
@@ -113,26 +117,40 @@ export class KeyUsage {
     return (await this.#get(id)).record;
   }
 
-  /** Takes over how a key was used before it was restored. What is known of it here is never lessened. */
-  async restore(id: string, backup: KeyUsageRecord): Promise<Plan<undefined>> {
+  /**
+   * Takes over how a key was used before it was restored. What is known of it here is never lessened.
+   * @param latest The latest version, if its type has a budget: what was spent of it after the backup is not known unless
+   * the key was here, so that it is taken for nearly spent.
+   */
+  async restore(id: string, backup: KeyUsageRecord, latest?: NearlySpent): Promise<Plan<undefined>> {
     const { record, ref } = await this.#get(id);
-    let next = record;
-    for (const { version, lastUsedAtMs, uses, reserved } of backup.versions) {
-      next = changed(next, version, (use) => {
-        use.lastUsedAtMs = larger(use.lastUsedAtMs, lastUsedAtMs);
-        use.uses = larger(use.uses, uses);
-        use.reserved = larger(use.reserved, reserved);
-      });
-    }
-    return this.#plan([[id, next, ref]], undefined, () => {});
+    const next = withUsage(
+      record,
+      backup.versions.map(({ version, lastUsedAtMs, uses, reserved }) => [
+        version,
+        (use) => {
+          use.lastUsedAtMs = larger(use.lastUsedAtMs, lastUsedAtMs);
+          use.uses = larger(use.uses, uses);
+          use.reserved = larger(use.reserved, reserved);
+        },
+      ]),
+    );
+    return this.#plan([usageWriting(id, next, ref)], undefined, {
+      done: () => {
+        if (ref === null && latest !== undefined) {
+          this.noteNearlySpent(latest);
+        }
+      },
+    });
   }
 
   /**
-   * Spends a part of a version's budget of messages.
+   * Spends a part of a version's budget of messages. While a reservation for the key is under way, it waits for that.
    * @param name The key's, for {@link takeNearlySpent}.
    * @param budget At most so many messages in all.
    * @param count Messages to spend now, at most {@link BLOCK}.
-   * @returns undefined when they were reserved already; else what reserves more, to be committed before the messages leave.
+   * @returns undefined when they were reserved already; else what reserves more, to be committed before the messages
+   * leave. Others wait until it is committed or discarded, which may happen more than once.
    * @throws BunkmsError `wrong_key_state` when the budget is used up.
    */
   async spend(
@@ -142,29 +160,45 @@ export class KeyUsage {
     count: number,
   ): Promise<Plan<undefined> | undefined> {
     const path = versionPath(id, version);
-    if (this.#take(path, count)) {
-      return undefined;
-    }
-    const { record, ref } = await this.#get(id);
-    if (this.#take(path, count)) {
-      return undefined;
-    }
-    const reserved = Number(record.versions.find((use) => use.version === version)?.reserved ?? 0n);
-    if (reserved + BLOCK > budget) {
-      throw new BunkmsError(
-        "wrong_key_state",
-        `version ${version} has encrypted all the messages that its type allows: rotate the key`,
-      );
-    }
-    const next = changed(record, version, (use) => {
-      use.reserved += BigInt(BLOCK);
-    });
-    return this.#plan([[id, next, ref]], undefined, () => {
-      this.#blocks.set(path, BLOCK - count);
-      if (reserved + BLOCK > budget * NEARLY) {
-        this.noteNearlySpent({ name, version });
+    for (;;) {
+      if (this.#take(path, count)) {
+        return undefined;
       }
-    });
+      const underWay = this.#reservations.underWay(id);
+      if (underWay === undefined) {
+        break;
+      }
+      // What it reserves may be gone when this one's turn comes.
+      await underWay;
+    }
+    const end = this.#reservations.begin(id);
+    try {
+      const { record, ref } = await this.#get(id);
+      const reserved = Number(record.versions.find((use) => use.version === version)?.reserved ?? 0n);
+      if (reserved + BLOCK > budget) {
+        throw new BunkmsError(
+          "wrong_key_state",
+          `version ${version} has encrypted all the messages that its type allows: rotate the key`,
+        );
+      }
+      const reserveMore = (use: { reserved: bigint }): void => {
+        use.reserved += BigInt(BLOCK);
+      };
+      const next = withUsage(record, [[version, reserveMore]]);
+      return this.#plan([usageWriting(id, next, ref)], undefined, {
+        done: () => {
+          this.#blocks.set(path, BLOCK - count);
+          if (reserved + BLOCK > budget * NEARLY) {
+            this.noteNearlySpent({ name, version });
+          }
+          end();
+        },
+        over: end,
+      });
+    } catch (error) {
+      end();
+      throw error;
+    }
   }
 
   /** Versions that have nearly spent their budget, as far as was noticed since the last call. */
@@ -184,42 +218,83 @@ export class KeyUsage {
     return this.#pending.size;
   }
 
-  /** What writes the uses counted so far, of the 500 keys that have waited longest. @returns How many keys those are. */
-  async flush(): Promise<Plan<number>> {
-    const records: [string, KeyUsageRecord, RecordRef | null][] = [];
-    const written: [string, ReadonlyMap<number, number>][] = [];
-    for (const id of [...this.#pending.keys()].slice(0, FLUSHED_KEYS)) {
-      const { record, ref } = await this.#get(id);
-      const counts = new Map<number, number>();
-      let next = record;
-      for (const [version, { lastUsedAt, uses }] of this.#pending.get(id) ?? []) {
-        counts.set(version, uses);
-        next = changed(next, version, (use) => {
+  /**
+   * What writes the uses counted so far, of the 500 keys that have waited longest.
+   * @throws StoreUnavailable
+   */
+  async flush(): Promise<Plan<Flushed>> {
+    const attempts: UsageAttempt[] = [];
+    const failures: unknown[] = [];
+    for (const id of this.#pending.keys().take(FLUSHED_KEYS).toArray()) {
+      try {
+        const attempt = await this.#attempt(id);
+        if (attempt !== undefined) {
+          attempts.push(attempt);
+        }
+      } catch (error) {
+        if (error instanceof StoreUnavailable) {
+          throw error;
+        }
+        failures.push(error);
+        this.#postpone(id);
+      }
+    }
+    for (const attempt of attempts) {
+      this.#attempts.add(attempt);
+    }
+    const writings = attempts.map(({ writing }) => writing);
+    return this.#plan(
+      writings,
+      { keys: attempts.length + failures.length, failures },
+      {
+        done: () => {
+          for (const attempt of attempts) {
+            this.#subtract(attempt);
+          }
+        },
+        over: () => {
+          for (const attempt of attempts) {
+            attempt.isOver = true;
+          }
+        },
+      },
+    );
+  }
+
+  /** A key's part of a flush, if anything of it is pending. */
+  async #attempt(id: string): Promise<UsageAttempt | undefined> {
+    if (this.#attempts.areOver(id)) {
+      // The store tells what became of them.
+      this.#stored.delete(id);
+    }
+    const { record, ref } = await this.#get(id);
+    const pending = this.#pending.get(id);
+    if (pending === undefined) {
+      return undefined;
+    }
+    const counts = new Map(pending.entries().map(([version, { uses }]) => [version, uses]));
+    const next = withUsage(
+      record,
+      pending.entries().map(([version, { lastUsedAt, uses }]) => [
+        version,
+        (use) => {
           use.lastUsedAtMs = larger(use.lastUsedAtMs, BigInt(lastUsedAt));
           use.uses += BigInt(uses);
-        });
-      }
-      if (counts.size > 0) {
-        records.push([id, next, ref]);
-        written.push([id, counts]);
-      }
-    }
-    const plan = this.#plan(records, records.length, () => {
-      for (const [id, counts] of written) {
-        this.#subtract(id, counts);
-      }
-    });
-    for (const [i, [id, counts]] of written.entries()) {
-      const attempt = { payload: plan.changes[i]?.payload as Uint8Array, counts };
-      this.#attempts.set(id, [...(this.#attempts.get(id) ?? []), attempt]);
-    }
-    return plan;
+        },
+      ]),
+    );
+    return { writing: usageWriting(id, next, ref), counts, isOver: false, isCounted: false };
   }
 
   /** What was written is no longer pending; what was counted meanwhile still is. */
-  #subtract(id: string, counts: ReadonlyMap<number, number>): void {
+  #subtract(attempt: UsageAttempt): void {
+    const { id } = attempt.writing;
+    if (attempt.isCounted) {
+      return;
+    }
+    attempt.isCounted = true;
     const pending = this.#pending.get(id);
-    for (const [version, count] of counts) {
+    for (const [version, count] of attempt.counts) {
       const use = pending?.get(version);
       if (use !== undefined) {
         use.uses -= count;
@@ -228,9 +303,14 @@ export class KeyUsage {
         }
       }
     }
+    this.#postpone(id);
+  }
+
+  /** What is pending of a key comes last: others have waited longer. */
+  #postpone(id: string): void {
+    const pending = this.#pending.get(id);
     this.#pending.delete(id);
     if (pending !== undefined && pending.size > 0) {
-      // At the end again: others have waited longer.
       this.#pending.set(id, pending);
     }
   }
@@ -244,73 +324,48 @@ export class KeyUsage {
     return true;
   }
 
+  /** @param done Called when it is committed. @param over Called when it is discarded, perhaps more than once. */
   #plan<T>(
-    records: readonly (readonly [string, KeyUsageRecord, RecordRef | null])[],
+    writings: readonly UsageWriting[],
     result: T,
-    done: () => void,
+    { done, over = () => {} }: { readonly done: () => void; readonly over?: () => void },
   ): Plan<T> {
     return {
       result,
-      changes: records.map(([id, record, ref]) => ({
-        table: "key-usage",
-        path: id,
-        payload: toBinary(KeyUsageRecordSchema, record),
-        previous: ref,
-      })),
+      changes: writings.map(({ id, payload, ref }) => ({ table: "key-usage", path: id, payload, previous: ref })),
       committed: (refs) => {
         this.#changes += 1;
-        for (const [i, [id, record]] of records.entries()) {
+        for (const [i, { id, record }] of writings.entries()) {
           this.#stored.set(id, { record, ref: refs[i] as RecordRef });
-          this.#attempts.delete(id);
+          this.#attempts.forget(id);
         }
         done();
       },
-      discard: () => {},
+      discard: over,
     };
   }
 
   async #get(id: string): Promise<Stored> {
-    const cached = this.#stored.get(id);
-    if (cached !== undefined) {
-      return cached;
-    }
-    const changes = this.#changes;
-    const stored = await this.#records.read("key-usage", id);
-    const read: Stored =
-      stored === undefined
-        ? { record: create(KeyUsageRecordSchema), ref: null }
-        : { record: fromBinary(KeyUsageRecordSchema, stored.payload), ref: stored.ref };
-    if (changes === this.#changes) {
-      this.#settle(id, stored?.payload);
-      this.#stored.set(id, read);
-    }
-    return read;
-  }
-
-  /** Finds out which flush was written although its commit seemed to fail. */
-  #settle(id: string, payload: Uint8Array | undefined): void {
-    const written = this.#attempts.get(id)?.find((attempt) => payload !== undefined && equal(attempt.payload, payload));
-    this.#attempts.delete(id);
-    if (written !== undefined) {
-      this.#subtract(id, written.counts);
+    for (;;) {
+      const cached = this.#stored.get(id);
+      if (cached !== undefined) {
+        return cached;
+      }
+      const changes = this.#changes;
+      const stored = await this.#records.read("key-usage", id);
+      // What was read while something was written may be older than that.
+      if (changes === this.#changes) {
+        const read: Stored =
+          stored === undefined
+            ? { record: create(KeyUsageRecordSchema), ref: null }
+            : { record: fromBinary(KeyUsageRecordSchema, stored.payload), ref: stored.ref };
+        const written = this.#attempts.settle(id, stored?.payload);
+        if (written !== undefined) {
+          this.#subtract(written);
+        }
+        this.#stored.set(id, read);
+        return read;
+      }
     }
   }
-}
-
-function larger(one: bigint, other: bigint): bigint {
-  return one > other ? one : other;
-}
-
-/** A copy in which one version's usage is changed; records in the cache stay as they are. */
-function changed(
-  record: KeyUsageRecord,
-  version: number,
-  change: (use: { lastUsedAtMs: bigint; uses: bigint; reserved: bigint }) => void,
-): KeyUsageRecord {
-  const before = record.versions.find((use) => use.version === version);
-  const use =
-    before === undefined ? create(VersionUsageSchema, { version }) : create(VersionUsageSchema, { ...before });
-  change(use);
-  const others = record.versions.filter((other) => other !== before);
-  return create(KeyUsageRecordSchema, { versions: [...others, use].sort((a, b) => a.version - b.version) });
 }

@@ -23,6 +23,8 @@ export interface Keyring {
   readonly audit: KeyObject;
   /** The multiset hash of record versions. */
   readonly state: KeyObject;
+  /** Check values of key material. */
+  readonly check: KeyObject;
   /** X-Wing's seed: opens the backups of keys that are sealed to this cluster. It stays when the root key changes. */
   readonly backup: KeyObject;
 }
@@ -31,11 +33,12 @@ export interface Keyring {
 export function createKeyring(): Buffer {
   const barrierKey = randomBytes(32);
   const baseKey = randomBytes(32);
-  const bytes = Buffer.from(
-    toBinary(KeyringSchema, create(KeyringSchema, { barrierKeys: [{ version: 1, key: barrierKey }], baseKey })),
+  const bytes = toBinary(
+    KeyringSchema,
+    create(KeyringSchema, { barrierKeys: [{ version: 1, key: barrierKey }], baseKey }),
   );
   wipe(barrierKey, baseKey);
-  return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Opens a keyring's bytes, and zeroes them. */
@@ -55,6 +58,7 @@ export function loadKeyring(bytes: Buffer): Keyring {
     token: deriveKey(base, "bunkms token v1"),
     audit: deriveKey(base, "bunkms audit v1"),
     state: deriveKey(base, "bunkms state v1"),
+    check: deriveKey(base, "bunkms material check v1"),
     backup: deriveKey(base, "bunkms backup v1"),
   };
 }

@@ -16,6 +16,11 @@ export class Lru<V> {
     return value;
   }
 
+  /** As `get`, but it does not count as a use. */
+  peek(key: string): V | undefined {
+    return this.#entries.get(key);
+  }
+
   set(key: string, value: V): void {
     this.#entries.delete(key);
     this.#entries.set(key, value);

@@ -50,16 +50,6 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
     this.#changes += 1;
   }
 
-  /** Whether any record fits: reads them all. */
-  async some(fits: (record: M) => boolean): Promise<boolean> {
-    for await (const { payload } of this.#records.all(this.#table)) {
-      if (fits(this.#decode(payload))) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   async find(name: string): Promise<NamedRecord<M> | undefined> {
     const cached = this.#cache.get(name);
     if (cached !== undefined) {
@@ -75,11 +65,6 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
       this.#cache.set(name, found);
     }
     return found;
-  }
-
-  /** A record that is in memory. */
-  cached(name: string): M | undefined {
-    return this.#cache.get(name)?.record;
   }
 
   /** At most `limit` names that begin with `prefix`, come after `after` and whose summary fits, in order. */

@@ -4,7 +4,10 @@ import { StateSchema } from "@bunkms/contract/record";
 import { mac } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
 
-/** Tables whose records are rewritten or deleted under the same path. All others are written once a path. */
+/**
+ * Tables whose records are rewritten or deleted under the same path. All others are written once a path, but for
+ * `key-material`: what was destroyed can be restored there, and then it is the same material (material-check.ts).
+ */
 export const MUTABLE_TABLES: readonly Table[] = [
   "key",
   "key-version",

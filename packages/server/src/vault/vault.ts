@@ -74,7 +74,7 @@ function openVault(
 ): Vault {
   const keys = loadKeyring(keyring);
   const records = new Records(store, cluster, keys, genesis);
-  const vaultKeys = new Keys(records, keys.index);
+  const vaultKeys = new Keys(records, keys.index, keys.check);
   const usage = new KeyUsage(records);
   return {
     records,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, createSecretKey, sign, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { findKeyType } from "../key-types.ts";
 import { COMPOSITE_ML_DSA_TYPE as type } from "../types/composite-ml-dsa.ts";
 import { COMPOSITE_SIGNATURE as algorithm } from "./composite.ts";
 
@@ -79,4 +80,14 @@ test("its halves are no signatures of the message by either algorithm alone", as
   assert.equal(verify(null, MESSAGE.bytes, createPublicKey(ed25519), signature.subarray(3309)), false);
   const alone = Buffer.concat([sign(null, MESSAGE.bytes, mlDsa), sign(null, MESSAGE.bytes, ed25519)]);
   assert.equal(await algorithm.verify(ownKey, MESSAGE, alone), false);
+});
+
+test("REQ-19: a key of another type with the very same bytes neither signs nor verifies", async () => {
+  const hmac = findKeyType("hmac-sha512") ?? assert.fail();
+  await assert.rejects(algorithm.sign(hmac.load(bytesOf("private_key")), MESSAGE), { code: "wrong_key_usage" });
+  const wrong = [createSecretKey(bytesOf("public_key")), privateKey];
+  for (const key of wrong) {
+    await assert.rejects(algorithm.verify(key, MESSAGE, bytesOf("signature")), { code: "wrong_key_usage" });
+  }
+  await assert.rejects(algorithm.sign(ownKey, MESSAGE), { code: "wrong_key_usage" });
 });

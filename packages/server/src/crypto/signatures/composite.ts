@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { BunkmsError } from "@bunkms/contract";
 import { wipe } from "../kdf.ts";
 import type { SignatureAlgorithm, SignatureInput, SignatureOptions } from "../key-type.ts";
@@ -27,7 +27,8 @@ const ED25519 = { family: "ed25519", slow: false };
  * what the draft calls an external pre-hash (section 10.5).
  *
  * OpenSSL does not know it, so it is composed here as the draft says; each signature is OpenSSL's. There is no
- * `KeyObject` of such a pair: the private and the public one are "secret" keys of the bytes that the draft serialises.
+ * `KeyObject` of such a pair: the private and the public one are "secret" keys of the bytes that the draft serialises, and
+ * serve only if they were loaded here.
  */
 export const COMPOSITE_SIGNATURE: SignatureAlgorithm = Object.freeze<SignatureAlgorithm>({
   name: "ml-dsa-65-ed25519-sha512",
@@ -60,19 +61,39 @@ interface Parts {
   readonly ed25519: KeyObject;
 }
 
+/** What was loaded here. By its form a private key could be any key of 64 bytes. */
+const privateKeys = new WeakSet<KeyObject>();
+const publicKeys = new WeakSet<KeyObject>();
+
+/** @param bytes {@link COMPOSITE_PRIVATE_LENGTH}. Copied: the caller zeroes its own. */
+export function loadCompositePrivate(bytes: Uint8Array): KeyObject {
+  return loaded(privateKeys, bytes);
+}
+
+/** @param bytes {@link COMPOSITE_PUBLIC_LENGTH}. */
+export function loadCompositePublic(bytes: Uint8Array): KeyObject {
+  return loaded(publicKeys, bytes);
+}
+
+function loaded(keys: WeakSet<KeyObject>, bytes: Uint8Array): KeyObject {
+  const key = createSecretKey(bytes);
+  keys.add(key);
+  return key;
+}
+
 /** Expanding a seed takes as long as signing with it. What is kept here goes when its key is collected. */
 const opened = new WeakMap<KeyObject, Parts>();
 
 /** The two keys of a private one. @throws BunkmsError `wrong_key_usage` for any other key. */
 function privateParts(key: KeyObject): Parts {
-  return partsOf(key, COMPOSITE_PRIVATE_LENGTH, (bytes) => ({
+  return partsOf(key, privateKeys, (bytes) => ({
     mlDsa: createPrivateKey({ key: bytes.subarray(0, 32), format: "raw-seed", asymmetricKeyType: "ml-dsa-65" }),
     ed25519: createPrivateKey({ key: bytes.subarray(32), format: "raw-private", asymmetricKeyType: "ed25519" }),
   }));
 }
 
 function publicParts(key: KeyObject): Parts {
-  return partsOf(key, COMPOSITE_PUBLIC_LENGTH, (bytes) => ({
+  return partsOf(key, publicKeys, (bytes) => ({
     mlDsa: createPublicKey({
       key: bytes.subarray(0, PUBLIC_ML_DSA),
       format: "raw-public",
@@ -86,9 +107,8 @@ function publicParts(key: KeyObject): Parts {
   }));
 }
 
-/** A private and a public key of this type differ in length, and one of another pair is no secret key at all. */
-function partsOf(key: KeyObject, length: number, open: (bytes: Buffer) => Parts): Parts {
-  if (key.type !== "secret" || key.symmetricKeySize !== length) throw new BunkmsError("wrong_key_usage");
+function partsOf(key: KeyObject, keys: WeakSet<KeyObject>, open: (bytes: Buffer) => Parts): Parts {
+  if (!keys.has(key)) throw new BunkmsError("wrong_key_usage");
   const known = opened.get(key);
   if (known) return known;
   const bytes = key.export();

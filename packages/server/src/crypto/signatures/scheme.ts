@@ -1,5 +1,6 @@
 import { type KeyObject, sign, verify } from "node:crypto";
 import { BunkmsError } from "@bunkms/contract";
+import { inPool } from "../pool.ts";
 
 /** The largest message that is hashed on the calling thread, in bytes: 0.05 ms for the slowest hash. */
 const SHORT_MESSAGE = 16 * 1024;
@@ -46,9 +47,11 @@ export async function signMessage(
   options: NodeOptions = {},
 ): Promise<Buffer> {
   if (!slow && message.length <= SHORT_MESSAGE) return sign(hash, message, { key, ...options });
-  return new Promise<Buffer>((resolve, reject) => {
-    sign(hash, message, { key, ...options }, (error, signature) => (error ? reject(error) : resolve(signature)));
-  });
+  const job = () =>
+    new Promise<Buffer>((resolve, reject) => {
+      sign(hash, message, { key, ...options }, (error, signature) => (error ? reject(error) : resolve(signature)));
+    });
+  return inPool(job);
 }
 
 /** The counterpart of `signMessage`. @returns false for a signature that is wrong in whatever way. */
@@ -61,9 +64,11 @@ export async function verifyMessage(
   options: NodeOptions = {},
 ): Promise<boolean> {
   if (!slow && message.length <= SHORT_MESSAGE) return verify(hash, message, { key, ...options }, signature);
-  return new Promise<boolean>((resolve, reject) => {
-    verify(hash, message, { key, ...options }, signature, (error, valid) => (error ? reject(error) : resolve(valid)));
-  });
+  const job = () =>
+    new Promise<boolean>((resolve, reject) => {
+      verify(hash, message, { key, ...options }, signature, (error, valid) => (error ? reject(error) : resolve(valid)));
+    });
+  return inPool(job);
 }
 
 /** Bytes of each hash's output (FIPS 180-4). */

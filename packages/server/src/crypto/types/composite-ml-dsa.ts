@@ -1,4 +1,3 @@
-import { createSecretKey } from "node:crypto";
 import { equal, wipe } from "../kdf.ts";
 import type { GeneratedKey, KeyType } from "../key-type.ts";
 import { randomBytes } from "../random.ts";
@@ -7,6 +6,8 @@ import {
   COMPOSITE_PUBLIC_LENGTH,
   COMPOSITE_SIGNATURE,
   compositePublicKey,
+  loadCompositePrivate,
+  loadCompositePublic,
 } from "../signatures/composite.ts";
 import { invalidMaterial, misfit } from "./key-pair.ts";
 
@@ -37,10 +38,10 @@ export const COMPOSITE_ML_DSA_TYPE: KeyType = {
     return generatedFrom(raw);
   },
   load(material) {
-    return createSecretKey(contentOf(material, PKCS8_PREFIX, COMPOSITE_PRIVATE_LENGTH));
+    return loadCompositePrivate(contentOf(material, PKCS8_PREFIX, COMPOSITE_PRIVATE_LENGTH));
   },
   loadPublic(spki) {
-    return createSecretKey(contentOf(spki, SPKI_PREFIX, COMPOSITE_PUBLIC_LENGTH));
+    return loadCompositePublic(contentOf(spki, SPKI_PREFIX, COMPOSITE_PUBLIC_LENGTH));
   },
   signatures: Object.freeze([COMPOSITE_SIGNATURE]),
 };
@@ -50,7 +51,7 @@ function generatedFrom(raw: Uint8Array): GeneratedKey {
   const material = Buffer.allocUnsafeSlow(PKCS8_PREFIX.length + raw.length);
   material.set(PKCS8_PREFIX);
   material.set(raw, PKCS8_PREFIX.length);
-  return { material, publicKey: Buffer.concat([SPKI_PREFIX, compositePublicKey(createSecretKey(raw))]) };
+  return { material, publicKey: Buffer.concat([SPKI_PREFIX, compositePublicKey(loadCompositePrivate(raw))]) };
 }
 
 function contentOf(der: Uint8Array, prefix: Buffer, length: number): Uint8Array {

@@ -1,21 +1,12 @@
-import { wipe } from "../kdf.ts";
-import type { GeneratedKey, KeyType, SignatureAlgorithm } from "../key-type.ts";
+import type { KeyType, SignatureAlgorithm } from "../key-type.ts";
 import { type EcdsaCurve, ecdsaSignatures, lowSSignature } from "../signatures/ecdsa.ts";
 import { checkedEcKey } from "./ec-import.ts";
-import { invalidMaterial, keyPair } from "./key-pair.ts";
+import { keyPair } from "./key-pair.ts";
 
 const P256 = { namedCurve: "prime256v1", size: 32, slow: false };
 const P384 = { namedCurve: "secp384r1", size: 48, slow: true };
 const P521 = { namedCurve: "secp521r1", size: 66, slow: true };
 const SECP256K1 = { namedCurve: "secp256k1", size: 32, slow: true };
-
-/** The curves' object identifiers, DER (RFC 5480 section 2.1.1.1; SEC 2 appendix A.2). */
-const OIDS: ReadonlyMap<string, string> = new Map([
-  ["prime256v1", "06082a8648ce3d030107"],
-  ["secp384r1", "06052b81040022"],
-  ["secp521r1", "06052b81040023"],
-  ["secp256k1", "06052b8104000a"],
-]);
 
 /** ECDSA keys on the curves of NIST (SP 800-186), and on secp256k1 (SEC 2). */
 export const EC_TYPES: readonly KeyType[] = [
@@ -42,17 +33,7 @@ function ecdsa(
     standard,
     purposes: ["sign"],
     ...pair,
-    accept: (format, material) => checkedEcKey(namedCurve, withNamedCurve(namedCurve, pair.accept(format, material))),
+    accept: (format, material) => checkedEcKey(namedCurve, pair.accept(format, material)),
     signatures: Object.freeze(signatures),
   };
-}
-
-/**
- * Refuses curve parameters that are spelt out, which OpenSSL takes when it recognises them: a generator or a cofactor of
- * the sender's own choice is how CVE-2020-0601 was done, and RFC 5480 section 2.1.1 forbids them.
- */
-function withNamedCurve(namedCurve: string, given: GeneratedKey): GeneratedKey {
-  if (given.publicKey.includes(OIDS.get(namedCurve) ?? "", 0, "hex")) return given;
-  wipe(given.material);
-  throw invalidMaterial(`the key must name the curve ${namedCurve}; explicit curve parameters are not taken`);
 }

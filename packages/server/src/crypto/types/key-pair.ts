@@ -10,6 +10,7 @@ import { BunkmsError } from "@bunkms/contract";
 import { wipe } from "../kdf.ts";
 import type { GeneratedKey, KeyType } from "../key-type.ts";
 import { reseedOpenssl } from "../random.ts";
+import { pkcs8Fault } from "./pkcs8.ts";
 
 type Pair = KeyPairExportResult<{
   publicKeyEncoding: { type: "spki"; format: "der" };
@@ -45,7 +46,10 @@ export interface PairKind {
 
 type PairMethods = Required<Pick<KeyType, "generate" | "accept" | "load" | "loadPublic">>;
 
-/** What is the same for all key pairs that OpenSSL makes and reads. Their material is PKCS#8 DER. */
+/**
+ * What is the same for all key pairs that OpenSSL makes and reads. Their material is PKCS#8 DER. Of PKCS#8 that is to be
+ * imported, {@link pkcs8Fault} says which forms are taken; attributes are dropped.
+ */
 export function keyPair(kind: PairKind): PairMethods {
   const { name, generate, fits, must, fromRaw } = kind;
   return {
@@ -59,7 +63,11 @@ export function keyPair(kind: PairKind): PairMethods {
       if (read === undefined) {
         throw invalidMaterial(`a key of type ${name} is imported as PKCS#8`);
       }
-      return accepted(read, material, fits, `a key of type ${name} ${must}`);
+      const key = accepted(read, material, fits, `a key of type ${name} ${must}`);
+      const fault = format === "pkcs8" ? pkcs8Fault(material, key.material, key.publicKey) : undefined;
+      if (fault === undefined) return key;
+      wipe(key.material);
+      throw fault === "not-one-form" ? unreadable() : foreignPublicKey();
     },
     load(material) {
       const key = fromPkcs8(material);
@@ -90,9 +98,9 @@ function accepted(
     publicKey = createPublicKey(key).export({ format: "der", type: "spki" });
   } catch (error) {
     if (error instanceof BunkmsError) throw error;
-    throw invalidMaterial("the key material is not a private key of the declared format");
+    throw unreadable();
   }
-  // A byte form of its own: what the caller sent may hold attributes, or be encoded in another way.
+  // A byte form of its own: what the caller sent may hold attributes, or a public key.
   const own = Buffer.allocUnsafeSlow(der.length);
   own.set(der);
   wipe(der);
@@ -128,6 +136,13 @@ function view(bytes: Uint8Array): Buffer {
 /** What a caller wants to import is not a key of the type. @param why Says nothing of the material. */
 export function invalidMaterial(why: string): BunkmsError {
   return new BunkmsError("invalid_key_material", why);
+}
+
+const unreadable = (): BunkmsError => invalidMaterial("the key material is not a private key of the declared format");
+
+/** What a caller wants to import has a public key beside the private one, and it is another's. */
+export function foreignPublicKey(): BunkmsError {
+  return invalidMaterial("the public key in the key material is not that of its private key");
 }
 
 /** Stored material that is not of its record's type: a fault of the store or of ours, never of a caller. */

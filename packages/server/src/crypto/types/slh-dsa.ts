@@ -1,8 +1,9 @@
 import { wipe } from "../kdf.ts";
 import type { KeyType } from "../key-type.ts";
 import { partsMatch } from "../openssl-key.ts";
+import { makeKeyInTurn } from "../pool.ts";
 import { pureSignature } from "../signatures/pure.ts";
-import { invalidMaterial, keyPair, rawPrivateKey } from "./key-pair.ts";
+import { foreignPublicKey, keyPair, rawPrivateKey } from "./key-pair.ts";
 
 /** Bytes of each of the four parts of a private key (FIPS 205 section 11, table 2: n). */
 const SIZES = { 128: 16, 192: 24, 256: 32 } as const;
@@ -30,13 +31,14 @@ function slhDsa(name: string, length: number): KeyType {
     standard: "FIPS 205",
     purposes: ["sign"],
     ...pair,
+    generate: () => makeKeyInTurn(pair.generate),
     accept(format, material) {
       const given = pair.accept(format, material);
       // Whoever sent the key may have written a root beside the seeds that is not theirs: its signatures would be valid
       // by no public key.
       if (!partsMatch(given.material)) {
         wipe(given.material);
-        throw invalidMaterial("the public key in the key material is not that of its private key");
+        throw foreignPublicKey();
       }
       return given;
     },

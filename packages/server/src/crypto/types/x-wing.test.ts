@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { hex } from "../../../../../test/vectors/wycheproof.ts";
 import type { KeyEncapsulation } from "../key-type.ts";
+import { findKeyType } from "../key-types.ts";
 import { X_WING_TYPE as TYPE } from "./x-wing.ts";
 
 interface DraftFile {
@@ -78,6 +79,12 @@ test("REQ-19: X-Wing serves no other keys, nor a half for the other's work", asy
   assert.throws(() => encapsulate(TYPE.load(material)), isCode("wrong_key_usage"));
   assert.throws(() => decapsulate(loadPublic(publicKey), Buffer.alloc(1120)), isCode("wrong_key_usage"));
   assert.throws(() => decapsulate(createSecretKey(Buffer.alloc(64)), Buffer.alloc(1120)), isCode("wrong_key_usage"));
+  // A key of another type with the very same bytes.
+  const aes = findKeyType("aes-256")?.load(material) ?? assert.fail();
+  const { ciphertext } = encapsulate(loadPublic(publicKey));
+  assert.throws(() => decapsulate(aes, ciphertext), isCode("wrong_key_usage"));
+  const hmac = findKeyType("hmac-sha256")?.load(loadPublic(publicKey).export().subarray(0, 1024)) ?? assert.fail();
+  assert.throws(() => encapsulate(hmac), isCode("wrong_key_usage"));
 });
 
 test("an X-Wing key is imported as a seed of 32 bytes or the draft's PKCS#8, and in no other form", async () => {

@@ -29,12 +29,17 @@ const LABEL = Buffer.from("5c2e2f2f5e5c", "hex");
 const SPKI_PREFIX = Buffer.from("308204d4300d060b2b0601040183e62d81c87a038204c100", "hex");
 const PKCS8_PREFIX = Buffer.from("3034020100300d060b2b0601040183e62d81c87a0420", "hex");
 
+/** What was loaded here. By its form a seed could be any key of 32 bytes. */
+const privateKeys = new WeakSet<KeyObject>();
+const publicKeys = new WeakSet<KeyObject>();
+
 /**
  * X-Wing (draft-connolly-cfrg-xwing-kem-10): ML-KEM-768 and X25519, of which one must hold. OpenSSL does not know it, so
  * it is composed here as the draft says; every secret operation is OpenSSL's.
  *
  * Its material is the 32-byte seed that the draft calls the decapsulation key. There is no `KeyObject` of such a pair:
  * the private one is a secret key of those 32 bytes, and the public one a "secret" key of the 1,216 bytes that are public.
+ * They serve only if they were loaded here.
  */
 export const X_WING_TYPE: KeyType = {
   name: NAME,
@@ -53,12 +58,12 @@ export const X_WING_TYPE: KeyType = {
   materialFormat: "raw",
   load(material) {
     if (material.length !== SEED_LENGTH) throw misfit(NAME);
-    return createSecretKey(material);
+    return loaded(privateKeys, material);
   },
   loadPublic(spki) {
     const bytes = afterPrefix(spki, SPKI_PREFIX);
     if (bytes?.length !== PUBLIC_LENGTH) throw misfit(NAME);
-    return createSecretKey(bytes);
+    return loaded(publicKeys, bytes);
   },
   encapsulation: Object.freeze({
     name: NAME,
@@ -67,6 +72,12 @@ export const X_WING_TYPE: KeyType = {
     decapsulate: decapsulateXWing,
   } satisfies KeyEncapsulation),
 };
+
+function loaded(keys: WeakSet<KeyObject>, bytes: Uint8Array): KeyObject {
+  const key = createSecretKey(bytes);
+  keys.add(key);
+  return key;
+}
 
 function afterPrefix(der: Uint8Array, prefix: Buffer): Uint8Array | undefined {
   return equal(der.subarray(0, prefix.length), prefix) ? der.subarray(prefix.length) : undefined;
@@ -96,7 +107,7 @@ function expand(seed: Buffer): { privateM: KeyObject; privateX: KeyObject; publi
 
 /** `Encapsulate` of draft section 5.4. */
 function encapsulateXWing(publicKey: KeyObject): { sharedSecret: Buffer; ciphertext: Buffer } {
-  const bytes = bytesOf(publicKey, PUBLIC_LENGTH);
+  const bytes = bytesOf(publicKey, publicKeys);
   const publicX = bytes.subarray(PUBLIC_M);
   // OpenSSL checks here that the key's numbers are below the modulus (FIPS 203 section 7.2), as the draft demands.
   const publicM = createPublicKey({
@@ -116,7 +127,7 @@ function encapsulateXWing(publicKey: KeyObject): { sharedSecret: Buffer; ciphert
 
 /** `Decapsulate` of draft section 5.5. */
 function decapsulateXWing(key: KeyObject, ciphertext: Uint8Array): Buffer {
-  const seed = bytesOf(key, SEED_LENGTH);
+  const seed = bytesOf(key, privateKeys);
   try {
     if (ciphertext.length !== CIPHERTEXT_LENGTH) throw new BunkmsError("decryption_failed");
     const { privateM, privateX, publicX } = expand(seed);
@@ -152,9 +163,8 @@ function combine(secretM: Buffer, secretX: Buffer, ciphertextX: Uint8Array, publ
   }
 }
 
-/** The private and the public key of this type differ in length; a key of another type has neither. */
-function bytesOf(key: KeyObject, length: number): Buffer {
-  if (key.type !== "secret" || key.symmetricKeySize !== length) throw new BunkmsError("wrong_key_usage");
+function bytesOf(key: KeyObject, keys: WeakSet<KeyObject>): Buffer {
+  if (!keys.has(key)) throw new BunkmsError("wrong_key_usage");
   return key.export();
 }
 

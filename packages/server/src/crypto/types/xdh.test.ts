@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, createPublicKey, diffieHellman } from "node:crypto";
+import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { hex, readWycheproof, type WycheproofCase } from "../../../../../test/vectors/wycheproof.ts";
@@ -196,3 +196,15 @@ test("an imported key on a NIST curve is checked, and kept in one form", async (
   assert.throws(() => type.accept("pkcs8", p384.material), isCode("invalid_key_material"));
   assert.throws(() => type.accept("pkcs8", whole.material.subarray(0, -1)), isCode("invalid_key_material"));
 });
+
+for (const [name, namedCurve] of [
+  ["ecdh-p256", "prime256v1"],
+  ["ecdh-p384", "secp384r1"],
+  ["ecdh-p521", "secp521r1"],
+] as const) {
+  test(`${name} is imported on its named curve, and not with the curve's parameters spelt out`, () => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve, paramEncoding: "explicit" });
+    const material = privateKey.export({ format: "der", type: "pkcs8" });
+    assert.throws(() => row(name).accept("pkcs8", material), /must name the curve/);
+  });
+}

@@ -105,8 +105,12 @@ function agreementOn(curve: Curve): KeyAgreement {
 }
 
 /**
- * One byte form of a key for each point: neither compressed points, nor spelt-out curve parameters (which may differ from
- * the named curve's in a generator or cofactor), nor bytes after the key reach OpenSSL, which would take them.
+ * On a NIST curve each point has one byte form: neither compressed points, nor spelt-out curve parameters (which may differ
+ * from the named curve's in a generator or cofactor), nor bytes after the key reach OpenSSL, which would take them.
+ *
+ * On the curves of RFC 7748 the length and what stands before the point are fixed, and no more: its section 5 has a reader
+ * ignore the highest bit of X25519 and take coordinates that are not below the prime, so that a point can have several
+ * forms. Who derives keys from a secret and must know by whose key, puts both public keys into the derivation.
  */
 function readPeer(peer: Uint8Array, prefix: Buffer, pointLength: number): KeyObject {
   const bytes = Buffer.from(peer.buffer, peer.byteOffset, peer.byteLength);

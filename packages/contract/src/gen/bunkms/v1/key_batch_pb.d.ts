@@ -1060,7 +1060,7 @@ export declare const KeyBatchService: GenService<{
     output: typeof RewrapBatchResponseSchema;
   },
   /**
-   * Signs up to 1000 items.
+   * Signs up to 1000 items, whose signatures have at most 4 MiB in all.
    *
    * @generated from rpc bunkms.v1.KeyBatchService.SignBatch
    */
@@ -1070,7 +1070,7 @@ export declare const KeyBatchService: GenService<{
     output: typeof SignBatchResponseSchema;
   },
   /**
-   * Checks up to 1000 signatures.
+   * Checks up to 1000 signatures. Where no version is named, each is tried with every version, at most 4000 times in all.
    *
    * @generated from rpc bunkms.v1.KeyBatchService.VerifyBatch
    */
@@ -1103,7 +1103,8 @@ export declare const KeyBatchService: GenService<{
 
 /**
  * The batch operations without an end: each message is a batch of its own, answered and recorded before the next one is
- * read. Who does not read his answers is not sent more. gRPC only.
+ * read. Who does not read his answers is not sent more. A stream without a message for a minute ends, and there are at most
+ * 16 at once, 4 of one token. gRPC only.
  *
  * @generated from service bunkms.v1.KeyStreamService
  */

@@ -220,7 +220,8 @@ export const KeyBatchService = /*@__PURE__*/
 
 /**
  * The batch operations without an end: each message is a batch of its own, answered and recorded before the next one is
- * read. Who does not read his answers is not sent more. gRPC only.
+ * read. Who does not read his answers is not sent more. A stream without a message for a minute ends, and there are at most
+ * 16 at once, 4 of one token. gRPC only.
  *
  * @generated from service bunkms.v1.KeyStreamService
  */

@@ -312,6 +312,13 @@ export declare type KeyVersionRecord = Message<"bunkms.record.v1.KeyVersionRecor
    * @generated from field: int64 deletion_at_ms = 4;
    */
   deletionAtMs: bigint;
+
+  /**
+   * HMAC-SHA-256 of the material, which tells after its destruction whether it comes back or another.
+   *
+   * @generated from field: bytes material_check = 5;
+   */
+  materialCheck: Uint8Array;
 };
 
 /**

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BunkmsError } from "@bunkms/contract";
+import { testCalls } from "../boot/test-calls.ts";
+import type { KeyUse } from "./key-use.ts";
+import { tryVersions } from "./versions-tried.ts";
+
+const NEVER = new AbortController().signal;
+
+/** A key of so many versions, all of which can be used. */
+function keyOf(versions: number): KeyUse {
+  const use = {
+    key: { latestVersion: versions, minDecryptionVersion: 1 },
+    version: async (version: number) => version,
+    count: () => {},
+  };
+  return use as unknown as KeyUse;
+}
+
+test("REQ-37 a search through a key's versions lets others have their turn", async () => {
+  let turn = 0;
+  let on = true;
+  const count = (): void => {
+    turn += 1;
+    if (on) {
+      setImmediate(count);
+    }
+  };
+  setImmediate(count);
+  const tries = new Map<number, number>();
+  const search = () =>
+    tryVersions(keyOf(100), 0, { signal: NEVER }, async () => {
+      for (const end = performance.now() + 0.5; performance.now() < end; ) {
+        // Busy, as a code over a long message is.
+      }
+      tries.set(turn, (tries.get(turn) ?? 0) + 1);
+      return false;
+    });
+  assert.equal(await search(), 0);
+  const most = Math.max(...tries.values());
+  on = false;
+  assert.ok(most <= 6, `${most} tries in one turn of the event loop`);
+});
+
+test("REQ-37 a search ends with the call that it is for", async () => {
+  const aborted = new AbortController();
+  const reason = new BunkmsError("cancelled");
+  let tries = 0;
+  const search = tryVersions(keyOf(100), 0, { signal: aborted.signal }, async () => {
+    tries += 1;
+    if (tries === 3) {
+      aborted.abort(reason);
+    }
+    return false;
+  });
+  await assert.rejects(search, reason);
+  assert.equal(tries, 3);
+});
+
+test("REQ-37 a batch that would try thousands of versions is refused, and told to name the version", async () => {
+  const calls = await testCalls();
+  await calls.call("keys.create", { name: "k", type: "ed25519" });
+  for (let version = 2; version <= 5; version++) {
+    await calls.call("keys.rotate", { name: "k" });
+  }
+  const { signature_b64: signature } = await calls.call("keys.sign", { name: "k", message_b64: "AAAA", version: 1 });
+  const itemOf = (message: string) => ({ message_b64: message, signature_b64: signature as string });
+  const fits = Array.from({ length: 800 }, () => itemOf("AAAB"));
+  const answer = await calls.call("keys.verify_batch", { name: "k", items: fits });
+  assert.equal((answer["results"] as { valid: boolean }[]).length, 800);
+  const tooMany = { name: "k", items: [...fits, itemOf("AAAB")] };
+  await assert.rejects(calls.call("keys.verify_batch", tooMany), (error: BunkmsError) => {
+    assert.equal(error.code, "invalid_request");
+    assert.match(error.message, /^version: name the one/);
+    return true;
+  });
+  assert.equal(await calls.code("keys.verify_batch", { ...tooMany, version: 1 }), "ok");
+});
+
+test("REQ-37 signatures that are too long for one answer are refused after the first", async () => {
+  const calls = await testCalls();
+  await calls.call("keys.create", { name: "k", type: "slh-dsa-sha2-128f" });
+  const items = (count: number) => Array.from({ length: count }, () => ({ message_b64: "AAAA" }));
+  const started = performance.now();
+  await calls.call("keys.sign_batch", { name: "k", items: items(1) });
+  const oneMs = performance.now() - started;
+  const before = performance.now();
+  await assert.rejects(calls.call("keys.sign_batch", { name: "k", items: items(1000) }), (error: BunkmsError) => {
+    assert.equal(error.code, "payload_too_large");
+    // 4 MiB of signatures of 17,088 bytes (FIPS 205 section 11).
+    assert.match(error.message, /at most 245 /);
+    return true;
+  });
+  const ms = performance.now() - before;
+  assert.ok(ms < 50 * oneMs + 500, `${ms} ms, where one signature takes ${oneMs} ms`);
+});

@@ -1,0 +1,70 @@
+import { BunkmsError } from "@bunkms/contract";
+
+/** Work in bulk has so much of each turn of the event loop. */
+const SLICE_MS = 2;
+
+// One slice for the process: however many batches there are, a turn of the event loop takes no longer.
+const waiting: { readonly owner: TimeSlices; readonly wake: () => void }[] = [];
+let scheduled = false;
+let owner: TimeSlices | undefined;
+let ends = 0;
+
+/**
+ * Work in bulk of one kind, one piece after the other. Of each turn of the event loop, 2 ms go to such work: to one who
+ * waits after the other.
+ */
+export class TimeSlices {
+  readonly #signal: AbortSignal;
+
+  /** @param signal Of the call that the work is for. */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /**
+   * Waits until the work may go on: to be called before each piece of it that is done on this thread.
+   * @throws BunkmsError why the call is no longer wanted: `cancelled`, `deadline_exceeded`.
+   */
+  async next(): Promise<void> {
+    refuseAborted(this.#signal);
+    if (owner === this && performance.now() < ends) {
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      waiting.push({ owner: this, wake: resolve });
+      schedule();
+    });
+    refuseAborted(this.#signal);
+  }
+}
+
+/** @throws BunkmsError why the call is no longer wanted. */
+export function refuseAborted(signal: AbortSignal): void {
+  if (signal.aborted) {
+    throw signal.reason instanceof BunkmsError ? signal.reason : new BunkmsError("cancelled");
+  }
+}
+
+function schedule(): void {
+  if (!scheduled) {
+    scheduled = true;
+    // Both run in the same turn of the event loop, and between them all that the first one's promise leads to.
+    setImmediate(beginSlice);
+    setImmediate(endSlice);
+  }
+}
+
+function beginSlice(): void {
+  const first = waiting.shift();
+  owner = first?.owner;
+  ends = performance.now() + SLICE_MS;
+  first?.wake();
+}
+
+function endSlice(): void {
+  owner = undefined;
+  scheduled = false;
+  if (waiting.length > 0) {
+    schedule();
+  }
+}
