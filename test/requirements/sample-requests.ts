@@ -137,14 +137,8 @@ export function sampleRequest({ action, resource }: OperationSpec, objects: Obje
   return { ...(field === undefined ? {} : { [field]: name as string }), ...EXTRAS.get(action)?.(objects) };
 }
 
-/** Makes one object of each kind. @param prefix Of their names. */
-export async function makeObjects(transport: Transport, token: string, prefix: string): Promise<Objects> {
-  const call = async (action: string, request: JsonObject): Promise<JsonObject> => {
-    const answer = await transport.call(operationOf(action), request, { token });
-    assert.equal(answer.code, "ok", `${action}: ${answer.text}`);
-    return answer.value;
-  };
-  const names = {
+function namesOf(prefix: string) {
+  return {
     key: `${prefix}-key`,
     signingKey: `${prefix}-signing-key`,
     macKey: `${prefix}-mac-key`,
@@ -156,6 +150,16 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
     preparedKey: `${prefix}-prepared-key`,
     exportableKey: `${prefix}-exportable-key`,
   };
+}
+
+/** Makes one object of each kind. @param prefix Of their names. */
+export async function makeObjects(transport: Transport, token: string, prefix: string): Promise<Objects> {
+  const call = async (action: string, request: JsonObject): Promise<JsonObject> => {
+    const answer = await transport.call(operationOf(action), request, { token });
+    assert.equal(answer.code, "ok", `${action}: ${answer.text}`);
+    return answer.value;
+  };
+  const names = namesOf(prefix);
   const text = async (action: string, request: JsonObject, member: string): Promise<string> =>
     (await call(action, request))[member] as string;
   await call("keys.create", { name: names.key });
@@ -192,16 +196,7 @@ function wrap(key: string): string {
 export function missingObjects(like: Objects, prefix = "missing"): Objects {
   return {
     ...like,
-    key: `${prefix}-key`,
-    signingKey: `${prefix}-signing-key`,
-    macKey: `${prefix}-mac-key`,
-    kemKey: `${prefix}-kem-key`,
-    agreementKey: `${prefix}-agreement-key`,
-    alias: `${prefix}-alias`,
-    waitingKey: `${prefix}-waiting-key`,
-    preparedKey: `${prefix}-prepared-key`,
-    exportableKey: `${prefix}-exportable-key`,
-    secret: `${prefix}/secret`,
+    ...namesOf(prefix),
     token: "0".repeat(32),
   };
 }

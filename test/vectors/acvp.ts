@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { goModuleFolder } from "./go-module.ts";
 
 /**
  * NIST's ACVP vectors for FIPS 204 and FIPS 205, as the Go module CIRCL carries them beside its code: pinned by version
@@ -27,22 +26,6 @@ let folder: string | undefined;
  * @throws Error when the vectors cannot be had. A test then fails: it is never skipped.
  */
 export function readAcvp<G>(path: string): AcvpFile<G> {
-  folder ??= download();
+  folder ??= goModuleFolder(MODULE, SUM);
   return JSON.parse(gunzipSync(readFileSync(join(folder, path))).toString()) as AcvpFile<G>;
-}
-
-function download(): string {
-  // An empty folder, so that no go.mod above it takes part.
-  const empty = mkdtempSync(join(tmpdir(), "acvp-"));
-  try {
-    const answer = JSON.parse(
-      execFileSync("go", ["mod", "download", "-json", MODULE], { cwd: empty, encoding: "utf8" }),
-    ) as { Dir: string; Sum: string };
-    if (answer.Sum !== SUM) throw new Error(`${MODULE} has the checksum ${answer.Sum}`);
-    return answer.Dir;
-  } catch (cause) {
-    throw new Error(`the test vectors ${MODULE} are needed and could not be had; is Go installed?`, { cause });
-  } finally {
-    rmSync(empty, { recursive: true });
-  }
 }

@@ -1,7 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { goModuleFolder } from "./go-module.ts";
 
 /** The vectors come as a Go module: pinned by version and by the hash that Go's checksum database has for it. */
 const MODULE = "github.com/c2sp/wycheproof@v0.0.0-20260902155932-3fa63dd0344a";
@@ -31,25 +30,9 @@ let folder: string | undefined;
  * @throws Error when the vectors cannot be had. A test then fails: it is never skipped.
  */
 export function readWycheproof<G>(name: string): WycheproofFile<G> {
-  folder ??= download();
+  folder ??= goModuleFolder(MODULE, SUM);
   return JSON.parse(readFileSync(join(folder, "testvectors_v1", name), "utf8")) as WycheproofFile<G>;
 }
 
 /** The bytes of a hexadecimal field. */
 export const hex = (text: string): Buffer => Buffer.from(text, "hex");
-
-function download(): string {
-  // An empty folder, so that no go.mod above it takes part.
-  const empty = mkdtempSync(join(tmpdir(), "wycheproof-"));
-  try {
-    const answer = JSON.parse(
-      execFileSync("go", ["mod", "download", "-json", MODULE], { cwd: empty, encoding: "utf8" }),
-    ) as { Dir: string; Sum: string };
-    if (answer.Sum !== SUM) throw new Error(`${MODULE} has the checksum ${answer.Sum}`);
-    return answer.Dir;
-  } catch (cause) {
-    throw new Error(`the test vectors ${MODULE} are needed and could not be had; is Go installed?`, { cause });
-  } finally {
-    rmSync(empty, { recursive: true });
-  }
-}

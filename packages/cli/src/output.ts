@@ -31,6 +31,23 @@ export function printMessage(io: Io, message: Parameters<typeof messageToJson>[0
   printJson(io, messageToJson(message));
 }
 
+/**
+ * Prints whether a signature or a code is valid.
+ * @returns The exit code: 0 when it is, else 1.
+ */
+export function printVerdict(
+  io: Io,
+  { json }: { readonly json?: boolean },
+  answer: Parameters<typeof messageToJson>[0] & { readonly valid: boolean; readonly version: number },
+): 0 | 1 {
+  if (json) {
+    printMessage(io, answer);
+  } else {
+    printLine(io, answer.valid ? `valid (key version ${answer.version})` : "not valid");
+  }
+  return answer.valid ? 0 : 1;
+}
+
 /** Prints rows under a header, in aligned columns. Prints the header alone when there are no rows. */
 export function printTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): void {
   const cells = [header, ...rows].map((row) => row.map(printable));

@@ -4,7 +4,7 @@ import { defineCommand, option, required } from "../command.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
-import { printLine, printMessage, writeBytes, writePrivateFile } from "../output.ts";
+import { printLine, printMessage, printVerdict, writeBytes, writePrivateFile } from "../output.ts";
 import { repeatable } from "../pairs.ts";
 
 const MAC_LIMIT = 1024;
@@ -73,12 +73,7 @@ export const verifyMacCommand = defineCommand<MessageOptions & { readonly macFil
       macB64: options.raw ? mac : parseBase64(mac, "the file of the code", "--raw"),
       ...(await readRequest(io, options)),
     });
-    if (options.json) {
-      printMessage(io, answer);
-    } else {
-      printLine(io, answer.valid ? `valid (key version ${answer.version})` : "not valid");
-    }
-    return answer.valid ? 0 : 1;
+    return printVerdict(io, options, answer);
   },
 });
 

@@ -5,7 +5,7 @@ import { IN_OPTION, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { SIGNATURE_ALGORITHMS, SIGNATURE_ENCODINGS } from "../key-types.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
-import { printLine, printMessage, writeBytes, writePrivateFile } from "../output.ts";
+import { printLine, printMessage, printVerdict, writeBytes, writePrivateFile } from "../output.ts";
 
 /** The longest, of slh-dsa-shake-256f, has 49,856 bytes; base64 adds a third. */
 const SIGNATURE_LIMIT = 96 * 1024;
@@ -96,12 +96,7 @@ export const verifyCommand = defineCommand<VerifyOptions>({
       ...(await readSignature(io, options)),
       ...(await readRequest(io, options)),
     });
-    if (options.json) {
-      printMessage(io, answer);
-    } else {
-      printLine(io, answer.valid ? `valid (key version ${answer.version})` : "not valid");
-    }
-    return answer.valid ? 0 : 1;
+    return printVerdict(io, options, answer);
   },
 });
 

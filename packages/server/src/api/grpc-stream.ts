@@ -1,12 +1,11 @@
-import { type Message, toBinary } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { BunkmsError, type StreamSpec } from "@bunkms/contract";
 import type * as grpc from "@grpc/grpc-js";
 import { asRefusal } from "../pipeline/refusal.ts";
-import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import type { Slots } from "../pipeline/slots.ts";
 import { cancellation, type Listener, pipelineCall } from "./grpc-call.ts";
 import { converse, enterStream, holdUntil } from "./grpc-conversation.ts";
-import { decodeRequest } from "./grpc-request.ts";
+import { decodeRequest, encodeAnswer, methodInBytes } from "./grpc-messages.ts";
 import { grpcStatus } from "./grpc-status.ts";
 
 type Stream = grpc.ServerDuplexStream<Buffer, Buffer>;
@@ -22,18 +21,8 @@ interface StreamListener extends Listener {
 export function addStreams(server: grpc.Server, streams: readonly StreamSpec[], listener: StreamListener): void {
   for (const stream of streams) {
     const { method } = stream;
-    const asIs = (bytes: Buffer): Buffer => bytes;
-    const definition: grpc.MethodDefinition<Buffer, Buffer> = {
-      path: `/${method.parent.typeName}/${method.name}`,
-      requestStream: true,
-      responseStream: true,
-      requestSerialize: asIs,
-      requestDeserialize: asIs,
-      responseSerialize: asIs,
-      responseDeserialize: asIs,
-    };
     server.addService(
-      { [method.name]: definition },
+      { [method.name]: methodInBytes(method) },
       { [method.name]: (call: Stream) => void serve(call, stream, listener) },
     );
   }
@@ -58,9 +47,7 @@ async function serve(call: Stream, { operation }: StreamSpec, listener: StreamLi
     holdUntil(aborted.signal, await enterStream(pipeline, first, places));
     const answer = async (bytes: Buffer): Promise<Buffer> => {
       const message = await pipeline.run(callOf(async () => decodeRequest(operation, bytes)));
-      const encoded = toBinary(operation.method.output, message as never);
-      wipeSecrets(operation.method.output, message);
-      return Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+      return encodeAnswer(operation, message);
     };
     await converse(call, aborted.signal, answer, idleMs);
     call.end();

@@ -1,16 +1,15 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { type OperationSpec, readStreams } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
-import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import type { Slots } from "../pipeline/slots.ts";
 import { admission } from "./grpc-admission.ts";
 import { cancellation, pipelineCall } from "./grpc-call.ts";
 import { enterStream, streamPlaces } from "./grpc-conversation.ts";
 import { addHealthService, healthInterceptor } from "./grpc-health.ts";
+import { decodeRequest, encodeAnswer, methodInBytes, pathOf } from "./grpc-messages.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
-import { decodeRequest } from "./grpc-request.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { addStreams } from "./grpc-stream.ts";
 import type { Health } from "./health.ts";
@@ -43,7 +42,7 @@ export function grpcServer(parts: GrpcParts): grpc.Server {
     "grpc.enable_channelz": 0,
     // The first has grpc-js's own call in its hands, whose refusals it completes.
     interceptors: [
-      admission({ pipeline, secure }, new Map(operations.map((spec) => [pathOf(spec), spec]))),
+      admission({ pipeline, secure }, new Map(operations.map((spec) => [pathOf(spec.method), spec]))),
       healthInterceptor(health),
     ],
   });
@@ -51,30 +50,13 @@ export function grpcServer(parts: GrpcParts): grpc.Server {
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {
       void answer(parts, spec, call, done);
     };
-    server.addService({ [spec.method.name]: unaryMethod(spec) }, { [spec.method.name]: handle });
+    server.addService({ [spec.method.name]: methodInBytes(spec.method) }, { [spec.method.name]: handle });
   }
   const places = streamPlaces();
   addStreams(server, readStreams(operations), { pipeline, secure, places });
   addHealthService(server);
   addReflectionService(server, (call, signal) => admitReflection(parts, places, call, signal));
   return server;
-}
-
-function pathOf({ method }: OperationSpec): string {
-  return `/${method.parent.typeName}/${method.name}`;
-}
-
-/** Requests stay bytes until the caller is known; answers are bytes once their secrets are zeroed. */
-function unaryMethod(spec: OperationSpec): grpc.MethodDefinition<Buffer, Buffer> {
-  return {
-    path: pathOf(spec),
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: (bytes) => bytes,
-    requestDeserialize: (bytes) => bytes,
-    responseSerialize: (bytes) => bytes,
-    responseDeserialize: (bytes) => bytes,
-  };
 }
 
 async function answer(
@@ -99,9 +81,7 @@ async function answer(
   try {
     const message = await pipeline.run(pipelined);
     answered = true;
-    const bytes = toBinary(spec.method.output, message as never);
-    wipeSecrets(spec.method.output, message);
-    done(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailers);
+    done(null, encodeAnswer(spec, message), trailers);
   } catch (error) {
     done(grpcStatus(asRefusal(error), pipelined.requestId));
   }

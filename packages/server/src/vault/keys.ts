@@ -128,8 +128,11 @@ export class Keys extends KeyBook {
       // A key without material was waiting before, and does so again.
       state = "pending_import";
     }
-    const deletionAtMs = state === "pending_deletion" ? BigInt(now + windowDays * DAY_MS) : 0n;
-    const record = create(KeyRecordSchema, { ...before.record, state, deletionAtMs });
+    const record = create(KeyRecordSchema, {
+      ...before.record,
+      state,
+      deletionAtMs: deletionAt(state, now, windowDays),
+    });
     return this.#plan(record, before, await this.versionsOf.list(keyId(record)), []);
   }
 
@@ -155,8 +158,7 @@ export class Keys extends KeyBook {
     if (state === "pending_deletion" && version === before.record.latestVersion) {
       throw new BunkmsError("wrong_key_state", "the latest version cannot be destroyed alone: rotate the key first");
     }
-    const deletionAtMs = state === "pending_deletion" ? BigInt(now + windowDays * DAY_MS) : 0n;
-    const after = withState(stored, state, deletionAtMs);
+    const after = withState(stored, state, deletionAt(state, now, windowDays));
     return this.#planVersions(before, versions, [after], []);
   }
 
@@ -302,6 +304,11 @@ function endsUses(before: KeyRecord | undefined, after: KeyRecord, more: readonl
     before.minEncryptionVersion !== after.minEncryptionVersion ||
     more.some(({ table, previous }) => table === "key-version" && previous !== null)
   );
+}
+
+/** When what is in this state since now is destroyed; 0: it is not. */
+function deletionAt(state: KeyState, now: number, windowDays: number): bigint {
+  return state === "pending_deletion" ? BigInt(now + windowDays * DAY_MS) : 0n;
 }
 
 function isDue(state: string, at: bigint, now: number): boolean {
