@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { test } from "node:test";
 import type { Io } from "./io.ts";
 import { run } from "./run.ts";
 
@@ -113,4 +114,31 @@ export async function runLine(argv: readonly string[], url: string, world: World
 export function temporaryFolder(): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), "bunkms-cli-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Runs a command line against the test's server. */
+type Run = (argv: readonly string[], world?: World) => Promise<Outcome>;
+
+/** What a test in a folder has. */
+interface FolderTest {
+  readonly run: Run;
+  /** A file's path in the folder. */
+  path(file: string): string;
+  readonly server: FakeServer;
+}
+
+/** Makes tests that have a server and a folder each, for as long as they run. */
+export function testsInFolder(
+  startServer: () => Promise<FakeServer>,
+): (name: string, body: (given: FolderTest) => Promise<void>) => void {
+  return (name, body) =>
+    void test(name, async () => {
+      using folder = temporaryFolder();
+      await using server = await startServer();
+      await body({
+        run: (argv, world) => runLine(argv, server.url, world),
+        path: (file) => join(folder.path, file),
+        server,
+      });
+    });
 }

@@ -8,7 +8,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorAnswer, fakeServer, runLine, temporaryFolder, type World } from "../test-bed.ts";
+import { errorAnswer, type FakeServer, fakeServer, runLine, temporaryFolder, testsInFolder } from "../test-bed.ts";
 
 const BIN = join(import.meta.dirname, "..", "..", "bin", "bunkms.js");
 const DATA_KEY = randomBytes(32).toString("base64");
@@ -28,27 +28,10 @@ function keyServer(atDataKey: () => void = () => {}) {
   });
 }
 
-type Server = Awaited<ReturnType<typeof keyServer>>;
-type Run = (argv: readonly string[], world?: World) => ReturnType<typeof runLine>;
-
-/** A test with a server and a folder, in which `path` names files. */
-function inFolder(
-  name: string,
-  body: (run: Run, path: (file: string) => string, server: Server) => Promise<void>,
-): void {
-  test(name, async () => {
-    using folder = temporaryFolder();
-    await using server = await keyServer();
-    await body(
-      (argv, world) => runLine(argv, server.url, world),
-      (file) => join(folder.path, file),
-      server,
-    );
-  });
-}
+const inFolder = testsInFolder(() => keyServer());
 
 describe("encrypt-file and decrypt-file", () => {
-  inFolder("give an encrypted file and the same file back, readable by its owner only", async (run, path) => {
+  inFolder("give an encrypted file and the same file back, readable by its owner only", async ({ run, path }) => {
     const plaintext = randomBytes(3 * MIB + 5);
     writeFileSync(path("a"), plaintext);
     assert.deepEqual(await run(["encrypt-file", path("a"), "--key", "k"]), quiet());
@@ -60,14 +43,14 @@ describe("encrypt-file and decrypt-file", () => {
     }
   });
 
-  inFolder("take standard input to standard output", async (run) => {
+  inFolder("take standard input to standard output", async ({ run }) => {
     const encrypted = await run(["encrypt-file", "-", "--key", "k"], { stdin: "attack at dawn" });
     const decrypted = await run(["decrypt-file", "-"], { stdin: encrypted.bytes });
     assert.equal(decrypted.stdout, "attack at dawn");
     assert.equal(decrypted.code, 0);
   });
 
-  inFolder("send what a file is bound to, and never the file", async (run, path, server) => {
+  inFolder("send what a file is bound to, and never the file", async ({ run, path, server }) => {
     writeFileSync(path("a"), "attack at dawn");
     await run(["encrypt-file", path("a"), "--key", "k", "--context", "tenant=acme"]);
     await run(["decrypt-file", path("a.bkms"), "-o", path("b"), "--context", "tenant=acme"]);
@@ -80,14 +63,14 @@ describe("encrypt-file and decrypt-file", () => {
     );
   });
 
-  inFolder("say with --json what was written", async (run, path) => {
+  inFolder("say with --json what was written", async ({ run, path }) => {
     writeFileSync(path("a"), "");
     const { stdout } = await run(["encrypt-file", path("a"), "--key", "k", "--json"]);
     assert.deepEqual(JSON.parse(stdout), { file: path("a.bkms"), bytes: statSync(path("a.bkms")).size });
     assert.equal((await run(["encrypt-file", path("a"), "--key", "k", "--json", "-o", "-"])).code, 2);
   });
 
-  inFolder("decrypt with the key that --key names", async (run, path, server) => {
+  inFolder("decrypt with the key that --key names", async ({ run, path, server }) => {
     writeFileSync(path("a"), "text");
     await run(["encrypt-file", path("a"), "--key", "k"]);
     assert.equal((await run(["decrypt-file", path("a.bkms"), "--key", "renamed", "-o", "-"])).stdout, "text");
@@ -97,7 +80,7 @@ describe("encrypt-file and decrypt-file", () => {
     assert.equal(server.seen.at(-1)?.url, "/v1/decrypt/gone");
   });
 
-  inFolder("write to what is no file directly", async (run, path) => {
+  inFolder("write to what is no file directly", async ({ run, path }) => {
     writeFileSync(path("a"), randomBytes(100));
     assert.equal((await run(["encrypt-file", path("a"), "--key", "k", "-o", "/dev/null"])).code, 0);
     assert.ok(statSync("/dev/null").isCharacterDevice());
@@ -108,7 +91,7 @@ describe("encrypt-file and decrypt-file", () => {
 });
 
 describe("an output file that is there already", () => {
-  inFolder("stays, and no server is asked", async (run, path, server) => {
+  inFolder("stays, and no server is asked", async ({ run, path, server }) => {
     writeFileSync(path("a"), "new");
     writeFileSync(path("a.bkms"), "old");
     const outcome = await run(["encrypt-file", path("a"), "--key", "k"]);
@@ -118,7 +101,7 @@ describe("an output file that is there already", () => {
     assert.equal(server.seen.length, 0);
   });
 
-  inFolder("is replaced with --force, behind a link, too", async (run, path) => {
+  inFolder("is replaced with --force, behind a link, too", async ({ run, path }) => {
     writeFileSync(path("a"), "new");
     mkdirSync(path("elsewhere"));
     writeFileSync(path("elsewhere/real"), "old");
@@ -129,7 +112,7 @@ describe("an output file that is there already", () => {
     assert.equal(stdout, "new");
   });
 
-  inFolder("keeps its content with --force when what comes is not whole", async (run, path) => {
+  inFolder("keeps its content with --force when what comes is not whole", async ({ run, path }) => {
     writeFileSync(path("a"), randomBytes(2 * SEGMENT));
     await run(["encrypt-file", path("a"), "--key", "k"]);
     writeFileSync(path("cut.bkms"), readFileSync(path("a.bkms")).subarray(0, -1));
@@ -172,7 +155,7 @@ describe("a file that does not open", () => {
     "is of another key": [(file) => file, ["--key", "another"], /\(decryption_failed, request req-1\)/],
   };
   for (const [what, [change, argv, text]] of Object.entries(cases)) {
-    inFolder(`because it ${what} says so with exit code 7 and leaves no file`, async (run, path) => {
+    inFolder(`because it ${what} says so with exit code 7 and leaves no file`, async ({ run, path }) => {
       writeFileSync(path("a"), randomBytes(2 * SEGMENT + 10));
       await run(["encrypt-file", path("a"), "--key", "k"]);
       writeFileSync(path("b.bkms"), change(readFileSync(path("a.bkms"))));
@@ -184,7 +167,7 @@ describe("a file that does not open", () => {
     });
   }
 
-  inFolder("to its end gives standard output what was authentic, and says to throw it away", async (run, path) => {
+  inFolder("to its end gives standard output what was authentic, and says to throw it away", async ({ run, path }) => {
     const plaintext = randomBytes(20 * SEGMENT);
     writeFileSync(path("a"), plaintext);
     await run(["encrypt-file", path("a"), "--key", "k"]);
@@ -198,7 +181,7 @@ describe("a file that does not open", () => {
 });
 
 describe("wrong use", () => {
-  inFolder("is exit code 2, and nothing is sent", async (run, path, server) => {
+  inFolder("is exit code 2, and nothing is sent", async ({ run, path, server }) => {
     writeFileSync(path("a"), "");
     for (const argv of [
       ["encrypt-file", path("a")],
@@ -226,7 +209,7 @@ describe("wrong use", () => {
 });
 
 /** The real program, with 300 MB or without end. */
-function start(server: Server, folder: string, ...argv: readonly string[]) {
+function start(server: FakeServer, folder: string, ...argv: readonly string[]) {
   const report = 'process.on("exit", () => process.stderr.write(String(process.resourceUsage().maxRSS)))';
   return spawn(process.execPath, ["--import", `data:text/javascript,${report}`, BIN, ...argv], {
     env: { BUNKMS_URL: server.url, BUNKMS_TOKEN: "bkms_t", XDG_CACHE_HOME: folder, XDG_CONFIG_HOME: folder },
@@ -235,7 +218,7 @@ function start(server: Server, folder: string, ...argv: readonly string[]) {
 }
 
 /** Sends so many MiB through both. @returns the most memory that each had, in MiB. */
-async function passThrough(server: Server, cache: string, mebibytes: number): Promise<readonly number[]> {
+async function passThrough(server: FakeServer, cache: string, mebibytes: number): Promise<readonly number[]> {
   const chunk = randomBytes(MIB);
   const [before, after] = [createHash("sha256"), createHash("sha256")];
   const source = Readable.from(

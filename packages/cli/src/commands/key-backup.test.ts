@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, test } from "node:test";
-import { errorAnswer, fakeServer, runLine, temporaryFolder } from "../test-bed.ts";
+import { describe } from "node:test";
+import { errorAnswer, fakeServer, runLine, testsInFolder } from "../test-bed.ts";
 
 const DER = Buffer.concat([Buffer.from("308204d4300d", "hex"), Buffer.alloc(1234, 5)]);
 const BASE64 = DER.toString("base64");
@@ -13,19 +12,10 @@ const ANSWERS = {
   "GET /v1/backup-key": [200, { public_key_b64: BASE64, fingerprint: "ab12" }],
 } as const;
 
-type Server = Awaited<ReturnType<typeof fakeServer>>;
-
-/** A test with a server and a folder, in which `path` names files. */
-function inFolder(name: string, body: (path: (file: string) => string, server: Server) => Promise<void>): void {
-  test(name, async () => {
-    using folder = temporaryFolder();
-    await using server = await fakeServer(ANSWERS);
-    await body((file) => join(folder.path, file), server);
-  });
-}
+const inFolder = testsInFolder(() => fakeServer(ANSWERS));
 
 describe("a backup of a key", () => {
-  inFolder("is one line, printed or in a file that its owner alone reads", async (path, server) => {
+  inFolder("is one line, printed or in a file that its owner alone reads", async ({ path, server }) => {
     const printed = await runLine(["key", "backup", "k"], server.url);
     assert.deepEqual([printed.stdout, printed.stderr], ["bkmbAAAA\n", ""]);
     assert.equal((await runLine(["key", "backup", "k", "-o", path("b")], server.url)).stdout, "");
@@ -39,7 +29,7 @@ describe("a backup of a key", () => {
 
   inFolder(
     "is sealed to the backup key of a file, whatever its form, and names who can restore it",
-    async (path, server) => {
+    async ({ path, server }) => {
       await runLine(["backup-key", "-o", path("pem")], server.url);
       writeFileSync(path("der"), DER);
       writeFileSync(path("line"), `${BASE64}\n`);
@@ -51,7 +41,7 @@ describe("a backup of a key", () => {
     },
   );
 
-  inFolder("is not asked for when the file holds no public key", async (path, server) => {
+  inFolder("is not asked for when the file holds no public key", async ({ path, server }) => {
     for (const content of ["", "nonsense", `${BASE64.slice(0, 40)}!`, "bkmbAAAA"]) {
       writeFileSync(path("file"), content);
       assert.equal((await runLine(["key", "backup", "k", "--recipient", path("file")], server.url)).code, 2);
@@ -62,7 +52,7 @@ describe("a backup of a key", () => {
     assert.match(refused.stderr, /"bunkms backup-key" of the other cluster/);
   });
 
-  inFolder("is restored from a file or standard input", async (path, server) => {
+  inFolder("is restored from a file or standard input", async ({ path, server }) => {
     writeFileSync(path("b"), "bkmbAAAA\n");
     assert.match((await runLine(["key", "restore", "k2", "--in", path("b")], server.url)).stdout, /^name +k2\n/);
     assert.equal((await runLine(["key", "restore", "k2"], server.url, { stdin: "bkmbAAAA" })).code, 0);
@@ -74,7 +64,7 @@ describe("a backup of a key", () => {
 });
 
 describe("the backup key", () => {
-  inFolder("is printed as PEM, with its fingerprint beside it", async (_, server) => {
+  inFolder("is printed as PEM, with its fingerprint beside it", async ({ server }) => {
     const outcome = await runLine(["backup-key"], server.url);
     assert.match(outcome.stdout, /^-----BEGIN PUBLIC KEY-----\n(?:[A-Za-z0-9+/]{64}\n)+[A-Za-z0-9+/=]+\n-----END/);
     assert.equal(outcome.stderr, "Fingerprint: ab12\n");

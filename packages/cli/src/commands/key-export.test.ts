@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { KEY_WRAP_ALGORITHMS, wrapForExport } from "../../../server/src/crypto/key-wrap.ts";
-import { fakeServer, runLine, temporaryFolder } from "../test-bed.ts";
+import { fakeServer, runLine, testsInFolder } from "../test-bed.ts";
 
 const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const PEM = publicKey.export({ format: "pem", type: "spki" }).toString();
@@ -33,19 +32,10 @@ const ANSWERS = {
   "GET /v1/keys/k/jwks.json": [200, { keys: [] }],
 } as const;
 
-type Server = Awaited<ReturnType<typeof fakeServer>>;
-
-/** A test with a server and a folder, in which `path` names files. */
-function inFolder(name: string, body: (path: (file: string) => string, server: Server) => Promise<void>): void {
-  test(name, async () => {
-    using folder = temporaryFolder();
-    await using server = await fakeServer(ANSWERS);
-    await body((file) => join(folder.path, file), server);
-  });
-}
+const inFolder = testsInFolder(() => fakeServer(ANSWERS));
 
 describe("key export", () => {
-  inFolder("takes the public key as PEM and as DER", async (path, server) => {
+  inFolder("takes the public key as PEM and as DER", async ({ path, server }) => {
     for (const content of [PEM, DER]) {
       writeFileSync(path("to"), content);
       const outcome = await runLine(["key", "export", "k", "--to", path("to"), "--version", "3"], server.url);
@@ -58,7 +48,7 @@ describe("key export", () => {
   });
 
   for (const algorithm of KEY_WRAP_ALGORITHMS) {
-    inFolder(`by ${algorithm} says how openssl opens it, and openssl does`, async (path, server) => {
+    inFolder(`by ${algorithm} says how openssl opens it, and openssl does`, async ({ path, server }) => {
       writeFileSync(path("to"), PEM);
       writeFileSync(path("PRIVATE.pem"), privateKey.export({ format: "pem", type: "pkcs8" }));
       const out = path("it's here");
@@ -74,7 +64,7 @@ describe("key export", () => {
 });
 
 describe("key public", () => {
-  inFolder("prints the form that is asked for, PEM by default", async (path, server) => {
+  inFolder("prints the form that is asked for, PEM by default", async ({ path, server }) => {
     const argv = ["key", "public", "k"];
     assert.equal((await runLine(argv, server.url)).stdout, PEM);
     assert.equal((await runLine([...argv, "--form", "jwk"], server.url)).stdout, '{"kty":"RSA"}\n');
@@ -87,7 +77,7 @@ describe("key public", () => {
     assert.equal(readFileSync(path("pem"), "utf8"), PEM);
   });
 
-  inFolder("says so when the type has no such form, and keeps bytes from a terminal", async (_, server) => {
+  inFolder("says so when the type has no such form, and keeps bytes from a terminal", async ({ server }) => {
     for (const form of ["jwk", "ssh"]) {
       const outcome = await runLine(["key", "public", "pq", "--form", form], server.url);
       assert.deepEqual([outcome.code, outcome.stdout], [2, ""]);
@@ -98,7 +88,7 @@ describe("key public", () => {
 });
 
 describe("key jwks", () => {
-  inFolder("prints the set as the server has it", async (path, server) => {
+  inFolder("prints the set as the server has it", async ({ path, server }) => {
     assert.equal((await runLine(["key", "jwks", "k"], server.url)).stdout, '{"keys":[]}\n');
     await runLine(["key", "jwks", "k", "-o", path("jwks.json")], server.url);
     assert.equal(readFileSync(path("jwks.json"), "utf8"), '{"keys":[]}\n');

@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import { makeAuthority } from "../../../../test/requirements/certificates.ts";
 import { unwrapImported } from "../../../server/src/crypto/key-wrap.ts";
 import { readMaterial } from "../key-material.ts";
-import { errorAnswer, fakeIo, fakeServer, runLine, temporaryFolder } from "../test-bed.ts";
+import {
+  errorAnswer,
+  type FakeServer,
+  fakeIo,
+  fakeServer,
+  runLine,
+  temporaryFolder,
+  testsInFolder,
+} from "../test-bed.ts";
 
 const wrapping = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
@@ -34,26 +41,17 @@ interface ImportBody {
   readonly format: string;
 }
 
-type Server = Awaited<ReturnType<typeof fakeServer>>;
-
-/** A test with a server and a folder, in which `path` names files. */
-function inFolder(name: string, body: (path: (file: string) => string, server: Server) => Promise<void>): void {
-  test(name, async () => {
-    using folder = temporaryFolder();
-    await using server = await fakeServer(ANSWERS);
-    await body((file) => join(folder.path, file), server);
-  });
-}
+const inFolder = testsInFolder(() => fakeServer(ANSWERS));
 
 /** What the server would unwrap of the last request, with its format. */
-async function imported(server: Server): Promise<readonly [Buffer, string]> {
+async function imported(server: FakeServer): Promise<readonly [Buffer, string]> {
   const { wrapped_material_b64, algorithm, format } = JSON.parse(server.seen.at(-1)?.body ?? "") as ImportBody;
   const wrapped = Buffer.from(wrapped_material_b64, "base64");
   return [await unwrapImported(wrapping.privateKey, algorithm, wrapped), format];
 }
 
 describe("key prepare-import", () => {
-  inFolder("writes the wrapping key, and says until when it is valid and how to go on", async (path, server) => {
+  inFolder("writes the wrapping key, and says until when it is valid and how to go on", async ({ path, server }) => {
     const argv = ["key", "prepare-import", "k", "--type", "rsa-4096"];
     const outcome = await runLine([...argv, "-o", path("w.pem")], server.url);
     assert.deepEqual([outcome.code, outcome.stdout], [0, ""]);
@@ -66,7 +64,7 @@ describe("key prepare-import", () => {
 });
 
 describe("REQ-13 key import --material", () => {
-  inFolder("wraps the material here, so that it is in no request as it is", async (path, server) => {
+  inFolder("wraps the material here, so that it is in no request as it is", async ({ path, server }) => {
     writeFileSync(path("key"), SECRET);
     const argv = ["key", "import", "k", "--material", path("key"), "--format", "raw"];
     for (const more of [[], ["--algorithm", "rsa-oaep-sha256"]]) {
@@ -81,18 +79,21 @@ describe("REQ-13 key import --material", () => {
     }
   });
 
-  inFolder("takes PKCS #8 as PEM with text around it, and as DER, from standard input, too", async (path, server) => {
-    for (const text of [PEM, `Attributes\n${PEM.replaceAll("\n", "\r\n")}more\n`]) {
-      writeFileSync(path("key"), text);
-      assert.equal((await runLine(["key", "import", "k", "--material", path("key")], server.url)).code, 0);
+  inFolder(
+    "takes PKCS #8 as PEM with text around it, and as DER, from standard input, too",
+    async ({ path, server }) => {
+      for (const text of [PEM, `Attributes\n${PEM.replaceAll("\n", "\r\n")}more\n`]) {
+        writeFileSync(path("key"), text);
+        assert.equal((await runLine(["key", "import", "k", "--material", path("key")], server.url)).code, 0);
+        assert.deepEqual(await imported(server), [DER, "pkcs8"]);
+      }
+      const argv = ["key", "import", "k", "--material", "-", "--format", "pkcs8"];
+      assert.equal((await runLine(argv, server.url, { stdin: DER })).code, 0);
       assert.deepEqual(await imported(server), [DER, "pkcs8"]);
-    }
-    const argv = ["key", "import", "k", "--material", "-", "--format", "pkcs8"];
-    assert.equal((await runLine(argv, server.url, { stdin: DER })).code, 0);
-    assert.deepEqual(await imported(server), [DER, "pkcs8"]);
-  });
+    },
+  );
 
-  inFolder("sends nothing of what it cannot use, and says how to get what it can", async (path, server) => {
+  inFolder("sends nothing of what it cannot use, and says how to get what it can", async ({ path, server }) => {
     const traditional = key.export({ format: "pem", type: "sec1" }).toString();
     const encrypted = key.export({ format: "pem", type: "pkcs8", cipher: "aes-256-cbc", passphrase: "x" }).toString();
     for (const [content, text] of [
@@ -112,7 +113,7 @@ describe("REQ-13 key import --material", () => {
     assert.equal(server.seen.length, 0);
   });
 
-  inFolder("stops when the server makes no wrapping key", async (path, server) => {
+  inFolder("stops when the server makes no wrapping key", async ({ path, server }) => {
     writeFileSync(path("key"), SECRET);
     const argv = ["key", "import", "own", "--material", path("key"), "--format", "raw"];
     assert.equal((await runLine(argv, server.url)).code, 2);
@@ -148,7 +149,7 @@ describe("REQ-13 key import --material", () => {
 });
 
 describe("key import --wrapped", () => {
-  inFolder("sends the bytes as they are, with what they are", async (path, server) => {
+  inFolder("sends the bytes as they are, with what they are", async ({ path, server }) => {
     writeFileSync(path("wrapped"), Buffer.of(1, 2, 3));
     const how = ["--wrapped", path("wrapped"), "--algorithm", "rsa-oaep-sha256", "--format", "raw"];
     assert.equal((await runLine(["key", "import", "k", ...how], server.url)).code, 0);
@@ -158,7 +159,7 @@ describe("key import --wrapped", () => {
     );
   });
 
-  inFolder("is refused without what it is, and neither is a guess", async (path, server) => {
+  inFolder("is refused without what it is, and neither is a guess", async ({ path, server }) => {
     writeFileSync(path("wrapped"), Buffer.of(1, 2, 3));
     const wrapped = ["--wrapped", path("wrapped")];
     for (const how of [
@@ -177,7 +178,7 @@ describe("key import --wrapped", () => {
 });
 
 describe("key import --plain", () => {
-  inFolder("is refused without TLS, and nothing is sent", async (path, server) => {
+  inFolder("is refused without TLS, and nothing is sent", async ({ path, server }) => {
     writeFileSync(path("key"), SECRET);
     const argv = ["key", "import", "k", "--material", path("key"), "--format", "raw", "--plain"];
     const outcome = await runLine(argv, server.url);

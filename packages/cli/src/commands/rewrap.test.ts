@@ -14,7 +14,15 @@ import {
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorAnswer, fakeServer, runLine, type SeenRequest, temporaryFolder, type World } from "../test-bed.ts";
+import {
+  errorAnswer,
+  type FakeServer,
+  fakeServer,
+  runLine,
+  type SeenRequest,
+  temporaryFolder,
+  testsInFolder,
+} from "../test-bed.ts";
 
 const BIN = join(import.meta.dirname, "..", "..", "bin", "bunkms.js");
 /** A group takes so many ciphertexts. */
@@ -48,31 +56,14 @@ function rewrapServer(before: (nth: number) => Promise<unknown> | undefined = ()
   });
 }
 
-type Server = Awaited<ReturnType<typeof rewrapServer>>;
-type Run = (argv: readonly string[], world?: World) => ReturnType<typeof runLine>;
-
-/** A test with a server and a folder, in which `path` names files. */
-function inFolder(
-  name: string,
-  body: (run: Run, path: (file: string) => string, server: Server) => Promise<void>,
-): void {
-  test(name, async () => {
-    using folder = temporaryFolder();
-    await using server = await rewrapServer();
-    await body(
-      (argv, world) => runLine(argv, server.url, world),
-      (file) => join(folder.path, file),
-      server,
-    );
-  });
-}
+const inFolder = testsInFolder(() => rewrapServer());
 
 function lines(prefix: string, count: number): string {
   return Array.from({ length: count }, (_, index) => `${prefix}${index}\n`).join("");
 }
 
 describe("rewrap of one ciphertext", () => {
-  inFolder("takes it from standard input or a file, with what it is bound to", async (run, path, server) => {
+  inFolder("takes it from standard input or a file, with what it is bound to", async ({ run, path, server }) => {
     assert.equal((await run(["rewrap", "k", "--context", "a=b"], { stdin: "old1\n" })).stdout, "new1\n");
     writeFileSync(path("c"), "old1\n");
     await run(["rewrap", "k", "--in", path("c"), "--out", path("c")]);
@@ -87,7 +78,7 @@ describe("rewrap of one ciphertext", () => {
 describe("rewrap of a file", () => {
   inFolder(
     "keeps the order of many lines, readable by its owner only, and says how many",
-    async (run, path, server) => {
+    async ({ run, path, server }) => {
       const count = 3 * GROUP + 7;
       writeFileSync(path("a"), lines("old", count));
       const outcome = await run(["rewrap", "k", "--file", path("a"), "-o", path("b"), "--aad", "x"]);
@@ -100,7 +91,7 @@ describe("rewrap of a file", () => {
     },
   );
 
-  inFolder("keeps a request with long ciphertexts below what the server takes", async (run, path, server) => {
+  inFolder("keeps a request with long ciphertexts below what the server takes", async ({ run, path, server }) => {
     const long = [...Array(20).fill("a".repeat(100_000)), ...Array(3).fill("b".repeat(700_000))];
     writeFileSync(path("a"), long.map((text) => `old${text}\n`).join(""));
     assert.equal((await run(["rewrap", "k", "--file", path("a"), "-o", path("b"), "--context", "a=b"])).code, 0);
@@ -108,14 +99,14 @@ describe("rewrap of a file", () => {
     assert.ok(server.seen.length < long.length);
   });
 
-  inFolder("finds ciphertexts in JSON", async (run, path) => {
+  inFolder("finds ciphertexts in JSON", async ({ run, path }) => {
     writeFileSync(path("a"), '{ "s": "old1", "t": "old2" }\n{"s":null}\n');
     const outcome = await run(["rewrap", "k", "--file", path("a"), "-o", path("b"), "--json-path", ".s", "--json"]);
     assert.equal(readFileSync(path("b"), "utf8"), '{ "s": "new1", "t": "old2" }\n{"s":null}\n');
     assert.deepEqual(JSON.parse(outcome.stdout), { file: path("b"), rewrapped: 1, failed: 0 });
   });
 
-  inFolder("can take the file's own name, behind a link, too", async (run, path) => {
+  inFolder("can take the file's own name, behind a link, too", async ({ run, path }) => {
     mkdirSync(path("elsewhere"));
     writeFileSync(path("elsewhere/real"), lines("old", 3));
     symlinkSync(path("elsewhere/real"), path("a"));
@@ -125,7 +116,7 @@ describe("rewrap of a file", () => {
     assert.deepEqual(readdirSync(path("elsewhere")), ["real"]);
   });
 
-  inFolder("may be empty when it is lines, and has to have a ciphertext when it is JSON", async (run, path) => {
+  inFolder("may be empty when it is lines, and has to have a ciphertext when it is JSON", async ({ run, path }) => {
     writeFileSync(path("a"), "");
     assert.equal((await run(["rewrap", "k", "--file", path("a"), "-o", path("b")])).code, 0);
     assert.equal(readFileSync(path("b"), "utf8"), "");
@@ -136,7 +127,7 @@ describe("rewrap of a file", () => {
     assert.deepEqual(readdirSync(path(".")).toSorted(), ["a", "b", "c"]);
   });
 
-  inFolder("is refused when it is no file, and nothing is sent", async (run, path, server) => {
+  inFolder("is refused when it is no file, and nothing is sent", async ({ run, path, server }) => {
     for (const [input, output] of [
       [path("missing"), path("b")],
       [path("."), path("b")],
@@ -152,7 +143,7 @@ describe("rewrap of a file", () => {
     assert.deepEqual(readdirSync(path(".")), ["a"]);
   });
 
-  inFolder("is not broken by an answer that does not fit", async (run, path) => {
+  inFolder("is not broken by an answer that does not fit", async ({ run, path }) => {
     for (const key of ["broken", "evil"]) {
       writeFileSync(path("a"), "old1\n");
       const outcome = await run(["rewrap", key, "--file", path("a"), "-o", path("b")]);
@@ -164,7 +155,7 @@ describe("rewrap of a file", () => {
 });
 
 describe("a ciphertext that cannot be rewrapped", () => {
-  inFolder("ends the run with its line, and what was done is kept", async (run, path) => {
+  inFolder("ends the run with its line, and what was done is kept", async ({ run, path }) => {
     const whole = `${lines("old", 3000)}bad\n${lines("old", 10)}`;
     writeFileSync(path("a"), whole);
     const outcome = await run(["rewrap", "k", "--file", path("a"), "-o", path("b")]);
@@ -184,7 +175,7 @@ describe("a ciphertext that cannot be rewrapped", () => {
     assert.deepEqual(readdirSync(path(".")).toSorted(), ["a", "b"]);
   });
 
-  inFolder("leaves nothing behind when it is the first", async (run, path) => {
+  inFolder("leaves nothing behind when it is the first", async ({ run, path }) => {
     writeFileSync(path("a"), "bad\n");
     assert.equal((await run(["rewrap", "k", "--file", path("a"), "-o", path("b")])).code, 7);
     assert.deepEqual(readdirSync(path(".")), ["a"]);
@@ -193,7 +184,7 @@ describe("a ciphertext that cannot be rewrapped", () => {
 
 describe("an interrupted run", () => {
   /** A run that ends by an error of the server at its fourth request. */
-  async function interrupted(path: (file: string) => string): Promise<Server> {
+  async function interrupted(path: (file: string) => string): Promise<FakeServer> {
     const server = await fakeServer({
       "POST /v1/keys/k/rewrap/batch": (request) =>
         itemsOf(request)[0]?.ciphertext === `old${3 * GROUP}`
@@ -213,7 +204,7 @@ describe("an interrupted run", () => {
     return server;
   }
 
-  inFolder("goes on with what is left", async (run, path, server) => {
+  inFolder("goes on with what is left", async ({ run, path, server }) => {
     await using _ = await interrupted(path);
     const outcome = await run(["rewrap", "k", "--file", path("a"), "-o", path("b")]);
     assert.equal(outcome.code, 0);
@@ -221,7 +212,7 @@ describe("an interrupted run", () => {
     assert.equal(server.seen.flatMap(itemsOf).length, 2 * GROUP);
   });
 
-  inFolder("goes on with --force when a file has got the name meanwhile", async (run, path) => {
+  inFolder("goes on with --force when a file has got the name meanwhile", async ({ run, path }) => {
     await using _ = await interrupted(path);
     writeFileSync(path("b"), "other");
     assert.equal((await run(["rewrap", "k", "--file", path("a"), "-o", path("b")])).code, 5);
@@ -236,7 +227,7 @@ describe("an interrupted run", () => {
     ["another file", ["k", "--file", "c"], (path: (file: string) => string) => renameSync(path("a"), path("c"))],
     ["a changed file", ["k", "--file", "a"], (path: (file: string) => string) => writeFileSync(path("a"), "old1\n")],
   ] as const) {
-    inFolder(`does not go on with ${what}, but begins anew with --restart`, async (run, path) => {
+    inFolder(`does not go on with ${what}, but begins anew with --restart`, async ({ run, path }) => {
       await using _ = await interrupted(path);
       change(path);
       const [key, ...rest] = argv.map((word) => (word === "a" || word === "c" ? path(word) : word));
@@ -250,7 +241,7 @@ describe("an interrupted run", () => {
     });
   }
 
-  inFolder("is left alone while its process is at work", async (run, path) => {
+  inFolder("is left alone while its process is at work", async ({ run, path }) => {
     await using _ = await interrupted(path);
     const state = JSON.parse(readFileSync(path("b.rewrap-state"), "utf8"));
     writeFileSync(path("b.rewrap-state"), JSON.stringify({ ...state, pid: process.ppid }));
@@ -259,7 +250,7 @@ describe("an interrupted run", () => {
     assert.match(outcome.stderr, new RegExp(`process ${process.ppid} is at work`));
   });
 
-  inFolder("with a part cut short begins anew", async (run, path) => {
+  inFolder("with a part cut short begins anew", async ({ run, path }) => {
     await using _ = await interrupted(path);
     writeFileSync(path("b.rewrap-part"), "new0\n");
     assert.equal((await run(["rewrap", "k", "--file", path("a"), "-o", path("b")])).code, 0);
@@ -268,7 +259,7 @@ describe("an interrupted run", () => {
 });
 
 /** Starts the real program. */
-function start(server: Server, folder: string, ...argv: readonly string[]) {
+function start(server: FakeServer, folder: string, ...argv: readonly string[]) {
   const report = 'process.on("exit", () => process.stderr.write(String(process.resourceUsage().maxRSS)))';
   return spawn(process.execPath, ["--import", `data:text/javascript,${report}`, BIN, "rewrap", "k", ...argv], {
     env: { BUNKMS_URL: server.url, BUNKMS_TOKEN: "bkms_t", XDG_CACHE_HOME: folder, XDG_CONFIG_HOME: folder },
@@ -310,7 +301,7 @@ test("kill -9 at any moment loses and doubles nothing", async () => {
 });
 
 /** Rewraps ciphertexts with 16 KiB of something else each. @returns the most memory that it had, in MiB. */
-async function peakOf(server: Server, folder: string, count: number): Promise<number> {
+async function peakOf(server: FakeServer, folder: string, count: number): Promise<number> {
   const [input, output] = [join(folder, `in-${count}.json`), join(folder, `out-${count}.json`)];
   const item = `{"s":"old1","t":"${"x".repeat(16 * 1024)}"}`;
   const file = `{"items":[${Array.from({ length: count }, () => item).join(",")}]}`;

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorAnswer, fakeServer, runLine, type SeenRequest, temporaryFolder, type World } from "../test-bed.ts";
+import { errorAnswer, fakeServer, type SeenRequest, testsInFolder } from "../test-bed.ts";
 
 /** A group takes so many lines, a request so many bytes. */
 const GROUP = 500;
@@ -36,30 +35,13 @@ async function lineServer() {
   return server;
 }
 
-type Server = Awaited<ReturnType<typeof lineServer>>;
-type Run = (argv: readonly string[], world?: World) => ReturnType<typeof runLine>;
-
-/** A test with a server and a folder, in which `path` names files. */
-function inFolder(
-  name: string,
-  body: (run: Run, path: (file: string) => string, server: Server) => Promise<void>,
-): void {
-  test(name, async () => {
-    using folder = temporaryFolder();
-    await using server = await lineServer();
-    await body(
-      (argv, world) => runLine(argv, server.url, world),
-      (file) => join(folder.path, file),
-      server,
-    );
-  });
-}
+const inFolder = testsInFolder(lineServer);
 
 const lines = (count: number): readonly string[] => Array.from({ length: count }, (_, index) => `line ${index}`);
 const encrypted = (text: string): string => `c.${Buffer.from(text).toString("base64")}`;
 
 describe("encrypt --lines", () => {
-  inFolder("encrypts each line by itself, in groups, and keeps the order", async (run, path, server) => {
+  inFolder("encrypts each line by itself, in groups, and keeps the order", async ({ run, path, server }) => {
     const all = lines(3 * GROUP + 7);
     writeFileSync(path("in"), `${all.join("\n")}\n`);
     const outcome = await run(["encrypt", "k", "--lines", "--in", path("in")]);
@@ -68,14 +50,14 @@ describe("encrypt --lines", () => {
     assert.equal(server.seen.length, 4);
   });
 
-  inFolder("takes every byte of a line but its newline, and empty lines, too", async (run) => {
+  inFolder("takes every byte of a line but its newline, and empty lines, too", async ({ run }) => {
     const plaintexts = [" a\r", "", "\u00e9\u0000", "last"];
     const outcome = await run(["encrypt", "k", "--lines"], { stdin: plaintexts.join("\n") });
     assert.equal(outcome.stdout, plaintexts.map((text) => `${encrypted(text)}\n`).join(""));
     assert.equal((await run(["encrypt", "k", "--lines"], { stdin: "" })).stdout, "");
   });
 
-  inFolder("sends how, and what all are bound to", async (run, _, server) => {
+  inFolder("sends how, and what all are bound to", async ({ run, server }) => {
     const how = ["--version", "2", "--algorithm", "rsa-oaep-sha1", "--context", "a=b"];
     await run(["encrypt", "k", "--lines", ...how], { stdin: "a\nb\n" });
     assert.deepEqual(JSON.parse(server.seen[0]?.body ?? ""), {
@@ -85,7 +67,7 @@ describe("encrypt --lines", () => {
     });
   });
 
-  inFolder("keeps a request with long lines below what the server takes", async (run, _, server) => {
+  inFolder("keeps a request with long lines below what the server takes", async ({ run, server }) => {
     const stdin = [...Array(20).fill("x".repeat(100_000)), ...Array(3).fill("y".repeat(512 * 1024))].join("\n");
     const outcome = await run(["encrypt", "k", "--lines", "--aad", "z".repeat(30_000)], { stdin });
     assert.equal(outcome.stdout.split("\n").length, 24);
@@ -93,7 +75,7 @@ describe("encrypt --lines", () => {
     assert.ok(server.seen.length < 23);
   });
 
-  inFolder("ends at a line that is too large, before it holds it, and leaves no file", async (run, path) => {
+  inFolder("ends at a line that is too large, before it holds it, and leaves no file", async ({ run, path }) => {
     const stdin = `a\n${"b".repeat(3_000_000)}`;
     const outcome = await run(["encrypt", "k", "--lines", "--out", path("out")], { stdin });
     assert.equal(outcome.code, 2);
@@ -103,7 +85,7 @@ describe("encrypt --lines", () => {
 });
 
 describe("decrypt --lines", () => {
-  inFolder("gives back what was encrypted, line by line", async (run, path) => {
+  inFolder("gives back what was encrypted, line by line", async ({ run, path }) => {
     const all = lines(2 * GROUP).join("\n");
     await run(["encrypt", "k", "--lines", "--out", path("enc")], { stdin: all });
     assert.equal(statSync(path("enc")).mode & 0o777, 0o600);
@@ -112,7 +94,7 @@ describe("decrypt --lines", () => {
     assert.deepEqual(readdirSync(path(".")).toSorted(), ["dec", "enc"]);
   });
 
-  inFolder("passes over blanks, keeps empty lines, and asks for none of them", async (run, _, server) => {
+  inFolder("passes over blanks, keeps empty lines, and asks for none of them", async ({ run, server }) => {
     const outcome = await run(["decrypt", "k", "--lines"], { stdin: `\n  ${encrypted("a")} \r\n \n${encrypted("")}` });
     assert.deepEqual([outcome.code, outcome.stdout], [0, "\na\n\n\n"]);
     assert.equal(itemsOf(server.seen[0] as SeenRequest).length, 2);
@@ -120,7 +102,7 @@ describe("decrypt --lines", () => {
     assert.equal(server.seen.length, 1);
   });
 
-  inFolder("leaves an empty line for one that fails, says which, and goes on", async (run) => {
+  inFolder("leaves an empty line for one that fails, says which, and goes on", async ({ run }) => {
     const stdin = `${encrypted("a")}\nbad\n${encrypted("b\nc")}\n${encrypted("d")}\n`;
     const outcome = await run(["decrypt", "k", "--lines"], { stdin });
     assert.deepEqual([outcome.code, outcome.stdout], [7, "a\n\n\nd\n"]);
@@ -131,7 +113,7 @@ describe("decrypt --lines", () => {
     );
   });
 
-  inFolder("ends when the server refuses the whole, or answers what does not fit", async (run, path) => {
+  inFolder("ends when the server refuses the whole, or answers what does not fit", async ({ run, path }) => {
     const stdin = `${encrypted("a")}\n`;
     assert.equal((await run(["decrypt", "gone", "--lines", "--out", path("out")], { stdin })).code, 4);
     const outcome = await run(["decrypt", "broken", "--lines", "--out", path("out")], { stdin });
@@ -140,14 +122,14 @@ describe("decrypt --lines", () => {
     assert.deepEqual(readdirSync(path(".")), []);
   });
 
-  inFolder("keeps from a terminal what it would act on", async (run) => {
+  inFolder("keeps from a terminal what it would act on", async ({ run }) => {
     const world = { stdin: `${encrypted("\u001b[2J")}\n`, terminal: true };
     const refused = await run(["decrypt", "k", "--lines"], world);
     assert.deepEqual([refused.code, refused.stdout], [2, ""]);
     assert.equal((await run(["decrypt", "k", "--lines", "--raw"], world)).stdout, "\u001b[2J\n");
   });
 
-  inFolder("has no form in JSON, and none for what was encrypted elsewhere", async (run, path, server) => {
+  inFolder("has no form in JSON, and none for what was encrypted elsewhere", async ({ run, path, server }) => {
     for (const argv of [
       ["encrypt", "k", "--lines", "--json"],
       ["--json", "decrypt", "k", "--lines"],
