@@ -207,8 +207,9 @@ for (const { what, body, headers } of MISUSED) {
 test("CVE-2026-33186 gRPC paths without their leading slash reach nothing", async () => {
   for (const path of [ENCRYPT.slice(1), "*", "", `http://elsewhere.example${ENCRYPT}`, `/x${ENCRYPT}`, `${ENCRYPT}/`]) {
     const { status, code } = await call(framed(Buffer.from([0x0a, 0x01, 0x6b])), { ":path": path });
-    assert.ok(status === undefined || status === UNIMPLEMENTED, `${path}: ${status}`);
-    assert.ok(code === undefined || code === "unknown_operation", `${path}: ${code}`);
+    // HTTP/2 itself resets some of them.
+    const refused = status === UNIMPLEMENTED && code === "unknown_operation";
+    assert.ok(refused || (status === undefined && code === undefined), `${path}: ${status} ${code}`);
   }
 });
 

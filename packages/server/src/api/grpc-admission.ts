@@ -1,4 +1,4 @@
-import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { BunkmsError, type ErrorCode, type OperationSpec } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import { type Listener, pipelineCall } from "./grpc-call.ts";
 import { grpcStatus } from "./grpc-status.ts";
@@ -17,10 +17,6 @@ export function admission(
   operations: ReadonlyMap<string, OperationSpec>,
 ): grpc.ServerInterceptor {
   return (method, call) => {
-    const operation = operations.get(method.path);
-    if (operation === undefined) {
-      return new grpc.ServerInterceptingCall(call);
-    }
     let timer: NodeJS.Timeout | undefined;
     let leave = (): void => {};
     let cancelled = false;
@@ -28,6 +24,16 @@ export function admission(
       clearTimeout(timer);
       leave();
     };
+    // Replaced on the call itself: what grpc-js refuses by its own does not come through a responder.
+    const send = call.sendStatus.bind(call);
+    call.sendStatus = (status) => {
+      arrived();
+      send(withDetails(status));
+    };
+    const operation = operations.get(method.path);
+    if (operation === undefined) {
+      return new grpc.ServerInterceptingCall(call);
+    }
     const refuse = (error: BunkmsError, requestId: string): void => call.sendStatus(grpcStatus(error, requestId));
     const listener: grpc.ServerListener = {
       onReceiveMetadata(metadata, next) {
@@ -65,12 +71,6 @@ export function admission(
         arrived();
       },
     };
-    // Replaced on the call itself: what grpc-js refuses by its own does not come through a responder.
-    const send = call.sendStatus.bind(call);
-    call.sendStatus = (status) => {
-      arrived();
-      send(withDetails(status));
-    };
     return new grpc.ServerInterceptingCall(call, { start: (next) => next(listener) });
   };
 }
@@ -79,12 +79,18 @@ const NEVER_ABORTED = new AbortController().signal;
 
 type Status = Parameters<grpc.ServerInterceptingCall["sendStatus"]>[0];
 
+/** What grpc-js refuses by itself is the caller's mistake but for these. */
+const CODES: ReadonlyMap<grpc.status, ErrorCode> = new Map([
+  [grpc.status.RESOURCE_EXHAUSTED, "payload_too_large"],
+  [grpc.status.DEADLINE_EXCEEDED, "deadline_exceeded"],
+]);
+
 /** What grpc-js refuses by itself gets the details that every error of ours has. */
 function withDetails(status: Status): Status {
   if (!status.code || status.metadata?.get("grpc-status-details-bin").length) {
     return status;
   }
-  const code = status.code === grpc.status.RESOURCE_EXHAUSTED ? "payload_too_large" : "invalid_request";
+  const code = CODES.get(status.code) ?? "invalid_request";
   const { code: grpcCode, details, metadata } = grpcStatus(new BunkmsError(code), chooseRequestId(undefined));
   return { code: grpcCode, details, metadata };
 }

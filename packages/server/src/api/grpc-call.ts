@@ -1,5 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
-import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { BunkmsError } from "@bunkms/contract";
 import type * as grpc from "@grpc/grpc-js";
 import type { Call } from "../pipeline/call.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -20,10 +20,11 @@ interface Peer {
 
 /**
  * A gRPC call as the pipeline takes it.
+ * @param operation What its path names, or why it names none.
  * @param secure Whether the listener speaks TLS: grpc-js tells it of a call only when the client has a certificate, too.
  */
 export function pipelineCall(
-  operation: OperationSpec,
+  operation: Call["operation"],
   metadata: grpc.Metadata,
   peer: Peer,
   secure: boolean,

@@ -12,6 +12,7 @@ import { decodeRequest, encodeAnswer, methodInBytes, pathOf } from "./grpc-messa
 import { addReflectionService } from "./grpc-reflection.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { addStreams } from "./grpc-stream.ts";
+import { catchUnknownMethods, unknownMethods } from "./grpc-unknown.ts";
 import type { Health } from "./health.ts";
 
 /** What the gRPC listener works with. */
@@ -44,8 +45,10 @@ export function grpcServer(parts: GrpcParts): grpc.Server {
     interceptors: [
       admission({ pipeline, secure }, new Map(operations.map((spec) => [pathOf(spec.method), spec]))),
       healthInterceptor(health),
+      unknownMethods({ pipeline, secure }),
     ],
   });
+  catchUnknownMethods(server);
   for (const spec of operations) {
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {
       void answer(parts, spec, call, done);
