@@ -36,11 +36,19 @@ test("every metric that a document names exists", () => {
 
 test("every policy action that a document names in an rpc's manner exists", () => {
   const actions = readOperations().map(({ action }) => action);
-  const local = ["system.initialise", "system.unseal", "system.new_root_token", "keys.destroy", "keys.record_usage"];
+  const local = [
+    "system.initialise",
+    "system.unseal",
+    "system.new_root_token",
+    "keys.destroy",
+    "keys.record_usage",
+    "keys.expire_imports",
+    "calls.refuse",
+  ];
   const files = ["tokens.txt", "keys.txt", "secrets.txt"];
   const proto = ["system.proto", "options.proto", "keys.proto", "record.proto"];
   assert.deepEqual(
-    unknown(/[`" ]((?:keys|secrets|tokens|audit|system)\.[a-z_]+)[`" ]/g, (word) =>
+    unknown(/[`" ]((?:calls|keys|secrets|tokens|audit|system)\.[a-z_]+)[`" ]/g, (word) =>
       [...actions, ...local, ...proto, ...files].includes(word),
     ),
     [],

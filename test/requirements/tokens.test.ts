@@ -235,25 +235,33 @@ function* neighbours(token: string): Generator<string> {
 }
 
 test("REQ-14 every change of one character of a token is refused with one and the same answer", async () => {
-  const { token } = await makeToken("admin");
-  const unknown = withChecksum(`bkms_s_${"A".repeat(30)}`);
-  const candidates = [...neighbours(token)];
-  assert.ok(candidates.length > 2800);
-  for (const [at, transport] of transports.entries()) {
-    const expected = await call(transport, "tokens.get_self", {}, unknown, "always-the-same");
-    assert.equal(expected.code, "unauthenticated");
-    // All of them over REST, every seventh over gRPC.
-    const tried = candidates.filter((_, i) => at === 0 || i % 7 === 0);
-    while (tried.length > 0) {
-      const some = tried.splice(0, 50);
-      const answers = await Promise.all(
-        some.map((text) => call(transport, "tokens.get_self", {}, text, "always-the-same")),
-      );
-      for (const [i, answer] of answers.entries()) {
-        assert.deepEqual(answer, expected, String(some[i]));
+  // Of its own: 3,400 refusals are nearly as many as one address has answered with 401 at once.
+  const own = await startServer({ args: ["--log-level", "error"] });
+  const ways = bothTransports(own);
+  try {
+    const token = own.rootToken;
+    const unknown = withChecksum(`bkms_s_${"A".repeat(30)}`);
+    const candidates = [...neighbours(token)];
+    assert.ok(candidates.length > 2800);
+    for (const [at, transport] of ways.entries()) {
+      const expected = await call(transport, "tokens.get_self", {}, unknown, "always-the-same");
+      assert.equal(expected.code, "unauthenticated");
+      // All of them over REST, every seventh over gRPC.
+      const tried = candidates.filter((_, i) => at === 0 || i % 7 === 0);
+      while (tried.length > 0) {
+        const some = tried.splice(0, 50);
+        const answers = await Promise.all(
+          some.map((text) => call(transport, "tokens.get_self", {}, text, "always-the-same")),
+        );
+        for (const [i, answer] of answers.entries()) {
+          assert.deepEqual(answer, expected, String(some[i]));
+        }
       }
+      assert.equal((await call(transport, "tokens.get_self", {}, token)).code, "ok");
     }
-    assert.equal((await call(transport, "tokens.get_self", {}, token)).code, "ok");
+  } finally {
+    closeAll(ways);
+    await own.remove();
   }
 });
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail, type TrailEntry } from "./audit-trail.ts";
-import { bothTransports, closeAll, type Transport } from "./operation-call.ts";
+import { bothTransports, closeAll, operationOf, type Transport } from "./operation-call.ts";
 import { makePrincipals, type Principal } from "./principals.ts";
 import { withstand } from "./withstand.ts";
 
@@ -225,7 +225,10 @@ test("REQ-32 unary and streaming clients get the same refusal, before they end t
 test("REQ-37 a known caller's huge messages to unknown methods are not kept", async () => {
   // Of its own, since memory that an earlier test had made resident would hide what this one takes.
   const fresh = await startServer({ args: ["--log-level", "error"] });
+  const own = bothTransports(fresh);
   try {
+    const request = { display_name: "hostile", role: "reader" };
+    const { value } = await own[0].call(operationOf("tokens.create"), request, { token: fresh.rootToken });
     await withstand(fresh, async () => {
       const sessions = Array.from({ length: 10 }, () => openSession(fresh));
       let over = 0;
@@ -236,7 +239,7 @@ test("REQ-37 a known caller's huge messages to unknown methods are not kept", as
             ":path": "/no.such.Service/Method",
             "content-type": "application/grpc",
             te: "trailers",
-            authorization: `Bearer ${fresh.rootToken}`,
+            authorization: `Bearer ${value["token"]}`,
           });
           stream.on("error", () => {});
           // Refused by us, or reset by HTTP/2 itself when one connection sends too much at once.
@@ -256,6 +259,7 @@ test("REQ-37 a known caller's huge messages to unknown methods are not kept", as
       }
     });
   } finally {
+    closeAll(own);
     await fresh.remove();
   }
 });

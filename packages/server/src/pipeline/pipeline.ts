@@ -18,6 +18,7 @@ import type { Committer } from "./committer.ts";
 import { asRefusal, Unrecorded } from "./refusal.ts";
 import { wipeSecrets } from "./secret-fields.ts";
 import { Slots } from "./slots.ts";
+import { Strangers } from "./strangers.ts";
 import { Turns } from "./turns.ts";
 
 /** What the pipeline works with. */
@@ -38,6 +39,8 @@ export interface PipelineParts {
 
 /** So often a mutation is planned anew when somebody else was faster, which mutations of one resource never are. */
 const ATTEMPTS = 3;
+
+const TOO_MANY_STRANGERS = "too many calls without a valid token; try again later";
 
 /** What is known of a call so far: what its audit entry says, whenever it ends. */
 interface Progress {
@@ -64,12 +67,20 @@ export class Pipeline {
   readonly #validator: Validator = createValidator({ regexMatch: matches });
   readonly #turns = new Turns();
   readonly #slots: Slots;
+  readonly #strangers: Strangers;
   #inFlight = 0;
   #open = true;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#slots = new Slots(parts.maxInFlight);
+    const { committer, clock, reporter } = parts;
+    this.#strangers = new Strangers({
+      committer,
+      clock,
+      monotonic: () => performance.now(),
+      onFailure: (error) => reporter.failure("", error),
+    });
   }
 
   /**
@@ -121,12 +132,13 @@ export class Pipeline {
     }
   }
 
-  /** Lets no further call in, and waits for those under way. */
+  /** Lets no further call in, waits for those under way, and records what was only counted yet. */
   async close(): Promise<void> {
     this.#open = false;
     while (this.#inFlight > 0) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    await this.#strangers.close();
     await this.#parts.committer.idle();
   }
 
@@ -153,7 +165,7 @@ export class Pipeline {
       if (!(call.operation instanceof BunkmsError)) {
         progress.spec = call.operation;
       }
-      const caller = await this.#authenticate(call);
+      const caller = await this.#admitCaller(call);
       progress.caller = caller;
       progress.leave = this.#takeSlot(caller);
       const spec = findOperation(call);
@@ -176,6 +188,18 @@ export class Pipeline {
     } catch (error) {
       if (!(error instanceof Unrecorded)) {
         await this.#record(call, progress, asRefusal(error).code, {});
+      }
+      throw error;
+    }
+  }
+
+  /** @throws BunkmsError `unauthenticated`; Unrecorded when there were so many of these that this one was only counted. */
+  async #admitCaller(call: Call): Promise<TokenInfo> {
+    try {
+      return await this.#authenticate(call);
+    } catch (error) {
+      if (asRefusal(error).code === "unauthenticated" && !this.#strangers.note(call.source)) {
+        throw new Unrecorded(new BunkmsError("too_many_requests", TOO_MANY_STRANGERS));
       }
       throw error;
     }
