@@ -26,7 +26,7 @@ export class SealedRows implements Disposable {
   readonly #database: DatabaseSync;
 
   constructor(dataPath: string) {
-    this.#database = new DatabaseSync(join(dataPath, "bunkms.db"));
+    this.#database = new DatabaseSync(join(dataPath, "bunkms.db"), { defensive: false });
   }
 
   /** In the order of their paths. */
@@ -44,6 +44,31 @@ export class SealedRows implements Disposable {
     this.#database
       .prepare(`INSERT OR REPLACE INTO ${sqlTableOf(tbl)} (tbl, path, revision, value) VALUES (?, ?, ?, ?)`)
       .run(tbl, path, revision, value);
+  }
+
+  /** Adds rows to the table `record` in this order, several to one path too: its index is no unique one meanwhile. */
+  addBeside(rows: readonly Row[]): void {
+    const index = "sqlite_autoindex_record_1";
+    const schema = this.#database.prepare("SELECT sql FROM sqlite_schema WHERE name = 'record'").get()?.[
+      "sql"
+    ] as string;
+    this.#changeSchema(schema.replace(/,\s*UNIQUE \(tbl, path\)/, ""), [
+      index,
+      "twice",
+      "CREATE INDEX twice ON record (tbl, path)",
+    ]);
+    const insert = this.#database.prepare("INSERT INTO record (tbl, path, revision, value) VALUES (?, ?, ?, ?)");
+    for (const { tbl, path, revision, value } of rows) {
+      insert.run(tbl, path, revision, value);
+    }
+    this.#changeSchema(schema, ["twice", index, null]);
+  }
+
+  #changeSchema(table: string, [from, to, sql]: readonly [from: string, to: string, sql: string | null]): void {
+    this.#database.exec("PRAGMA writable_schema = ON");
+    this.#database.prepare("UPDATE sqlite_schema SET sql = ? WHERE name = 'record'").run(table);
+    this.#database.prepare("UPDATE sqlite_schema SET name = ?, sql = ? WHERE name = ?").run(to, sql, from);
+    this.#database.exec("PRAGMA writable_schema = RESET");
   }
 
   remove({ tbl, path }: Pick<Row, "tbl" | "path">): void {

@@ -175,6 +175,40 @@ test("REQ-15 a record replaced by its own older value is noticed, whichever it i
   }
 });
 
+/** Rows of mutable tables that a start does not open, as they were and as they are. */
+function rewrittenUnopened(): readonly { readonly row: Row; readonly now: Row }[] {
+  return rowsOf(older)
+    .filter(({ tbl }) => ["import-key", "key-usage", "key-version"].includes(tbl))
+    .flatMap((row) => {
+      const now = rowsOf(newest, row.tbl).find(({ path }) => path === row.path);
+      return now === undefined || Buffer.from(now.value).equals(row.value) ? [] : [{ row, now }];
+    });
+}
+
+test("REQ-15 an older value is noticed beside rows whose paths differ in what a narrower encoding cuts", async () => {
+  const alike = (path: string, offset: number): string =>
+    path.slice(0, 1) + String.fromCharCode(path.charCodeAt(1) + offset) + path.slice(2);
+  for (const { row, now } of rewrittenUnopened()) {
+    const outcome = await tamper(`older ${row.tbl}/${row.path} and paths like it`, (sealed) => {
+      sealed.write({ ...now, value: row.value });
+      // The digest is an XOR: these two would take the older value out and bring the newer one in.
+      sealed.write({ ...now, path: alike(row.path, 0x100), value: row.value });
+      sealed.write({ ...now, path: alike(row.path, 0x200) });
+    });
+    assert.equal(outcome, "refused", `${row.tbl}/${row.path}`);
+  }
+});
+
+test("REQ-15 an older value is noticed that lies twice in the path of the newer one, before it", async () => {
+  for (const { row, now } of rewrittenUnopened()) {
+    const outcome = await tamper(`older ${row.tbl}/${row.path}, twice`, (sealed) => {
+      sealed.remove(now);
+      sealed.addBeside([{ ...now, value: row.value }, { ...now, value: row.value }, now]);
+    });
+    assert.equal(outcome, "refused", `${row.tbl}/${row.path}`);
+  }
+});
+
 test("REQ-15 COSMIAN-2026-008 what was deleted or revoked does not come back when its records do", async () => {
   const paths = new Set(rowsOf(newest).map(({ tbl, path }) => `${tbl} ${path}`));
   const gone = rowsOf(older).filter(({ tbl, path }) => !paths.has(`${tbl} ${path}`));

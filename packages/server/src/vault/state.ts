@@ -26,8 +26,8 @@ export const MUTABLE_TABLES: readonly Table[] = [
  *
  * The digest is the keyed multiset hash MSet-XOR-Hash (Clarke, Devadas, van Dijk, Gassend, Suh: Incremental Multiset
  * Hash Functions, ASIACRYPT 2003) with HMAC-SHA-256: the XOR of HMAC(table, path, version) over the records. It suits
- * here because each (table, path) occurs once, so multiplicities do not matter, and because the digest itself is sealed
- * in the state record, so that nobody without the keys sees any value of it.
+ * here because each (table, path) occurs once, which whoever reads the records checks: what is in an XOR twice is not in
+ * it. And because the digest itself is sealed in the state record, so that nobody without the keys sees any value of it.
  */
 export class VaultState {
   /** Number of the last mutation. */
@@ -90,8 +90,9 @@ export class StateDigest {
   }
 }
 
+/** In UTF-8, although a path is ASCII: "latin1" would cut what is not, and give a made-up path the MAC of another one. */
 function recordMac(key: KeyObject, record: RecordVersion): Buffer {
-  return mac(key, Buffer.from(`${record.table}\0${record.path}\0${record.version}`, "latin1"));
+  return mac(key, Buffer.from(`${record.table}\0${record.path}\0${record.version}`, "utf8"));
 }
 
 function xorInto(target: Buffer, bytes: Buffer): void {
