@@ -84,12 +84,11 @@ export class XaesKey {
 
   /** Derives the key of one message: two blocks of CMAC in counter mode (NIST SP 800-108r1 section 4.1). Its caller wipes it. */
   #messageKey(sealed: Uint8Array): Buffer {
-    const nonceStart = sealed.subarray(0, GCM_NONCE_LENGTH);
     const blocks = Buffer.alloc(2 * BLOCK);
-    for (const [index, offset] of [0, BLOCK].entries()) {
-      blocks[offset + 1] = index + 1;
+    for (let index = 1, offset = 0; offset < blocks.length; index++, offset += BLOCK) {
+      blocks[offset + 1] = index;
       blocks[offset + 2] = 0x58; // "X"
-      blocks.set(nonceStart, offset + 4);
+      for (let i = 0; i < GCM_NONCE_LENGTH; i++) blocks[offset + 4 + i] = sealed[i] ?? 0;
       for (let i = 0; i < BLOCK; i++) blocks[offset + i] = (blocks[offset + i] ?? 0) ^ (this.#k1[i] ?? 0);
     }
     try {

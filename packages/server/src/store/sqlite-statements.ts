@@ -20,16 +20,21 @@ export function prepareStatements(database: DatabaseSync) {
 function prepareRecords(database: DatabaseSync, name: ReturnType<typeof sqlTableOf>) {
   return {
     get: database.prepare(`SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path = ?`),
-    list: database.prepare(
-      `SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?`,
-    ),
-    listReverse: database.prepare(
-      `SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path DESC LIMIT ?`,
-    ),
+    list: prepareListing(database, name, "ASC"),
+    listReverse: prepareListing(database, name, "DESC"),
     insert: database.prepare(
       `INSERT INTO ${name} (tbl, path, revision, value) VALUES (?, ?, ?, ?) ON CONFLICT (tbl, path) DO NOTHING`,
     ),
     update: database.prepare(`UPDATE ${name} SET revision = ?, value = ? WHERE tbl = ? AND path = ? AND revision = ?`),
     remove: database.prepare(`DELETE FROM ${name} WHERE tbl = ? AND path = ? AND revision = ?`),
   };
+}
+
+/** Its rows are arrays. */
+function prepareListing(database: DatabaseSync, name: ReturnType<typeof sqlTableOf>, order: "ASC" | "DESC") {
+  const listing = database.prepare(
+    `SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path ${order} LIMIT ?`,
+  );
+  listing.setReturnArrays(true);
+  return listing;
 }

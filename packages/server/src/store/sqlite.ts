@@ -84,7 +84,7 @@ class SqliteStore implements Store {
     const { from, to } = checkListing(table, options);
     const statements = this.#sql[sqlTableOf(table)];
     const listing = options.reverse === true ? statements.listReverse : statements.list;
-    return this.#run(() => listing.all(table, from, to, options.limit)).map(recordOf);
+    return this.#run(() => listing.all(table, from, to, options.limit) as unknown as readonly Row[]).map(recordOfRow);
   }
 
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
@@ -219,6 +219,13 @@ class SqliteStore implements Store {
 
 function logBytesOf(writes: readonly Write[]): number {
   return writes.reduce((sum, { value }) => sum + LOG_BYTES_PER_WRITE + (value?.byteLength ?? 0), 0);
+}
+
+/** What a listing gives: path, value, revision. An array, since making objects of rows takes a fifth of a listing's time. */
+type Row = readonly [path: string, value: Uint8Array, revision: number];
+
+function recordOfRow([path, value, revision]: Row): StoredRecord {
+  return { path, value, revision };
 }
 
 /** A row as a plain object: those of SQLite have no prototype. */

@@ -40,11 +40,11 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
   /** Reads all names; forgets what was cached. @param report Told of each record. */
   async load(report: ReportRecord = () => {}): Promise<void> {
     const entries: [string, S][] = [];
-    for await (const opened of this.#records.all(this.#table)) {
+    await this.#records.each(this.#table, (opened) => {
       report(this.#table, opened);
       const record = this.#decode(opened.payload);
       entries.push([record.name, this.#summarise(record)]);
-    }
+    });
     this.#names.load(entries);
     this.#cache.clear();
     this.#changes += 1;

@@ -69,13 +69,19 @@ export function openRecord(
   }
 }
 
-function addressData(header: Buffer, address: RecordAddress): Buffer {
-  const table = Buffer.from(address.table);
-  const path = Buffer.from(address.path);
-  const lengths = Buffer.alloc(4);
-  lengths.writeUInt16BE(table.length, 0);
-  lengths.writeUInt16BE(path.length, 2);
-  return Buffer.concat([DOMAIN, address.cluster, lengths, table, path, header]);
+/** Written into one buffer, since a start makes it for every record. */
+function addressData(header: Buffer, { cluster, table, path }: RecordAddress): Buffer {
+  const lengthsAt = DOMAIN.length + cluster.length;
+  const data = Buffer.alloc(lengthsAt + 4 + Buffer.byteLength(table) + Buffer.byteLength(path) + HEADER_LENGTH);
+  data.set(DOMAIN, 0);
+  data.set(cluster, DOMAIN.length);
+  const tableAt = lengthsAt + 4;
+  const pathAt = tableAt + data.write(table, tableAt);
+  const headerAt = pathAt + data.write(path, pathAt);
+  data.writeUInt16BE(pathAt - tableAt, lengthsAt);
+  data.writeUInt16BE(headerAt - pathAt, lengthsAt + 2);
+  data.set(header, headerAt);
+  return data;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

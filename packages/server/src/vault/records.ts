@@ -83,8 +83,22 @@ export class Records {
 
   /** All records of a table or prefix, read in pages of so many. */
   async *all(table: Table, prefix = "", pageSize = PAGE): AsyncIterable<OpenedRecord> {
-    for await (const record of this.#stored(table, prefix, pageSize)) {
-      yield this.#open(table, record);
+    for await (const page of this.#pages(table, prefix, pageSize)) {
+      for (const record of page) {
+        yield this.#open(table, record);
+      }
+    }
+  }
+
+  /**
+   * Gives all records of a table to `take`, one after the other, without a turn of the event loop for each.
+   * @throws RecordDamaged, VaultRolledBack, StoreUnavailable
+   */
+  async each(table: Table, take: (record: OpenedRecord) => void): Promise<void> {
+    for await (const page of this.#pages(table, "", PAGE)) {
+      for (const record of page) {
+        take(this.#open(table, record));
+      }
     }
   }
 
@@ -147,8 +161,10 @@ export class Records {
     const digest = new StateDigest(this.#keyring.state);
     const loaded = await load((table, { path, ref: { version } }) => digest.add({ table, path, version }));
     for (const table of MUTABLE_TABLES.filter((mutable) => !loaded.includes(mutable))) {
-      for await (const record of this.#stored(table, "", PAGE)) {
-        digest.add({ table, path: record.path, version: recordVersion(record.value, table, record.path) });
+      for await (const page of this.#pages(table, "", PAGE)) {
+        for (const { path, value } of page) {
+          digest.add({ table, path, version: recordVersion(value, table, path) });
+        }
       }
     }
     if (!equal(digest.value, this.#state.digest)) {
@@ -178,7 +194,7 @@ export class Records {
     return { table, path, value: sealRecord(key, barrierVersion, address, payload), expected };
   }
 
-  async *#stored(table: Table, prefix: string, pageSize: number): AsyncIterable<StoredRecord> {
+  async *#pages(table: Table, prefix: string, pageSize: number): AsyncIterable<readonly StoredRecord[]> {
     let after: string | undefined;
     for (;;) {
       const page = await this.#store.list(table, {
@@ -186,14 +202,14 @@ export class Records {
         limit: pageSize,
         ...(after === undefined ? {} : { after }),
       });
-      for (const record of page) {
+      for (const { path } of page) {
         // The digest of the state needs each path once, and a store's own promise of it can be taken out of its file.
-        if (after !== undefined && record.path <= after) {
+        if (after !== undefined && path <= after) {
           throw new VaultRolledBack("the vault has two records in one place");
         }
-        after = record.path;
-        yield record;
+        after = path;
       }
+      yield page;
       if (page.length < pageSize) {
         return;
       }
