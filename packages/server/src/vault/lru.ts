@@ -2,6 +2,11 @@
 export class Lru<V> {
   readonly #capacity: number;
   readonly #entries = new Map<string, V>();
+  /**
+   * Stands before the entry used longest ago. It never passes one that stays: each that it gives is deleted, and what is
+   * used or set goes to the end. A new one for each would walk over all that were deleted since the map was last packed.
+   */
+  readonly #oldest = this.#entries.keys();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -25,10 +30,8 @@ export class Lru<V> {
     this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size > this.#capacity) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
+      // There is one, since more than none are in the map.
+      this.#entries.delete(this.#oldest.next().value as string);
     }
   }
 
