@@ -28,7 +28,7 @@ export class KeyBook {
   #loads = 0;
 
   constructor(records: Records, indexKey: KeyObject) {
-    this.keys = new NamedRecords("key", KeyRecordSchema, records, indexKey, keySummary);
+    this.keys = new NamedRecords("key", KeyRecordSchema, records, indexKey, keySummary, ({ labels }) => labels);
     this.versionsOf = new KeyVersions(records);
   }
 
@@ -78,7 +78,8 @@ export class KeyBook {
 
   /** A page of keys in the order of their names. */
   async list(filter: KeyFilter, after: string, limit: number): Promise<readonly KeyInfo[]> {
-    const names = this.keys.page(filter.prefix, after, limit, fitsFilter(filter));
+    const label = filter.tag === "" ? undefined : filter.tag;
+    const names = this.keys.page(filter.prefix, after, limit, fitsFilter(filter), label);
     return Promise.all(names.map((name) => this.get(name)));
   }
 

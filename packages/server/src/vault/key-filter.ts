@@ -9,13 +9,19 @@ export interface KeyFilter {
   readonly tag: string;
 }
 
-/** Whether a key is one of those that the filter is about, its name aside. */
-export function fitsFilter({ type, state, tag }: KeyFilter): (summary: KeySummary) => boolean {
-  const [name = "", value] = tag.includes("=")
-    ? [tag.slice(0, tag.indexOf("=")), tag.slice(tag.indexOf("=") + 1)]
-    : [tag];
-  return (summary) =>
-    (type === "" || summary.type === type) &&
-    (state === "" || summary.state === state) &&
-    (tag === "" || (Object.hasOwn(summary.tags, name) && (value === undefined || summary.tags[name] === value)));
+/** Whether a key is one of those that the filter is about, its name and tags aside. */
+export function fitsFilter({ type, state }: KeyFilter): (summary: KeySummary) => boolean {
+  return (summary) => (type === "" || summary.type === type) && (state === "" || summary.state === state);
+}
+
+/**
+ * What a key with these tags is found by: `name` and `name=value`, each of which a filter may ask for.
+ * @param shared Gives the one copy of a text that all keys share.
+ */
+export function tagLabels(tags: Readonly<Record<string, string>>, shared: (text: string) => string): readonly string[] {
+  // No name of a tag has a "=", so that none is taken for a name with a value. The last step makes an array of just this
+  // length, where flatMap leaves room for many more.
+  return Object.entries(tags)
+    .flatMap(([name, value]) => [name, `${name}=${value}`])
+    .map(shared);
 }

@@ -1,6 +1,7 @@
 import type { KeyRecord, KeyVersionRecord } from "@bunkms/contract/record";
 import type { KeyType, Purpose } from "../crypto/key-type.ts";
 import { findKeyType } from "../crypto/key-types.ts";
+import { tagLabels } from "./key-filter.ts";
 import type { KeyState } from "./key-life.ts";
 
 /** A key's metadata. Times are milliseconds since 1970. */
@@ -50,12 +51,13 @@ export interface KeySummary {
   readonly id: string;
   readonly type: string;
   readonly state: KeyState;
-  readonly tags: Readonly<Record<string, string>>;
+  /** Of its tags. */
+  readonly labels: readonly string[];
   /** When something is to be done with it by itself: a rotation, a destruction; Infinity: never. */
   readonly dueAt: number;
 }
 
-const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_LABELS: readonly string[] = Object.freeze([]);
 
 /** @throws Error for a record of a type that is not in the table. */
 export function keyInfo(record: KeyRecord): KeyInfo {
@@ -95,13 +97,14 @@ export function keyVersionInfo(version: number, record: KeyVersionRecord): KeyVe
   };
 }
 
-export function keySummary(record: KeyRecord): KeySummary {
+/** @param shared Gives the one copy of a text that all summaries share. */
+export function keySummary(record: KeyRecord, shared: (text: string) => string): KeySummary {
   const times = [nextRotationAt(record), Number(record.deletionAtMs), Number(record.versionDeletionAtMs)];
   return {
     id: keyId(record),
-    type: record.type,
-    state: record.state as KeyState,
-    tags: Object.keys(record.tags).length === 0 ? NO_TAGS : record.tags,
+    type: shared(record.type),
+    state: shared(record.state) as KeyState,
+    labels: Object.keys(record.tags).length === 0 ? NO_LABELS : tagLabels(record.tags, shared),
     dueAt: Math.min(...times.map((time) => time || Number.POSITIVE_INFINITY)),
   };
 }

@@ -3,7 +3,7 @@ import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufb
 import { mac } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
 import { Lru } from "./lru.ts";
-import { NameIndex } from "./name-index.ts";
+import { type Entry, NameIndex } from "./name-index.ts";
 import type { Change, RecordRef, Records, ReportRecord } from "./records.ts";
 
 /** A named record as it is in the store. */
@@ -23,27 +23,47 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
   readonly #schema: D;
   readonly #records: Records;
   readonly #indexKey: KeyObject;
-  readonly #summarise: (record: M) => S;
-  readonly #names = new NameIndex<S>();
+  readonly #summarise: (record: M, shared: (text: string) => string) => S;
+  readonly #names: NameIndex<S>;
   readonly #cache = new Lru<NamedRecord<M>>(CACHED);
   /** Goes up with each change, so that what was read before one does not enter the cache after it. */
   #changes = 0;
 
-  constructor(table: Table, schema: D, records: Records, indexKey: KeyObject, summarise: (record: M) => S) {
+  /**
+   * @param summarise Gets a function too that gives the one copy of a text that summaries share.
+   * @param labelsOf What a record is found by beside its name.
+   */
+  constructor(
+    table: Table,
+    schema: D,
+    records: Records,
+    indexKey: KeyObject,
+    summarise: (record: M, shared: (text: string) => string) => S,
+    labelsOf?: (summary: S) => readonly string[],
+  ) {
     this.#table = table;
     this.#schema = schema;
     this.#records = records;
     this.#indexKey = indexKey;
     this.#summarise = summarise;
+    this.#names = new NameIndex(labelsOf);
   }
 
   /** Reads all names; forgets what was cached. @param report Told of each record. */
   async load(report: ReportRecord = () => {}): Promise<void> {
-    const entries: [string, S][] = [];
+    const entries: Entry<S>[] = [];
+    const texts = new Map<string, string>();
+    const shared = (text: string): string => {
+      const first = texts.get(text);
+      if (first === undefined) {
+        texts.set(text, text);
+      }
+      return first ?? text;
+    };
     await this.#records.each(this.#table, (opened) => {
       report(this.#table, opened);
       const record = this.#decode(opened.payload);
-      entries.push([record.name, this.#summarise(record)]);
+      entries.push({ name: record.name, summary: this.#summarise(record, shared) });
     });
     this.#names.load(entries);
     this.#cache.clear();
@@ -67,9 +87,15 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
     return found;
   }
 
-  /** At most `limit` names that begin with `prefix`, come after `after` and whose summary fits, in order. */
-  page(prefix: string, after: string, limit: number, fits?: (summary: S) => boolean): readonly string[] {
-    return this.#names.page(prefix, after, limit, fits);
+  /** At most `limit` names that begin with `prefix`, come after `after`, have the label and whose summary fits, in order. */
+  page(
+    prefix: string,
+    after: string,
+    limit: number,
+    fits?: (summary: S) => boolean,
+    label?: string,
+  ): readonly string[] {
+    return this.#names.page(prefix, after, limit, fits, label);
   }
 
   /** The change that writes a record; null: the name is new. */
@@ -85,7 +111,10 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
   written(record: M, ref: RecordRef | undefined): void {
     this.#changes += 1;
     this.#cache.set(record.name, { record, ref: ref as RecordRef });
-    this.#names.set(record.name, this.#summarise(record));
+    this.#names.set(
+      record.name,
+      this.#summarise(record, (text) => text),
+    );
   }
 
   /** Follows a commit of `delete`. */
