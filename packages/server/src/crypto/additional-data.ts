@@ -8,6 +8,8 @@ export type AdditionalData =
 
 const RAW = 0x01;
 const CONTEXT = 0x02;
+/** Nothing can be written into it, so that all may share it. */
+const NONE = Buffer.alloc(0);
 /** Lengths and the count are unsigned 16-bit numbers. */
 const MOST = 0xffff;
 
@@ -22,9 +24,9 @@ const MOST = 0xffff;
 export function encodeAdditionalData(input: AdditionalData): Buffer {
   switch (input.kind) {
     case "none":
-      return Buffer.alloc(0);
+      return NONE;
     case "raw":
-      return input.bytes.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.of(RAW), input.bytes]);
+      return input.bytes.length === 0 ? NONE : Buffer.concat([Buffer.of(RAW), input.bytes]);
     case "context":
       return encodeContext(input.entries instanceof Map ? [...input.entries] : Object.entries(input.entries));
   }
@@ -36,7 +38,7 @@ export function isContext(encoded: Uint8Array): boolean {
 }
 
 function encodeContext(entries: readonly (readonly [string, string])[]): Buffer {
-  if (entries.length === 0) return Buffer.alloc(0);
+  if (entries.length === 0) return NONE;
   if (entries.length > MOST) throw new BunkmsError("invalid_request", "the encryption context has too many pairs");
   const pairs = entries.map(([key, value]) => ({ key: utf8(key), value: utf8(value) }));
   pairs.sort((a, b) => Buffer.compare(a.key, b.key));

@@ -51,13 +51,13 @@ export function aeadCipher({ suite, aead, budget, nonceOf }: AeadCipherOptions):
     suite: suite.number,
     deterministic: nonceOf !== undefined,
     budget,
-    encrypt(version, plaintext, aad) {
+    encrypt(version, plaintext, aad, drawNonce = fillRandom) {
       const ciphertext = Buffer.allocUnsafeSlow(DATA_AT + plaintext.length + AEAD_TAG_LENGTH);
       writeHeader(ciphertext, suite, version);
       const nonce = ciphertext.subarray(NONCE_AT, DATA_AT);
-      // Drawn and used within this one synchronous call; see CommittingCipher for why that matters.
+      // A random one is drawn and used within this one synchronous call, or of a lot; see CommittingCipher for why.
       if (nonceOf) nonce.set(nonceOf(aad));
-      else fillRandom(nonce);
+      else drawNonce(nonce);
       // The header has a fixed length, so header and additional data need no delimiter between them.
       const authenticated = [ciphertext.subarray(0, HEADER_LENGTH), aad];
       aeadSeal(aead, version.key, nonce, plaintext, authenticated, ciphertext, DATA_AT);

@@ -2,6 +2,7 @@ import { GCM_NONCE_LENGTH, GCM_TAG_LENGTH, gcmOpen, gcmSeal } from "./aes-gcm.ts
 import { failed, requireHeader, writeHeader } from "./ciphertext.ts";
 import { COMMITMENT_LENGTH, DerivedKeys, SALT_LENGTH } from "./derived-keys.ts";
 import type { DataCipher, Encrypted, OpenedVersion } from "./key-type.ts";
+import type { DrawNonce } from "./nonce-lot.ts";
 import { fillRandom } from "./random.ts";
 import { COMMITTING, HEADER_LENGTH } from "./suites.ts";
 
@@ -32,16 +33,21 @@ export class CommittingCipher implements DataCipher {
     this.#derived = derived;
   }
 
-  encrypt(version: OpenedVersion, plaintext: Uint8Array, aad: Uint8Array): Encrypted {
+  encrypt(
+    version: OpenedVersion,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+    drawNonce: DrawNonce = fillRandom,
+  ): Encrypted {
     const sender = this.#derived.sender(version);
     const ciphertext = Buffer.allocUnsafe(CIPHERTEXT_OVERHEAD + plaintext.length);
     writeHeader(ciphertext, COMMITTING, version);
     ciphertext.set(sender.salt, SALT_AT);
     ciphertext.set(sender.commitment, COMMITMENT_AT);
     const nonce = ciphertext.subarray(NONCE_AT, DATA_AT);
-    // Drawn and used within this one synchronous call: a clone of the machine made in between holds the same plaintext
-    // too, so it makes the same ciphertext and not a second one under the same nonce.
-    fillRandom(nonce);
+    // Drawn and used within this one synchronous call, unless it is of a lot (nonce-lot.ts): a clone of the machine made in
+    // between holds the same plaintext too, so it makes the same ciphertext and not a second one under the same nonce.
+    drawNonce(nonce);
     // What comes before the data has a fixed length, so it needs no delimiter to the additional data.
     gcmSeal(sender.key, nonce, plaintext, [ciphertext.subarray(0, DATA_AT), aad], ciphertext, DATA_AT);
     return { ciphertext, nonce, data: ciphertext.subarray(DATA_AT) };

@@ -22,8 +22,8 @@ const COMMIT_INFO = Buffer.from("COMMITKEY", "ascii");
  *
  * The count is kept in memory, so what about copies of this memory? A fork does not happen: Node starts children and
  * cluster workers by exec, and a worker thread has modules, and so salts, of its own. A cloned or resumed virtual
- * machine does copy salt and count, but every message draws its nonce from the kernel (random.ts), which differs between
- * clones; c clones then make at most c·2^16 messages under this salt, a chance of c²·2^-65. The bound of seconds makes
+ * machine does copy salt and count, but every message has its nonce from the kernel (random.ts, nonce-lot.ts), which differs between
+ * clones or is the same message's; c clones then make at most c·2^16 messages under this salt, a chance of c²·2^-65. The bound of seconds makes
  * even that short.
  */
 export const MESSAGES_PER_SALT = 2 ** 16;

@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import type { DrawNonce } from "./nonce-lot.ts";
 
 /**
  * What a key may be used for. Each key has one purpose, bound when it is made:
@@ -60,10 +61,16 @@ export interface DataCipher {
   readonly budget?: number;
   /**
    * @param aad The canonical encoding of additional data (additional-data.ts).
+   * @param drawNonce Gives a random nonce of 12 bytes, if the cipher needs one; absent: the kernel, at once.
    * @throws BunkmsError `plaintext_too_long` where the key's size sets a limit; `invalid_request` for additional data
    * that the cipher cannot bind.
    */
-  encrypt(version: OpenedVersion, plaintext: Uint8Array, aad: Uint8Array): Encrypted | Promise<Encrypted>;
+  encrypt(
+    version: OpenedVersion,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+    drawNonce?: DrawNonce,
+  ): Encrypted | Promise<Encrypted>;
   /** @throws BunkmsError `decryption_failed`, whatever is wrong. */
   decrypt(version: OpenedVersion, ciphertext: Uint8Array, aad: Uint8Array): Buffer | Promise<Buffer>;
   /**

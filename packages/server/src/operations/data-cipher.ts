@@ -3,6 +3,7 @@ import { isContext } from "../crypto/additional-data.ts";
 import { decodeText, parseHeader } from "../crypto/ciphertext.ts";
 import { deriveVersion } from "../crypto/derived-version.ts";
 import type { DataCipher, Encrypted, OpenedVersion, Purpose } from "../crypto/key-type.ts";
+import type { DrawNonce } from "../crypto/nonce-lot.ts";
 import { versionOf } from "../vault/key-book.ts";
 import type { KeyInfo } from "../vault/key-info.ts";
 import { both } from "../vault/plan.ts";
@@ -28,9 +29,10 @@ export interface Encryptor {
   /**
    * @param plaintext Stays its caller's.
    * @param aad The canonical encoding of additional data.
+   * @param drawNonce As the cipher's.
    * @throws BunkmsError as the cipher; `invalid_request`
    */
-  encrypt(plaintext: Uint8Array, aad: Buffer): Encrypted | Promise<Encrypted>;
+  encrypt(plaintext: Uint8Array, aad: Buffer, drawNonce?: DrawNonce): Encrypted | Promise<Encrypted>;
 }
 
 /**
@@ -52,7 +54,8 @@ export async function encrypting<T>(
       const result = await work({
         version,
         algorithm: cipher.name,
-        encrypt: (plaintext, aad) => cipher.encrypt(versionFor(use.key, opened, aad), plaintext, aad),
+        encrypt: (plaintext, aad, drawNonce) =>
+          cipher.encrypt(versionFor(use.key, opened, aad), plaintext, aad, drawNonce),
       });
       return { result, reservation };
     } catch (error) {

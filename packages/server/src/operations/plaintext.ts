@@ -12,19 +12,24 @@ interface PlaintextRequest {
  * Lends the plaintext's bytes. Those of a text are zeroed afterwards; the request's own are not, since the same request
  * may be worked out once more: the pipeline zeroes them when it is done.
  */
-export async function withPlaintext<T>(
+export function withPlaintext<T>(
   { data }: PlaintextRequest,
   use: (bytes: Uint8Array) => T | Promise<T>,
-): Promise<T> {
+): T | Promise<T> {
   if (data.case === "plaintextB64") {
     return use(data.value);
   }
   const bytes = Buffer.from(data.value ?? "");
+  let used: T | Promise<T>;
   try {
-    const used = use(bytes);
-    // Not waiting for what is there already: a batch has a thousand of them.
-    return used instanceof Promise ? await used : used;
-  } finally {
+    used = use(bytes);
+  } catch (error) {
     wipe(bytes);
+    throw error;
   }
+  if (used instanceof Promise) {
+    return used.finally(() => wipe(bytes));
+  }
+  wipe(bytes);
+  return used;
 }

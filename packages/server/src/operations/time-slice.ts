@@ -21,13 +21,18 @@ export class TimeSlices {
     this.#signal = signal;
   }
 
+  /** Whether the work may go on now, without waiting. The signal is not looked at: nobody else had a turn to abort it. */
+  mayGoOn(): boolean {
+    return owner === this && performance.now() < ends;
+  }
+
   /**
    * Waits until the work may go on: to be called before each piece of it that is done on this thread.
    * @throws BunkmsError why the call is no longer wanted: `cancelled`, `deadline_exceeded`.
    */
   async next(): Promise<void> {
     refuseAborted(this.#signal);
-    if (owner === this && performance.now() < ends) {
+    if (this.mayGoOn()) {
       return;
     }
     await new Promise<void>((resolve) => {
