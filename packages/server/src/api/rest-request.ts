@@ -26,7 +26,7 @@ export function requestFromHttp(spec: OperationSpec, path: PathValues, query: st
     if (Object.hasOwn(json, name)) {
       throw new BunkmsError("invalid_request", `${name}: is in the path already`);
     }
-    const field = findField(spec.method.input, name);
+    const field = shapeOf(spec.method.input).fields.get(name);
     json[name] = field !== undefined && isUint32(field) ? decimal(name, value) : value;
   }
   checkObject(spec.method.input, json);
@@ -52,7 +52,7 @@ function queryObject(input: DescMessage, query: string): JsonObject {
     const at = pair.includes("=") ? pair.indexOf("=") : pair.length;
     const name = decodeQuery(pair.slice(0, at));
     const value = decodeQuery(pair.slice(at + 1));
-    const field = findField(input, name);
+    const field = shapeOf(input).fields.get(name);
     if (field === undefined || Object.hasOwn(json, name)) {
       throw new BunkmsError("invalid_request", "the query has an unknown or repeated parameter");
     }
@@ -77,8 +77,10 @@ function decodeQuery(text: string): string {
 }
 
 function checkObject(message: DescMessage, json: JsonObject): void {
-  for (const [name, value] of Object.entries(json)) {
-    const field = findField(message, name);
+  const { fields, oneofs } = shapeOf(message);
+  for (const name of Object.keys(json)) {
+    const field = fields.get(name);
+    const value = json[name] as JsonValue;
     if (field === undefined) {
       throw new BunkmsError("invalid_request", "the request has a field that the operation does not know");
     }
@@ -91,19 +93,37 @@ function checkObject(message: DescMessage, json: JsonObject): void {
       }
     }
   }
-  for (const oneof of message.oneofs) {
-    if (oneof.fields.filter((field) => Object.hasOwn(json, field.name)).length > 1) {
-      throw new BunkmsError(
-        "invalid_request",
-        `give only one of ${oneof.fields.map((field) => field.name).join(", ")}`,
-      );
+  for (const names of oneofs) {
+    let given = 0;
+    for (const name of names) {
+      given += Object.hasOwn(json, name) ? 1 : 0;
+    }
+    if (given > 1) {
+      throw new BunkmsError("invalid_request", `give only one of ${names.join(", ")}`);
     }
   }
 }
 
-/** By the field's name in the contract alone: the JSON mapping's camel-case alias would be a second spelling. */
-function findField(message: DescMessage, name: string): DescField | undefined {
-  return message.fields.find((field) => field.name === name);
+/** What the JSON of a kind of message may have. */
+interface Shape {
+  /** By the field's name in the contract alone: the JSON mapping's camel-case alias would be a second spelling. */
+  readonly fields: ReadonlyMap<string, DescField>;
+  /** Names of fields of which one may be given. */
+  readonly oneofs: readonly (readonly string[])[];
+}
+
+const SHAPES = new WeakMap<DescMessage, Shape>();
+
+function shapeOf(message: DescMessage): Shape {
+  let shape = SHAPES.get(message);
+  if (shape === undefined) {
+    shape = {
+      fields: new Map(message.fields.map((field) => [field.name, field])),
+      oneofs: message.oneofs.map((oneof) => oneof.fields.map((field) => field.name)),
+    };
+    SHAPES.set(message, shape);
+  }
+  return shape;
 }
 
 function fits(field: DescField, value: JsonValue): boolean {

@@ -28,6 +28,22 @@ test("a name twice in one object is refused, however it is spelt", () => {
   refused('{"a\\"":1,"a\\u0022":2}', /same name twice/);
 });
 
+test("names are counted, not colons and commas in texts", () => {
+  assert.deepEqual(parse('{"a:b":":,{}[]\\"","":[":",{"c":{}}]}'), { "a:b": ':,{}[]"', "": [":", { c: {} }] });
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.json()), fc.boolean(), (members, twice) => {
+      const pairs = Object.entries(members).map(([name, json]) => `${JSON.stringify(name)}:${json}`);
+      const [first = '"a":1'] = pairs;
+      const text = `{${(twice ? [first, ...pairs.slice(1), first] : pairs).join()}}`;
+      if (twice) {
+        refused(text, /same name twice|nested/);
+      } else {
+        assert.deepEqual(parse(text), JSON.parse(text));
+      }
+    }),
+  );
+});
+
 test("the same name in different objects, and as a value, is fine", () => {
   assert.deepEqual(parse('{"a":{"a":1},"b":[{"a":1},{"a":"a"}],"c":"a"}'), {
     a: { a: 1 },
@@ -62,5 +78,12 @@ test("what is not JSON or not UTF-8 is refused without repeating it", () => {
       text,
     );
   }
-  assert.throws(() => parseStrictJson(Buffer.from([0x22, 0xc0, 0xaf, 0x22])), BunkmsError);
+  for (const bytes of [
+    [0x22, 0xc0, 0xaf, 0x22],
+    [0x22, 0xe2, 0x82],
+  ]) {
+    assert.throws(() => parseStrictJson(Buffer.from(bytes)), BunkmsError);
+    // Nothing of it is left over for the next body.
+    assert.deepEqual(parse('{"a":"\u20ac"}'), { a: "\u20ac" });
+  }
 });

@@ -7,6 +7,14 @@ const MAX_MEMBERS = 10_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const BRACKET = 0x5b;
+const BRACKET_END = 0x5d;
+const BRACE = 0x7b;
+const BRACE_END = 0x7d;
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Parses JSON (RFC 8259) and refuses what parsers disagree about: a name twice in one object (RFC 8259 section 4 leaves
@@ -17,66 +25,74 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   let text: string;
   let value: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = UTF8.decode(bytes);
   } catch {
     throw new BunkmsError("invalid_request", "the body is not valid UTF-8");
   }
-  refuseAmbiguous(text);
+  const names = countNames(text);
   try {
     value = JSON.parse(text);
   } catch {
     throw new BunkmsError("invalid_request", "the body is not valid JSON");
+  }
+  // Of a name that stands twice in one object, in whatever spelling, JSON.parse keeps one.
+  if (namesOf(value) !== names) {
+    throw new BunkmsError("invalid_request", "the body has the same name twice in one object");
   }
   return value;
 }
 
 /**
  * One walk over the text, before it is parsed: it only has to be right about valid JSON, since JSON.parse judges the
- * rest. Names are compared as they are after unescaping, so that `"a"` and `"\u0061"` are the same name.
+ * rest.
+ * @returns How many names all objects have together: in valid JSON each has a colon, and no other stands outside a string.
  */
-function refuseAmbiguous(text: string): void {
-  const scopes: (Set<string> | undefined)[] = [];
+function countNames(text: string): number {
+  let names = 0;
+  let depth = 0;
   let members = 0;
-  let expectName = false;
   for (let i = 0; i < text.length; i++) {
-    switch (text[i]) {
-      case '"': {
-        const end = stringEnd(text, i);
-        const names = scopes.at(-1);
-        if (expectName && names !== undefined) {
-          const name = decodeName(text.slice(i, end + 1));
-          if (names.has(name)) {
-            throw new BunkmsError("invalid_request", "the body has the same name twice in one object");
-          }
-          names.add(name);
-          expectName = false;
-        }
-        i = end;
+    switch (text.charCodeAt(i)) {
+      case QUOTE:
+        i = stringEnd(text, i);
         break;
-      }
-      case "{":
-      case "[":
-        if (scopes.length === MAX_DEPTH) {
+      case BRACE:
+      case BRACKET:
+        if (depth === MAX_DEPTH) {
           throw new BunkmsError("invalid_request", "the body is nested too deeply");
         }
-        expectName = text[i] === "{";
-        scopes.push(expectName ? new Set() : undefined);
+        depth += 1;
         members += 1;
         break;
-      case "}":
-      case "]":
-        scopes.pop();
-        expectName = false;
+      case BRACE_END:
+      case BRACKET_END:
+        depth -= 1;
         break;
-      case ",":
+      case COMMA:
         members += 1;
-        expectName = scopes.at(-1) !== undefined;
+        break;
+      case COLON:
+        names += 1;
         break;
     }
     if (members > MAX_MEMBERS) {
       throw new BunkmsError("invalid_request", "the body has too many members");
     }
   }
+  return names;
+}
+
+/** How many names the objects in a parsed value have together. It is not nested deeper than the walk allowed. */
+function namesOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) {
+    return 0;
+  }
+  const members = Object.values(value);
+  let names = Array.isArray(value) ? 0 : members.length;
+  for (const member of members) {
+    names += namesOf(member);
+  }
+  return names;
 }
 
 /** Index of the quote that ends the string which begins at `start`; the text's last index when none does. */
@@ -91,15 +107,4 @@ function stringEnd(text: string, start: number): number {
     }
   }
   return text.length - 1;
-}
-
-function decodeName(literal: string): string {
-  if (!literal.includes("\\") || literal.charCodeAt(literal.length - 1) !== QUOTE) {
-    return literal.slice(1, -1);
-  }
-  try {
-    return JSON.parse(literal);
-  } catch {
-    throw new BunkmsError("invalid_request", "the body is not valid JSON");
-  }
 }
