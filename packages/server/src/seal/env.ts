@@ -12,6 +12,7 @@ export function envSeal(masterKey: Buffer): Seal {
   wipe(masterKey);
   return {
     kind: "env",
+    keyName: "the master key",
     async wrap(rootKey, context) {
       return key.seal(rootKey, context);
     },
@@ -22,5 +23,6 @@ export function envSeal(masterKey: Buffer): Seal {
         throw new SealFailure("the master key is not the one that this data folder was made with", { cause });
       }
     },
+    async close() {},
   };
 }

@@ -27,7 +27,7 @@ export async function createRoot(seal: Seal): Promise<OpenedRoot & { readonly sl
   const cluster = randomBytes(ID_LENGTH);
   const id = randomBytes(ID_LENGTH);
   const rootKey = randomBytes(32);
-  const wrapped = await seal.wrap(rootKey, slotContext(cluster, id, seal.kind));
+  const wrapped = await seal.wrap(rootKey, slotContext(cluster, id, seal.kind), new AbortController().signal);
   const slot: Write = {
     table: "meta",
     path: SLOT_PREFIX + id.toString("hex"),
@@ -53,7 +53,11 @@ export async function openRoot(store: Store, seal: Seal): Promise<OpenedRoot> {
   let cause: unknown;
   for (const slot of slots.filter((candidate) => candidate.kind === seal.kind)) {
     try {
-      const rootKey = await seal.unwrap(slot.wrapped, slotContext(slot.cluster, slot.id, slot.kind));
+      const rootKey = await seal.unwrap(
+        slot.wrapped,
+        slotContext(slot.cluster, slot.id, slot.kind),
+        new AbortController().signal,
+      );
       if (rootKey.length !== 32) {
         wipe(rootKey);
         throw new SealFailure("the slot does not hold a root key");
