@@ -75,10 +75,11 @@ export function pkcs11Wrapper(options: Pkcs11Options, program?: string): KeyWrap
   }
 
   /** One after the other: of two at once, the second would give a wrong PIN before the first has learnt that it is. */
-  function inTurn(...args: Parameters<typeof call>): Promise<Buffer> {
+  async function inTurn(...args: Parameters<typeof call>): Promise<Buffer> {
+    args[3].throwIfAborted();
     const mine = last.then(() => call(...args));
     last = mine.catch(() => undefined);
-    return mine;
+    return untilAborted(mine, args[3]);
   }
 
   return {
@@ -91,6 +92,18 @@ export function pkcs11Wrapper(options: Pkcs11Options, program?: string): KeyWrap
       await last;
     },
   };
+}
+
+/** Who waits for his turn does not wait longer than he wants to; the call itself looks at the signal when it begins. */
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 function readPin({ readPin: read }: Pkcs11Options): Buffer {
@@ -107,14 +120,16 @@ function readPin({ readPin: read }: Pkcs11Options): Buffer {
 
 function checked(options: Pkcs11Options, timeoutMs: number): Omit<Order, "action"> {
   const { module, token, keyLabel, keyId = "", mechanism = "aes-gcm" } = options;
-  require(isAbsolute(module) && !module.includes("\0"), "the module has to be an absolute path");
-  require(isText(token, 32) &&
-    token !== "serial:", "the token has to be a label of at most 32 bytes, or serial:NUMBER");
-  require(isText(keyLabel, 128), "the key's label has to have 1 to 128 bytes");
-  require(/^([0-9a-f]{2}){0,32}$/i.test(keyId), "the key's id has to be at most 32 bytes in hexadecimal digits");
-  require(PKCS11_MECHANISMS.includes(mechanism), `the mechanism has to be one of ${PKCS11_MECHANISMS.join(", ")}`);
+  mustHold(isAbsolute(module) && !module.includes("\0"), "the module has to be an absolute path");
+  mustHold(
+    isText(token, 32) && token !== "serial:",
+    "the token has to be a label of at most 32 bytes, or serial:NUMBER",
+  );
+  mustHold(isText(keyLabel, 128), "the key's label has to have 1 to 128 bytes");
+  mustHold(/^([0-9a-f]{2}){0,32}$/i.test(keyId), "the key's id has to be at most 32 bytes in hexadecimal digits");
+  mustHold(PKCS11_MECHANISMS.includes(mechanism), `the mechanism has to be one of ${PKCS11_MECHANISMS.join(", ")}`);
   const isTime = Number.isInteger(timeoutMs) && timeoutMs >= 100 && timeoutMs <= MAX_TIMEOUT_MS;
-  require(isTime, `the time for a call has to be 100 to ${MAX_TIMEOUT_MS} ms`);
+  mustHold(isTime, `the time for a call has to be 100 to ${MAX_TIMEOUT_MS} ms`);
   return { module, token, keyLabel, keyId: keyId.toLowerCase(), mechanism };
 }
 
@@ -123,6 +138,6 @@ function isText(text: string, maxBytes: number): boolean {
   return length > 0 && length <= maxBytes && !/\p{Cc}/u.test(text);
 }
 
-function require(holds: boolean, text: string): void {
+function mustHold(holds: boolean, text: string): void {
   if (!holds) throw new SealFailure(`pkcs11 seal: ${text}`);
 }

@@ -2,6 +2,7 @@
 export const CKU_USER = 1n;
 export const CKF_SERIAL_SESSION = 0x4n;
 export const CKF_LOGIN_REQUIRED = 0x4n;
+export const CKF_TOKEN_INITIALIZED = 0x400n;
 export const CKF_USER_PIN_FINAL_TRY = 0x20000n;
 export const CKF_USER_PIN_LOCKED = 0x40000n;
 

@@ -129,6 +129,21 @@ test("a call that is aborted rejects with the signal's reason, and its process i
   assert.deepEqual(children(), []);
 });
 
+test("a call that waits behind one that hangs can be aborted by itself", async () => {
+  const options = { module: "/nowhere.so", token: "vault", keyLabel: "root", timeoutMs: 600_000 };
+  const wrapper = pkcs11Wrapper({ ...options, readPin: () => Buffer.from("1234") }, program(HANGING));
+  const first = wrapper.wrapKey(PAYLOAD.bytes, PAYLOAD.context, new AbortController().signal);
+  const rejected = assert.rejects(first, { message: "the pkcs11 seal is closed" });
+  const stop = new AbortController();
+  const second = wrapper.wrapKey(PAYLOAD.bytes, PAYLOAD.context, stop.signal);
+  stop.abort(new Error("enough"));
+  await assert.rejects(second, { message: "enough" });
+  await assert.rejects(wrapper.wrapKey(PAYLOAD.bytes, PAYLOAD.context, stop.signal), { message: "enough" });
+  await wrapper.close();
+  await rejected;
+  await untilNoChildren();
+});
+
 test("closing ends a call that hangs", async () => {
   const options = { module: "/nowhere.so", token: "vault", keyLabel: "root", timeoutMs: 600_000 };
   const wrapper = pkcs11Wrapper({ ...options, readPin: () => Buffer.from("1234") }, program(HANGING));

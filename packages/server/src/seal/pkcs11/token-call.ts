@@ -7,6 +7,7 @@ import { joinMessage, type Order, type Outcome, PinRefused, splitMessage } from 
 
 const PROGRAM = join(import.meta.dirname, "main.ts");
 const MAX_ANSWER = 65_536;
+const CANNOT_START = "the process that talks to the token cannot be started";
 
 /** What goes with an order. The caller owns and zeroes it. */
 export interface Payload {
@@ -39,9 +40,7 @@ export interface CallOptions {
  */
 export async function callToken(order: Order, payload: Payload, options: CallOptions): Promise<Buffer> {
   options.signal.throwIfAborted();
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", options.program ?? PROGRAM], {
-    stdio: ["pipe", "ignore", "ignore", "pipe"],
-  });
+  const child = start(options.program ?? PROGRAM);
   const message = joinMessage(order, payload.pin, payload.bytes, payload.context);
   try {
     return resultOf(await exchange(child, message, options));
@@ -51,6 +50,17 @@ export async function callToken(order: Order, payload: Payload, options: CallOpt
     // SIGKILL, since a process that hangs in a module hears no other. It may take long to die, so nobody waits for it.
     child.kill("SIGKILL");
     child.unref();
+  }
+}
+
+/** Its standard output and error go nowhere: modules print there. */
+function start(program: string): ChildProcess {
+  try {
+    return spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program], {
+      stdio: ["pipe", "ignore", "ignore", "pipe"],
+    });
+  } catch (cause) {
+    throw new SealUnavailable(CANNOT_START, { cause });
   }
 }
 
@@ -66,8 +76,8 @@ function exchange(child: ChildProcess, message: Buffer, { timeoutMs, signal }: C
   }, timeoutMs);
   const onAbort = (): void => reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
-  child.once("error", (cause) => {
-    reject(new SealUnavailable("the process that talks to the token cannot be started", { cause }));
+  child.on("error", (cause) => {
+    reject(new SealUnavailable(CANNOT_START, { cause }));
   });
   child.once("close", (code, by) => {
     if (chunks.length > 0) resolve(Buffer.concat(chunks));

@@ -11,6 +11,7 @@ import {
   CKA_SENSITIVE,
   CKA_TOKEN,
   CKF_LOGIN_REQUIRED,
+  CKF_TOKEN_INITIALIZED,
   CKF_USER_PIN_FINAL_TRY,
   CKF_USER_PIN_LOCKED,
   PIN_REFUSALS,
@@ -121,7 +122,8 @@ function load(path: string): Cryptoki {
 }
 
 function findToken(cryptoki: Cryptoki, { token, module }: Order): { readonly slot: bigint; readonly info: TokenInfo } {
-  const all = cryptoki.slots().map((slot) => ({ slot, info: cryptoki.tokenInfo(slot) }));
+  const slots = cryptoki.slots().map((slot) => ({ slot, info: cryptoki.tokenInfo(slot) }));
+  const all = slots.filter(({ info }) => (info.flags & CKF_TOKEN_INITIALIZED) !== 0n);
   const found = all.filter(({ info }) =>
     token.startsWith(SERIAL) ? info.serial === token.slice(SERIAL.length) : info.label === token,
   );
