@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 
-/** SHA-256 (FIPS 180-4) of the concatenated parts, 32 bytes. */
+/** SHA-256 (FIPS 180-4) of the concatenated parts, 32 bytes. A single part is not copied, so that it may be secret. */
 export function sha256(...parts: readonly Uint8Array[]): Buffer {
-  const [first] = parts;
-  return hash("sha256", first !== undefined && parts.length === 1 ? first : Buffer.concat(parts), "buffer");
+  const [only] = parts;
+  return hash("sha256", only !== undefined && parts.length === 1 ? only : Buffer.concat(parts), "buffer");
 }
