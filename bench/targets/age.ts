@@ -1,9 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { mustRun, ROOT, runProgram } from "../../scripts/run-program.ts";
-
-const VERSION = "v1.3.2";
-const BIN = join(ROOT, ".cache", "bin");
+import { AGE_PROGRAMS, AGE_VERSION, ensureAge } from "../../scripts/age-program.ts";
+import { mustRun } from "../../scripts/run-program.ts";
 
 /** The `age` program with a key pair of its own. */
 export interface Age {
@@ -21,15 +18,10 @@ export interface Age {
  * @throws Error when Go is not there to build it.
  */
 export async function prepareAge(folder: string): Promise<Age> {
-  const program = join(BIN, "age");
-  if ((await runProgram(program, ["--version"])).output.trim() !== VERSION) {
-    await mkdir(BIN, { recursive: true });
-    for (const command of ["age", "age-keygen"]) {
-      await mustRun("go", ["install", `filippo.io/age/cmd/${command}@${VERSION}`], { cwd: "/", env: { GOBIN: BIN } });
-    }
-  }
+  await ensureAge();
+  const { age: program, keygen } = AGE_PROGRAMS;
   const identityFile = join(folder, "identity.txt");
-  await mustRun(join(BIN, "age-keygen"), ["-o", identityFile]);
-  const recipient = (await mustRun(join(BIN, "age-keygen"), ["-y", identityFile])).trim();
-  return { version: VERSION, program, recipient, identityFile };
+  await mustRun(keygen, ["-o", identityFile]);
+  const recipient = (await mustRun(keygen, ["-y", identityFile])).trim();
+  return { version: AGE_VERSION, program, recipient, identityFile };
 }

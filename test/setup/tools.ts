@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { AGE_VERSION, ensureAge, hasAge } from "../../scripts/age-program.ts";
 import { mustRun, ROOT, runProgram } from "../../scripts/run-program.ts";
 
 const CACHE = join(ROOT, ".cache");
@@ -61,6 +62,7 @@ const TOOLS: readonly Tool[] = [
       await mustRun("go", ["install", GRPCURL], { cwd: "/", env: { GOBIN: BIN } });
     },
   },
+  { name: `age ${AGE_VERSION}`, isThere: hasAge, install: ensureAge },
 ];
 
 /**

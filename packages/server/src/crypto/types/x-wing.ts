@@ -12,6 +12,7 @@ import { BunkmsError } from "@bunkms/contract";
 import { equal, wipe } from "../kdf.ts";
 import type { GeneratedKey, KeyEncapsulation, KeyType } from "../key-type.ts";
 import { randomBytes, reseedOpenssl } from "../random.ts";
+import { ephemeralX25519, privateX25519, publicOf, publicX25519 } from "../x25519.ts";
 import { invalidMaterial, misfit } from "./key-pair.ts";
 
 const NAME = "x-wing";
@@ -166,26 +167,4 @@ function combine(secretM: Buffer, secretX: Buffer, ciphertextX: Uint8Array, publ
 function bytesOf(key: KeyObject, keys: WeakSet<KeyObject>): Buffer {
   if (!keys.has(key)) throw new BunkmsError("wrong_key_usage");
   return key.export();
-}
-
-function ephemeralX25519(): KeyObject {
-  const scalar = randomBytes(32);
-  try {
-    return privateX25519(scalar);
-  } finally {
-    wipe(scalar);
-  }
-}
-
-function privateX25519(scalar: Buffer): KeyObject {
-  return createPrivateKey({ key: scalar, format: "raw-private", asymmetricKeyType: "x25519" });
-}
-
-function publicX25519(point: Uint8Array): KeyObject {
-  const key = Buffer.from(point.buffer, point.byteOffset, point.byteLength);
-  return createPublicKey({ key, format: "raw-public", asymmetricKeyType: "x25519" });
-}
-
-function publicOf(privateX: KeyObject): Buffer {
-  return createPublicKey(privateX).export({ format: "raw-public" });
 }
