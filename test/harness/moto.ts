@@ -1,0 +1,45 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ROOT } from "../../scripts/run-program.ts";
+import { findClosedPort } from "./canned-server.ts";
+
+const PROGRAM = join(ROOT, ".cache", "venv", "bin", "moto_server");
+const START_TIMEOUT_MS = 30_000;
+const POLL_MS = 50;
+
+/** A running moto: AWS's services, imitated on loopback. */
+export interface Moto {
+  readonly url: string;
+  remove(): Promise<void>;
+}
+
+/** @throws Error with what it printed, when it does not serve within 30 seconds. `npm test` installs it. */
+export async function startMoto(): Promise<Moto> {
+  const port = await findClosedPort();
+  const child = spawn(PROGRAM, ["--host", "127.0.0.1", "--port", String(port)], { stdio: ["ignore", "pipe", "pipe"] });
+  const ended = once(child, "close");
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const remove = async () => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  const url = `http://127.0.0.1:${port}`;
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (performance.now() < deadline && child.exitCode === null) {
+    const isUp = await fetch(`${url}/moto-api/data.json`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (isUp) return { url, remove };
+    await sleep(POLL_MS);
+  }
+  await remove();
+  throw new Error(`moto does not serve\n${output}`);
+}
