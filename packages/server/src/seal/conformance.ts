@@ -15,6 +15,8 @@ export interface ConformanceOptions {
   readonly open: () => Promise<Seal>;
   /** The same seal and service with another key. */
   readonly openOther: () => Promise<Seal>;
+  /** Tells two services of one kind apart in the output. */
+  readonly at?: string;
 }
 
 /** A signal that nobody aborts. */
@@ -58,7 +60,7 @@ export async function assertRejects<T extends Error>(
 }
 
 /** Defines the suite for one seal. */
-export function sealConformance(name: string, { open, openOther }: ConformanceOptions): void {
+export function sealConformance(name: string, { open, openOther, at }: ConformanceOptions): void {
   const withSeal = (title: string, body: (seal: Seal) => Promise<void>) =>
     test(title, async () => {
       const seal = await open();
@@ -69,7 +71,7 @@ export function sealConformance(name: string, { open, openOther }: ConformanceOp
       }
     });
 
-  describe(`the ${name} seal`, () => {
+  describe(`the ${name} seal${at === undefined ? "" : ` at ${at}`}`, () => {
     withSeal("says its kind and its key", async (seal) => {
       assert.equal(seal.kind, name);
       assert.ok(seal.keyName.length > 0 && seal.keyName.length <= 256);
