@@ -212,6 +212,7 @@ test("wrong options are refused before anything is loaded", async () => {
     [{ keyId: "" }, /must be a key's ARN/],
     [{ keyId: "arn:aws:s3:::bucket" }, /must be a key's ARN/],
     [{ keyId: "key\nid" }, /must be a key's ARN/],
+    [{ keyId: `${ARN}${"a".repeat(200)}` }, /too long/],
     [{ keyId: ARN, endpoint: "http://kms.example.com" }, /https/],
     [{ keyId: ARN, endpoint: "https://user:secret@kms.example.com" }, /an address alone/],
     [{ keyId: ARN, endpoint: "kms" }, /is not an address/],

@@ -5,7 +5,7 @@ import { wipe } from "../crypto/kdf.ts";
 import { boundedAnswer } from "./bounded-answer.ts";
 import { envelopeSeal } from "./envelope.ts";
 import { loadOptional } from "./optional-package.ts";
-import { joinWrapped, splitWrapped } from "./recorded-key.ts";
+import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";
 import { CALL_TIMEOUT_MS, callRemote, type RemoteService, type Verdict, type Verdicts } from "./remote-call.ts";
 import { type Seal, SealFailure } from "./seal.ts";
 import { readServiceAddress } from "./service-address.ts";
@@ -138,6 +138,7 @@ interface KeyId {
 }
 
 function readKeyId(text: string): KeyId {
+  if (text.length > MAX_KEY_NAME) throw new SealFailure("the awskms seal's key has too long a name");
   const [, partition, region, account, kind, id] = KEY_ARN.exec(text) ?? [];
   if (id !== undefined) return { id, isKey: kind === "key", partition, region, account };
   if (!KEY_ID.test(text)) {

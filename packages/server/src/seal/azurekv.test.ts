@@ -184,6 +184,7 @@ test("wrong options are refused before anything is loaded", async () => {
     ["http://unit.vault.azure.net/keys/root", /https/],
     ["http://127.0.0.1/keys/root", /must be https/],
     ["https://unit.vault.azure.net/secrets/root", /must be https/],
+    [`https://${"v".repeat(200)}.vault.azure.net/keys/${"k".repeat(100)}`, /must be https/],
     ["https://unit.vault.azure.net/keys/root/1/2", /must be https/],
     ["https://user:secret@unit.vault.azure.net/keys/root", /an address alone/],
     ["https://unit.vault.azure.net/keys/root?x=secret", /an address alone/],

@@ -6,7 +6,7 @@ import { wipe } from "../crypto/kdf.ts";
 import { readBounded } from "./bounded-answer.ts";
 import { envelopeSeal } from "./envelope.ts";
 import { loadOptional } from "./optional-package.ts";
-import { joinWrapped, splitWrapped } from "./recorded-key.ts";
+import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";
 import {
   CALL_TIMEOUT_MS,
   callRemote,
@@ -146,7 +146,7 @@ interface KeyId {
 
 function readKeyId(text: string): KeyId {
   const id = parseKeyId(readServiceAddress(text, "the azurekv seal's key").href);
-  if (id === undefined) {
+  if (id === undefined || text.length > MAX_KEY_NAME) {
     throw new SealFailure(
       "the azurekv seal's key must be https://VAULT.vault.azure.net/keys/NAME, or that and /VERSION",
     );

@@ -251,6 +251,12 @@ test("wrong options are refused before anything is loaded", async () => {
     [{ keyName: "" }, /must be projects/],
     [{ keyName: `${KEY}/cryptoKeyVersions/1` }, /must be projects/],
     [{ keyName: `${KEY}\n` }, /must be projects/],
+    [
+      {
+        keyName: `projects/${"p".repeat(64)}/locations/${"l".repeat(64)}/keyRings/${"r".repeat(63)}/cryptoKeys/${"k".repeat(63)}`,
+      },
+      /must be projects/,
+    ],
     [{ keyName: KEY, endpoint: "http://127.0.0.1:1" }, /must be https/],
     [{ keyName: KEY, endpoint: "https://example.com/path" }, /must be https/],
   ] as const) {

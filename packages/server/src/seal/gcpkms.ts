@@ -4,7 +4,7 @@ import { MAX_ANSWER_BYTES } from "./bounded-answer.ts";
 import { crc32c } from "./crc32c.ts";
 import { envelopeSeal } from "./envelope.ts";
 import { loadOptional } from "./optional-package.ts";
-import { joinWrapped, splitWrapped } from "./recorded-key.ts";
+import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";
 import {
   CALL_TIMEOUT_MS,
   callRemote,
@@ -57,7 +57,7 @@ const ERRORS: ReadonlyMap<unknown, (verdicts: Verdicts) => Verdict> = new Map([
  */
 export async function gcpkmsSeal(options: GcpkmsOptions, parts: GcpkmsParts = {}): Promise<Seal> {
   const { keyName } = options;
-  if (!CRYPTO_KEY.test(keyName)) {
+  if (!CRYPTO_KEY.test(keyName) || keyName.length > MAX_KEY_NAME) {
     throw new SealFailure("the gcpkms seal's key must be projects/P/locations/L/keyRings/R/cryptoKeys/K");
   }
   const endpoint = readEndpoint(options.endpoint);

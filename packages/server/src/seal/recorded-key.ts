@@ -1,6 +1,8 @@
-import { SealFailure } from "./seal.ts";
+import { type Seal, SealFailure } from "./seal.ts";
 
 const LENGTH_BYTES = 2;
+/** Of a key's name in the configuration, as {@link Seal} has it. */
+export const MAX_KEY_NAME = 256;
 
 /** What a service wrapped, and the name of the key, or key version, that did it. */
 export interface Wrapped {

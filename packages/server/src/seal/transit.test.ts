@@ -264,6 +264,7 @@ test("wrong options are refused", async () => {
     [{ key: "a?b" }, /key must be/],
     [{ mount: "../sys" }, /mount must be/],
     [{ mount: "a//b" }, /mount must be/],
+    [{ mount: `${"m".repeat(120)}/${"m".repeat(120)}`, key: "k".repeat(60) }, /too long/],
     [{ namespace: "a\r\nx: y" }, /namespace must be/],
   ] as const) {
     await assertRejects(transitSeal({ ...right, ...wrong }), SealFailure, text, ["secret"]);

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { envelopeSeal } from "./envelope.ts";
 import { type JsonAnswer, openJsonService } from "./json-service.ts";
-import { joinWrapped, splitWrapped } from "./recorded-key.ts";
+import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";
 import {
   CALL_TIMEOUT_MS,
   callRemote,
@@ -69,6 +69,7 @@ export async function transitSeal(options: TransitOptions, parts: TransitParts =
   const dialectName = options.dialect ?? "vault";
   const dialect: TransitDialect = TRANSIT_DIALECTS[dialectName];
   const keyName = dialectName === "vault" ? `${mount}/${key}` : key;
+  if (keyName.length > MAX_KEY_NAME) throw new SealFailure("the transit seal's mount and key are too long");
   const service: RemoteService = {
     name: dialect.name,
     keyName,
