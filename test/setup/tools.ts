@@ -27,13 +27,7 @@ const TOOLS: readonly Tool[] = [
     install: () => installDebian("python3", "python3-venv"),
   },
   {
-    name: "SoftHSM2 and pkcs11-tool",
-    // pkcs11-tool comes with opensc-tool and cannot say its own version.
-    isThere: async () => (await runs("softhsm2-util", "--version")) && (await runs("opensc-tool", "--info")),
-    install: () => installDebian("softhsm2", "opensc"),
-  },
-  {
-    name: "schemathesis",
+    name: "schemathesis and moto",
     isThere: async () =>
       isStamped(readFileSync(REQUIREMENTS, "utf8")) && (await runs(venvProgram("schemathesis"), "--version")),
     install: async () => {
