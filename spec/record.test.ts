@@ -8,9 +8,10 @@ import { XaesKey } from "../packages/server/src/crypto/xaes.ts";
 import { openMemoryStore } from "../packages/server/src/store/memory.ts";
 import type { Table } from "../packages/server/src/store/store.ts";
 import { loadKeyring } from "../packages/server/src/vault/keyring.ts";
+import { readKeyring } from "../packages/server/src/vault/keyring-record.ts";
 import { NamedRecords, versionPath } from "../packages/server/src/vault/named-records.ts";
 import { openRecord, RecordDamaged } from "../packages/server/src/vault/record.ts";
-import { openKeyring } from "../packages/server/src/vault/records.ts";
+import { Root } from "../packages/server/src/vault/root.ts";
 import { type RecordVersion, StateDigest, VaultState } from "../packages/server/src/vault/state.ts";
 import { type KeyringVector, type RecordFile, type RecordVector, recordVectors } from "./vectors/record-vectors.ts";
 
@@ -26,7 +27,8 @@ function open({ barrier_keys, cluster, table, path, value }: RecordVector) {
 async function openKeyringVector({ root_key, cluster, value }: KeyringVector) {
   const store = openMemoryStore();
   await store.commit([{ table: "meta", path: "keyring", value: Buffer.from(value, "hex"), expected: 0 }]);
-  return loadKeyring(await openKeyring(store, Buffer.from(cluster, "hex"), Buffer.from(root_key, "hex")));
+  const root = new Root(Buffer.from(cluster, "hex"), Buffer.from(root_key, "hex"));
+  return loadKeyring((await readKeyring(store, root)).content);
 }
 
 test("record.json is what its generator makes", () => {
@@ -101,7 +103,7 @@ for (const { name, state_key, records, digest } of FILE.digests) {
     // Step by step, in the other order, it comes to the same.
     let state = VaultState.EMPTY;
     for (const version of versions.toReversed()) {
-      state = state.next(key(state_key), [version]);
+      state = state.next(key(state_key), [version], false);
     }
     assert.equal(state.digest.toString("hex"), digest);
     assert.equal(state.generation, versions.length);

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { recipientOf } from "../packages/server/src/crypto/hpke.ts";
 import { secretKey } from "../packages/server/src/crypto/keys.ts";
-import { readShamirParameters, shamirSeal } from "../packages/server/src/seal/shamir.ts";
+import { SealFailure } from "../packages/server/src/seal/seal.ts";
+import { readShamirParameters, shamirOpener, shamirSeal } from "../packages/server/src/seal/shamir.ts";
 import { clusterFingerprint, parseShare, ShareError, shareText } from "../packages/server/src/seal/share.ts";
 import { ShareCollector } from "../packages/server/src/seal/share-collector.ts";
 import { type OfferVector, type ShareFile, type ShareVector, shareFile } from "./vectors/share-vectors.ts";
@@ -13,7 +14,11 @@ const FILE = JSON.parse(readFileSync(new URL("vectors/share.json", import.meta.u
 test("share.json is what its generator makes, but for what HPKE draws", () => {
   const drawn = ({ shares, sets }: ShareFile) => ({
     shares,
-    sets: sets.map((set) => ({ ...set, wrapped: set.wrapped.length })),
+    sets: sets.map((set) => ({
+      ...set,
+      wrapped: set.wrapped.length,
+      forged: set.forged.map(({ name, wrapped }) => ({ name, wrapped: wrapped.length })),
+    })),
   });
   assert.deepEqual(drawn(FILE), JSON.parse(JSON.stringify(drawn(shareFile()))));
 });
@@ -65,9 +70,15 @@ for (const set of FILE.sets) {
     for (const vector of set.offers) assert.equal(offer(vector), vector.outcome, vector.name);
     assert.notEqual(opened, seed);
     assert.ok(opened.equals(seed));
-    const seal = shamirSeal(parameters, opened);
-    const [wrapped, context] = [Buffer.from(set.wrapped, "hex"), Buffer.from(set.context, "hex")];
-    const rootKey = await seal.unwrap(wrapped, context, new AbortController().signal);
+    const { signal } = new AbortController();
+    const opener = shamirOpener(parameters, opened);
+    const context = Buffer.from(set.context, "hex");
+    const rootKey = await opener.unwrap(Buffer.from(set.wrapped, "hex"), context, signal);
     assert.equal(rootKey.toString("hex"), set.root_key);
+    const again = await shamirSeal(parameters, Buffer.from(set.psk, "hex")).wrap(rootKey, context, signal);
+    assert.deepEqual(await opener.unwrap(again, context, signal), rootKey);
+    for (const { name, wrapped } of set.forged) {
+      await assert.rejects(opener.unwrap(Buffer.from(wrapped, "hex"), context, signal), SealFailure, name);
+    }
   });
 }

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { hpkeSeal, recipientOf } from "../../packages/server/src/crypto/hpke.ts";
+import { createHash, hkdfSync } from "node:crypto";
+import { type HpkePsk, hpkeSeal, recipientOf } from "../../packages/server/src/crypto/hpke.ts";
 import { secretKey } from "../../packages/server/src/crypto/keys.ts";
 import { pseudorandom } from "./sealing.ts";
 import { bech32mText, binaryForm, grouped, polynomialAt, shareFields } from "./share-forms.ts";
@@ -42,9 +42,12 @@ export interface ShareSetVector {
   readonly parameters: string;
   readonly shares: readonly string[];
   readonly seed: string;
+  readonly psk: string;
   readonly context: string;
   readonly wrapped: string;
   readonly root_key: string;
+  /** Wrappings that do not open. */
+  readonly forged: readonly { readonly name: string; readonly wrapped: string }[];
   readonly offers: readonly OfferVector[];
 }
 
@@ -61,7 +64,7 @@ const ONE = { cluster: CLUSTER, set: SET, number: 2, threshold: 3, value: pseudo
 /** bech32 without the m (BIP 173). */
 const BECH32 = 1;
 
-/** The vectors of spec/share.md. HPKE draws `wrapped` anew each time; all else stays. */
+/** The vectors of spec/share.md. HPKE draws each `wrapped` anew each time; all else stays. */
 export function shareFile(): ShareFile {
   return { shares: shareVectors(), sets: [setVector(5, 3), setVector(2, 2), setVector(1, 1), setVector(255, 4)] };
 }
@@ -152,6 +155,9 @@ function setVector(count: number, threshold: number): ShareSetVector {
     Buffer.from("shamir"),
   ]);
   const rootKey = pseudorandom(`root key ${name}`, 32);
+  const psk = Buffer.from(hkdfSync("sha256", seed, Buffer.alloc(0), "bunkms shamir psk v1", 32));
+  const wrap = (shared?: HpkePsk) =>
+    hpkeSeal(recipient, Buffer.from("bunkms shamir seal v1"), context, rootKey, shared).toString("hex");
   const texts = all.map((fields) => grouped(bech32mText("bkms", fields)));
   const wrong = (parts: Partial<ReturnType<typeof share>>) =>
     bech32mText("bkms", shareFields({ ...share(1), ...parts }));
@@ -177,9 +183,15 @@ function setVector(count: number, threshold: number): ShareSetVector {
     parameters: parameters.toString("hex"),
     shares: texts,
     seed: seed.toString("hex"),
+    psk: psk.toString("hex"),
     context: context.toString("hex"),
-    wrapped: hpkeSeal(recipient, Buffer.from("bunkms shamir seal v1"), context, rootKey).toString("hex"),
+    wrapped: wrap({ key: psk, id: set }),
     root_key: rootKey.toString("hex"),
+    forged: [
+      { name: "base mode", wrapped: wrap() },
+      { name: "another pre-shared key", wrapped: wrap({ key: pseudorandom(`another psk ${name}`, 32), id: set }) },
+      { name: "another set's id", wrapped: wrap({ key: psk, id: SET }) },
+    ],
     offers: [...good.slice(0, -1), ...bad, ...again, ...good.slice(-1)],
   };
 }

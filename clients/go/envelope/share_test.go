@@ -2,7 +2,7 @@ package envelope
 
 import (
 	"bytes"
-	"crypto/hpke"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -28,15 +28,20 @@ type shareVector struct {
 }
 
 type shareSetVector struct {
-	Name       string        `json:"name"`
-	Cluster    string        `json:"cluster"`
-	Parameters string        `json:"parameters"`
-	Shares     []string      `json:"shares"`
-	Seed       string        `json:"seed"`
-	Context    string        `json:"context"`
-	Wrapped    string        `json:"wrapped"`
-	RootKey    string        `json:"root_key"`
-	Offers     []shareVector `json:"offers"`
+	Name       string   `json:"name"`
+	Cluster    string   `json:"cluster"`
+	Parameters string   `json:"parameters"`
+	Shares     []string `json:"shares"`
+	Seed       string   `json:"seed"`
+	Psk        string   `json:"psk"`
+	Context    string   `json:"context"`
+	Wrapped    string   `json:"wrapped"`
+	RootKey    string   `json:"root_key"`
+	Forged     []struct {
+		Name    string `json:"name"`
+		Wrapped string `json:"wrapped"`
+	} `json:"forged"`
+	Offers []shareVector `json:"offers"`
 }
 
 type shareVectorFile struct {
@@ -112,13 +117,25 @@ func openByShares(t *testing.T, set shareSetVector, parameters, seed []byte) {
 	if !bytes.Equal(parameters[parametersHeader+sha256.Size*int(parameters[5]):], spki) {
 		t.Error("the public key is another one")
 	}
-	wrapped := unhex(t, set.Wrapped)
-	recipient, err := hpke.NewRecipient(
-		wrapped[:encapsulatedSize], key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(shareInfo))
+	psk, err := hkdf.Key(sha256.New, seed, nil, "bunkms shamir psk v1", 32)
 	fatal(t, err)
-	rootKey, err := recipient.Open(unhex(t, set.Context), wrapped[encapsulatedSize:])
+	if hex.EncodeToString(psk) != set.Psk {
+		t.Errorf("the pre-shared key is %x", psk)
+	}
+	open := func(wrapped string) ([]byte, error) {
+		return openWithPsk(t, seed, psk, parameters[1:5], []byte(shareInfo), unhex(t, set.Context), unhex(t, wrapped))
+	}
+	rootKey, err := open(set.Wrapped)
 	if err != nil || hex.EncodeToString(rootKey) != set.RootKey {
 		t.Errorf("the root key is %x, the error %v", rootKey, err)
+	}
+	if len(set.Forged) < 3 {
+		t.Errorf("%d forged wrappings", len(set.Forged))
+	}
+	for _, forged := range set.Forged {
+		if _, err := open(forged.Wrapped); err == nil {
+			t.Errorf("%s opens", forged.Name)
+		}
 	}
 }
 

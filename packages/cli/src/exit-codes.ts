@@ -4,10 +4,10 @@ import { Failure } from "./failure.ts";
 /** The exit codes and what they mean. Help and docs/cli.md repeat this table. */
 export const EXIT_CODES = Object.freeze({
   0: "done",
-  1: "the answer is no: a signature or a code is not valid",
+  1: "the answer is no: a signature or a code is not valid, or `bunkms operator status` found the vault not open",
   2: "the command was not used as it is meant to be, or the server refused the request as malformed",
   3: "no token, a token that is not valid, or one whose role does not allow it",
-  4: "there is no such key, alias, secret, token or operation",
+  4: "there is no such key, alias, secret, token, slot or operation",
   5: "the name is taken, the key's state does not allow it, or somebody else changed it at the same time",
   6: "the server was not reached, or cannot serve at the moment; trying again may help",
   7: "anything else; a ciphertext that cannot be decrypted, too",
@@ -58,6 +58,16 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   internal: meaning(7, "The server's log tells more under the request id."),
   storage_unavailable: meaning(6, "Check the server's disk and its log; then try again."),
   audit_unavailable: meaning(6, "Check the server's disk and its log; then try again."),
+  invalid_share: meaning(2, "Check the share: it has a checksum, and belongs to one vault and one set."),
+  already_initialised: meaning(5, 'Unseal it instead: "bunkms operator unseal"; see "bunkms operator status".'),
+  last_slot: meaning(5, 'Add another slot first: "bunkms slot add KIND".'),
+  slot_damaged: meaning(5, 'Look at "bunkms slot list", and remove the damaged slot.'),
+  vault_damaged: meaning(7, "Look at the server's log; docs/seals.md tells how to open a vault that was restored."),
+  rotation_in_progress: meaning(6, 'Its progress is shown by "bunkms operator barrier-status".'),
+  seal_not_configured: meaning(5, "Start the server with the settings of that seal: docs/seals.md."),
+  seal_unavailable: meaning(6, "Check that the server reaches the seal: its log says what failed."),
+  sealed: meaning(6, 'Unseal it with shares: "bunkms operator unseal"; see "bunkms operator status".'),
+  not_initialised: meaning(6, 'Initialise it: "bunkms operator init".'),
   shutting_down: meaning(6, "Try again when it is back."),
 };
 

@@ -15,6 +15,7 @@ import {
   KeyService,
   KeyTransferService,
   KeyUseService,
+  SealService,
   SecretService,
   SystemService,
   TokenService,
@@ -59,6 +60,7 @@ export interface BunkmsClient {
   readonly aliases: ServiceClient<typeof AliasService>;
   readonly secrets: ServiceClient<typeof SecretService>;
   readonly tokens: ServiceClient<typeof TokenService>;
+  readonly seals: ServiceClient<typeof SealService>;
   readonly system: ServiceClient<typeof SystemService>;
   /** Whether the server is alive. Needs no token. @throws ConnectionError */
   health(options?: CallOptions): Promise<ProbeResult>;
@@ -97,6 +99,7 @@ export function createClient(options: TransportOptions): BunkmsClient {
     aliases: serviceClient(AliasService, call),
     secrets: serviceClient(SecretService, call),
     tokens: serviceClient(TokenService, call),
+    seals: serviceClient(SealService, call),
     system: serviceClient(SystemService, call),
     health: (callOptions?: CallOptions) => probe("/health", callOptions),
     ready: (callOptions?: CallOptions) => probe("/ready", callOptions),

@@ -27,6 +27,7 @@ export const ERRORS = Object.freeze({
   invalid_key_material: row(400, 3, false, "the key material does not fit the declared type"),
   invalid_public_key: row(400, 3, false, "the public key is malformed or not of the key's type"),
   plaintext_too_long: row(400, 3, false, "the plaintext is longer than the key can encrypt"),
+  invalid_share: row(400, 3, false, "this is no share of this vault"),
   unknown_version: row(400, 3, false, "the key has no such version"),
   insecure_transport: row(
     400,
@@ -43,6 +44,23 @@ export const ERRORS = Object.freeze({
   unknown_operation: row(404, 12, false, "there is no such operation"),
   method_not_allowed: row(405, 12, false, "the method is not allowed here"),
   already_exists: row(409, 6, false, "the name is taken"),
+  already_initialised: row(400, 9, false, "the vault is initialised already"),
+  last_slot: row(409, 9, false, "this is the only seal slot: without it nothing opens the vault; add another first"),
+  slot_damaged: row(
+    409,
+    9,
+    false,
+    "a seal slot is damaged or missing, so the root key cannot be rotated; remove that slot first",
+  ),
+  vault_damaged: row(
+    409,
+    9,
+    false,
+    "the vault was damaged or changed, or is older than it was; the server's log says which, and what to do",
+  ),
+  rotation_in_progress: row(409, 9, false, "records are still being sealed anew after the last rotation; try again"),
+  seal_not_configured: row(409, 9, false, "the server has no settings for this seal: give them, and start it again"),
+  seal_unavailable: row(503, 14, true, "the seal cannot be reached now; nothing was changed"),
   conflict: row(409, 10, true, "somebody else changed it at the same time; try again"),
   payload_too_large: row(413, 8, false, "the request, or its answer, is too large"),
   unsupported_media_type: row(415, 3, false, "the content type must be application/json"),
@@ -52,6 +70,8 @@ export const ERRORS = Object.freeze({
   internal: row(500, 13, false, "internal error; the server's log has the request id"),
   storage_unavailable: row(503, 14, true, "the store cannot be read or written; nothing was changed"),
   audit_unavailable: row(503, 14, true, "the audit log cannot be written, so nothing was done"),
+  sealed: row(503, 14, true, "the vault is sealed: unseal it first (bunkms operator unseal)"),
+  not_initialised: row(503, 14, true, "there is no vault yet: initialise it first (bunkms operator init)"),
   shutting_down: row(503, 14, true, "the server is shutting down"),
 } as const);
 

@@ -6,6 +6,7 @@ export * from "./gen/bunkms/v1/key_transfer_pb.js";
 export * from "./gen/bunkms/v1/key_use_pb.js";
 export * from "./gen/bunkms/v1/keys_pb.js";
 export * from "./gen/bunkms/v1/options_pb.js";
+export * from "./gen/bunkms/v1/seals_pb.js";
 export * from "./gen/bunkms/v1/secrets_pb.js";
 export * from "./gen/bunkms/v1/system_pb.js";
 export * from "./gen/bunkms/v1/tokens_pb.js";

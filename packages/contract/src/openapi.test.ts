@@ -48,12 +48,16 @@ test("the committed description is what the contract gives, but for the comments
   assert.deepEqual(bare(document), bare(buildOpenApi(specs, () => "", "0")));
 });
 
-test("the description lists the operations of the contract and the two probes, nothing else", () => {
+test("the description lists the operations of the contract and the three probes, nothing else", () => {
   const described = Object.entries(document.paths).flatMap(([path, item]) =>
     Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  const wanted = specs.map(({ route }) => `${route.method} ${route.template.replace("=**", "")}`);
-  assert.deepEqual(described.toSorted(), [...wanted, "GET /health", "GET /ready"].toSorted());
+  const wanted = specs.flatMap(({ route }) =>
+    [route.method, route.otherMethod].flatMap((method) =>
+      method === undefined ? [] : [`${method} ${route.template.replace("=**", "")}`],
+    ),
+  );
+  assert.deepEqual(described.toSorted(), [...wanted, "GET /health", "GET /ready", "GET /v1/sys/health"].toSorted());
 });
 
 test("every operation has a summary and a success status of its own", () => {
@@ -65,16 +69,25 @@ test("every operation has a summary and a success status of its own", () => {
   }
 });
 
-test("every operation needs a bearer token, only the probes are open", () => {
+test("every operation needs a bearer token, but for the anonymous ones and the probes", () => {
   assert.deepEqual(document.security, [{ bearer: [] }]);
-  const open = Object.entries(document.paths).filter(([, item]) => item["get"]?.security !== undefined);
-  assert.deepEqual(
-    open.map(([path, item]) => [path, item["get"]?.security]),
-    [
-      ["/health", []],
-      ["/ready", []],
-    ],
+  const open = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).flatMap(([method, { security }]) =>
+      security === undefined ? [] : [[`${method.toUpperCase()} ${path}`, security]],
+    ),
   );
+  const anonymous = [
+    "GET /v1/sys/seal-status",
+    "GET /v1/sys/init",
+    "POST /v1/sys/init",
+    "PUT /v1/sys/init",
+    "GET /v1/sys/leader",
+    "POST /v1/sys/unseal",
+    "PUT /v1/sys/unseal",
+    "POST /v1/sys/root-token",
+  ];
+  const wanted = [...anonymous, "GET /health", "GET /ready", "GET /v1/sys/health"].map((route) => [route, []]);
+  assert.deepEqual(open.toSorted(), wanted.toSorted());
 });
 
 test("an operation documents exactly the error statuses that it may answer with", () => {

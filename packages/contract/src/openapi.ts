@@ -42,7 +42,13 @@ export function buildOpenApi(specs: readonly OperationSpec[], comments: Comments
   const paths: Record<string, Record<string, unknown>> = {};
   for (const spec of specs) {
     const path = spec.route.template.replaceAll("=**}", "}");
-    paths[path] = { ...paths[path], [spec.route.method.toLowerCase()]: describeOperation(spec, comments, schemas) };
+    const { method, otherMethod } = spec.route;
+    const description = describeOperation(spec, comments, schemas);
+    paths[path] = { ...paths[path], [method.toLowerCase()]: description };
+    if (otherMethod !== undefined) {
+      const operationId = `${spec.method.localName}By${otherMethod}`;
+      paths[path] = { ...paths[path], [otherMethod.toLowerCase()]: { ...description, operationId } };
+    }
   }
   return {
     openapi: "3.1.0",
@@ -85,7 +91,8 @@ function describeOperation(spec: OperationSpec, comments: Comments, schemas: Map
     operationId: method.localName,
     tags: [tagName(method.parent)],
     summary,
-    description: [...rest, ROLES[spec.leastRole]].join(" "),
+    description: [...rest, spec.anonymous ? "Needs no token." : ROLES[spec.leastRole]].join(" "),
+    ...(spec.anonymous ? { security: [] } : {}),
     "x-bunkms-action": spec.action,
     ...describeParameters(spec, comments),
     ...(route.hasBody ? { requestBody: describeBody(spec, comments, schemas) } : {}),
@@ -179,10 +186,10 @@ function addSchema(schemas: Map<string, JsonSchema>, name: string, schema: JsonS
 }
 
 /** The statuses of errors that the operation may answer with. */
-function errorStatuses({ route, effect, leastRole }: OperationSpec): readonly number[] {
+function errorStatuses({ route, effect, leastRole, anonymous }: OperationSpec): readonly number[] {
   return [
     400,
-    401,
+    ...(anonymous ? [] : [401]),
     ...(leastRole === Role.ANY ? [] : [403]),
     ...(route.segments.some(({ kind }) => kind !== "text") ? [404] : []),
     // A use answers so when the state of its key forbids it.
@@ -231,6 +238,11 @@ function errorSchema(): JsonSchema {
       error: { type: "string", description: "For people; may change." },
       code: { type: "string", enum: ERROR_CODES, description: "For programs; stable." },
       request_id: { type: "string", description: "Also in the server's log and in the audit log." },
+      errors: {
+        type: "array",
+        items: { type: "string" },
+        description: "Under `/v1/sys`: the error again, as Vault has it.",
+      },
     },
     required: ["error", "code", "request_id"],
     additionalProperties: false,
@@ -251,11 +263,40 @@ function probePaths(): JsonSchema {
   });
   return {
     "/health": probe("health", "Whether the process lives.", { 200: answer("ok") }),
+    "/v1/sys/health": probe("sysHealth", "The vault's state by status, with the fields of Vault's API.", {
+      200: sysHealth("Unsealed."),
+      501: sysHealth("Not initialised."),
+      503: sysHealth("Sealed, or shutting down."),
+    }),
     "/ready": probe("ready", "Whether the vault is unsealed and able to write.", {
       200: answer("ready"),
       503: errorReference(503),
     }),
   };
+}
+
+function sysHealth(description: string): JsonSchema {
+  const text = { type: "string" };
+  const properties = {
+    initialized: { type: "boolean" },
+    sealed: { type: "boolean" },
+    standby: { type: "boolean" },
+    performance_standby: { type: "boolean" },
+    replication_performance_mode: text,
+    replication_dr_mode: text,
+    server_time_utc: { type: "integer" },
+    version: text,
+    cluster_name: text,
+    cluster_id: text,
+    state: text,
+    failing_seals: { type: "array", items: text },
+  };
+  return success(description, "application/json", {
+    type: "object",
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  });
 }
 
 function pathFields({ route }: OperationSpec): readonly DescField[] {

@@ -13,10 +13,12 @@ import { file_bunkms_v1_key_transfer } from "./gen/bunkms/v1/key_transfer_pb.js"
 import { file_bunkms_v1_key_use } from "./gen/bunkms/v1/key_use_pb.js";
 import { file_bunkms_v1_keys } from "./gen/bunkms/v1/keys_pb.js";
 import { AuditClass, audit, Effect, operation, Role } from "./gen/bunkms/v1/options_pb.js";
+import { file_bunkms_v1_seals } from "./gen/bunkms/v1/seals_pb.js";
 import { file_bunkms_v1_secrets } from "./gen/bunkms/v1/secrets_pb.js";
 import { file_bunkms_v1_system } from "./gen/bunkms/v1/system_pb.js";
 import { file_bunkms_v1_tokens } from "./gen/bunkms/v1/tokens_pb.js";
 import { http } from "./gen/google/api/annotations_pb.js";
+import type { HttpRule } from "./gen/google/api/http_pb.js";
 
 /** The files of the contract, in the order in which people should read them. */
 export const CONTRACT_FILES = Object.freeze([
@@ -28,6 +30,7 @@ export const CONTRACT_FILES = Object.freeze([
   file_bunkms_v1_aliases,
   file_bunkms_v1_secrets,
   file_bunkms_v1_tokens,
+  file_bunkms_v1_seals,
   file_bunkms_v1_system,
 ]);
 
@@ -36,9 +39,13 @@ export type PathSegment =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "one" | "rest"; readonly field: DescField };
 
+type HttpMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
+
 /** How an operation appears in HTTP (google.api.http). */
 export interface HttpRoute {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
+  readonly method: HttpMethod;
+  /** Another method that does the same, for clients of another API. */
+  readonly otherMethod?: HttpMethod;
   readonly template: string;
   readonly segments: readonly PathSegment[];
   /** Whether the fields that are not in the path come as a JSON body; else as query parameters. */
@@ -62,6 +69,8 @@ export interface OperationSpec {
   readonly resource: string;
   readonly effect: Effect;
   readonly leastRole: Role;
+  /** Whether it needs no token and no open vault. */
+  readonly anonymous: boolean;
   readonly maxRequestBytes: number;
   readonly route: HttpRoute;
   readonly auditRequest: readonly AuditField[];
@@ -145,16 +154,22 @@ function readOperation(method: DescMethod): OperationSpec {
       throw new Error(`${where}: its resource names the field ${name}, which the request lacks`);
     }
   }
+  const auditRequest = readAuditFields(method.input);
+  const auditResponse = readAuditFields(method.output);
+  if (option.anonymous && [...auditRequest, ...auditResponse].some(({ hashed }) => hashed)) {
+    throw new Error(`${where}: an anonymous operation has no key to hash fields with`);
+  }
   return Object.freeze({
     method,
     action: option.action,
     resource: option.resource,
     effect: option.effect,
     leastRole: option.leastRole,
+    anonymous: option.anonymous,
     maxRequestBytes: option.maxRequestBytes || DEFAULT_MAX_REQUEST_BYTES,
     route: readRoute(method, where, option.httpStatus || 200),
-    auditRequest: readAuditFields(method.input),
-    auditResponse: readAuditFields(method.output),
+    auditRequest,
+    auditResponse,
   });
 }
 
@@ -163,18 +178,31 @@ function readRoute(method: DescMethod, where: string, status: number): HttpRoute
     throw new Error(`${where}: has no google.api.http option`);
   }
   const rule = getOption(method, http);
-  const verb = HTTP_METHODS.find((candidate) => candidate === rule.pattern.case);
-  if (verb === undefined || (rule.body !== "" && rule.body !== "*")) {
+  const verb = readVerb(rule);
+  const others = rule.additionalBindings;
+  const other = others[0] && readVerb(others[0]);
+  if (
+    verb === undefined ||
+    others.length > 1 ||
+    others.some(({ pattern, body }) => pattern.value !== rule.pattern.value || body !== rule.body) ||
+    (others.length === 1 && other === undefined)
+  ) {
     throw new Error(`${where}: its google.api.http option is of a form that is not supported`);
   }
   const template = rule.pattern.value as string;
   return Object.freeze({
-    method: verb.toUpperCase() as HttpRoute["method"],
+    method: verb,
+    ...(other === undefined ? {} : { otherMethod: other }),
     template,
     segments: readTemplate(template, method.input, where),
     hasBody: rule.body === "*",
     status,
   });
+}
+
+function readVerb({ pattern, body }: HttpRule): HttpMethod | undefined {
+  const verb = HTTP_METHODS.find((candidate) => candidate === pattern.case);
+  return body === "" || body === "*" ? (verb?.toUpperCase() as HttpMethod | undefined) : undefined;
 }
 
 function readTemplate(template: string, input: DescMessage, where: string): readonly PathSegment[] {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { ConfiguredSeals } from "./boot/configured-seals.ts";
 import {
   devMasterKeyPath,
   ensureDevMasterKey,
@@ -10,22 +11,22 @@ import {
   savePointer,
   saveRootToken,
 } from "./boot/dev-files.ts";
-import { type Running, serve } from "./boot/serve.ts";
-import { makeRootToken, openOrCreate } from "./boot/unseal.ts";
+import { makeRootToken } from "./boot/root-token.ts";
+import { type Running, serve, witnessOf } from "./boot/serve.ts";
 import { VERSION } from "./boot/version.ts";
 import { type Config, readConfig } from "./config/config.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { helpText } from "./config/help.ts";
-import { readMasterKeyFile } from "./config/master-key.ts";
+import { type MasterKey, readMasterKeyFile } from "./config/master-key.ts";
 import { readProcessEnvironment } from "./config/process-environment.ts";
+import { settledKinds } from "./config/seal-settings.ts";
 import { type Hardening, hardenProcess, refuseInspector } from "./crypto/process-hardening.ts";
-import { envSeal } from "./seal/env.ts";
-import type { Seal } from "./seal/seal.ts";
+import type { IssuedRootToken } from "./operations/seal-control.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 import { peekSqlite } from "./store/sqlite-peek.ts";
 import type { Store } from "./store/store.ts";
-import { describeSlots, SLOT_PREFIX } from "./vault/root-slot.ts";
+import { decodeSlot, SLOT_PREFIX, SLOT_TABLE } from "./vault/slot.ts";
 
 /** Exit codes: 0 stopped as asked, 1 could not start or go on, 2 the settings are wrong. */
 export async function run(): Promise<void> {
@@ -57,17 +58,17 @@ export async function run(): Promise<void> {
 }
 
 async function start(config: Config, configHome: string | undefined, log: Logger): Promise<void> {
-  const seal = openSeal(config);
+  const seals = configureSeals(config);
   const store = await openStore(config);
   print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);
   let running: Running;
-  let rootToken: string | undefined;
+  let rootToken: IssuedRootToken | undefined;
+  const announceToken = (token: IssuedRootToken): void => {
+    rootToken = token;
+    announceRootToken(config, token);
+  };
   try {
-    const unsealed = await openOrCreate(store, seal);
-    rootToken = unsealed.rootToken;
-    // Shown and kept before anything else can fail: it will not be shown again.
-    announceRootToken(config, rootToken);
-    running = await serve(config, store, unsealed, log);
+    running = await serve({ config, store, seals, log, announce: announceToken });
   } catch (error) {
     await store.close();
     throw error;
@@ -80,43 +81,64 @@ async function start(config: Config, configHome: string | undefined, log: Logger
 }
 
 async function newRootToken(config: Config): Promise<void> {
-  const seal = openSeal(config);
+  const seals = configureSeals(config);
   const store = await openStore(config);
   try {
-    const token = await makeRootToken(store, seal);
+    const token = await makeRootToken(store, seals, config.rootTokenTtl, witnessOf(config));
     if (config.dev) {
-      saveRootToken(rootTokenPath(config), token);
+      saveRootToken(rootTokenPath(config), token.token);
     }
-    print(`Root token  ${token}`);
-    print("It is not shown again. Other root tokens go on working: `bunkms token list`, `bunkms token revoke ID`.");
+    print(`Root token  ${token.token}`);
+    print(
+      `It is not shown again${expiry(token)}. Other root tokens go on working: \`bunkms token list\`, \`bunkms token revoke ID\`.`,
+    );
   } finally {
+    await seals.close();
     await store.close();
   }
 }
 
-function openSeal(config: Config): Seal {
-  if (config.masterKey !== undefined) {
-    return envSeal(config.masterKey.take());
+/**
+ * The seals that there are settings for. Development mode makes a master key file where there is nothing else; a vault
+ * that waits for shares needs no settings.
+ */
+function configureSeals(config: Config): ConfiguredSeals {
+  const { seals, dev } = config;
+  const isSettled = settledKinds(seals).size > 1 || seals.named !== undefined;
+  if (dev && seals.masterKey === undefined && (seals.named?.includes("env") ?? !isSettled)) {
+    return new ConfiguredSeals({ ...seals, masterKey: devMasterKey(config) });
   }
-  if (!config.dev) {
+  if (!isSettled && !existingKinds(config).includes("shamir")) {
     throw new ConfigError([
-      "the master key is missing: set BUNKMS_MASTER_KEY_FILE or BUNKMS_MASTER_KEY, or try --dev. " +
-        `In production none is ever made up${existingSlots(config)}`,
+      "the master key is missing: set BUNKMS_MASTER_KEY_FILE or BUNKMS_MASTER_KEY, name other seals with BUNKMS_SEALS, " +
+        `or try --dev. In production none is ever made up${existingSlots(config)}`,
     ]);
   }
-  if (!existsSync(devMasterKeyPath(config.dataPath)) && existsSync(join(config.dataPath, "bunkms.db"))) {
+  return new ConfiguredSeals(seals);
+}
+
+function devMasterKey(config: Config): MasterKey | undefined {
+  const path = devMasterKeyPath(config.dataPath);
+  if (!existsSync(path) && existsSync(join(config.dataPath, "bunkms.db"))) {
+    if (existingKinds(config).some((kind) => kind !== "env")) {
+      return undefined;
+    }
     throw new Error(
-      `${devMasterKeyPath(config.dataPath)} is missing, but the folder holds a vault${existingSlots(config)}: ` +
+      `${path} is missing, but the folder holds a vault${existingSlots(config)}: ` +
         "put its master key file back, or remove the folder to start anew",
     );
   }
-  return envSeal(readMasterKeyFile(ensureDevMasterKey(config.dataPath), "master.key").take());
+  return readMasterKeyFile(ensureDevMasterKey(config.dataPath), "master.key");
 }
 
 /** Which seals could open the vault that is there, if one is. */
-function existingSlots({ dataPath }: Config): string {
-  const slots = describeSlots(peekSqlite(dataPath, "meta", SLOT_PREFIX));
-  return slots === "" ? "" : ` (${slots})`;
+function existingSlots(config: Config): string {
+  const kinds = existingKinds(config);
+  return kinds.length === 0 ? "" : ` (slots: ${kinds.join(", ")})`;
+}
+
+function existingKinds({ dataPath }: Config): readonly string[] {
+  return peekSqlite(dataPath, SLOT_TABLE, SLOT_PREFIX).map((value) => decodeSlot(value)?.kind ?? "damaged");
 }
 
 function openStore(config: Config): Promise<Store> {
@@ -134,23 +156,32 @@ function checkProcess(config: Config, hardening: Hardening, nodeOptions: string 
   }
 }
 
-function announceRootToken(config: Config, rootToken: string | undefined): void {
-  if (rootToken === undefined) {
-    return;
-  }
+function announceRootToken(config: Config, token: IssuedRootToken): void {
   if (config.dev) {
-    saveRootToken(rootTokenPath(config), rootToken);
+    saveRootToken(rootTokenPath(config), token.token);
   }
-  print(`Root token  ${rootToken}`);
-  print("It is shown this once. Keep it where nobody else reads it.");
+  print(`Root token  ${token.token}`);
+  print(`It is shown this once${expiry(token)}. Keep it where nobody else reads it.`);
 }
 
-function announce(config: Config, running: Running, rootToken: string | undefined): void {
+function expiry({ expiresAt }: IssuedRootToken): string {
+  return expiresAt === 0 ? "" : `, and expires at ${new Date(expiresAt).toISOString()} (--root-token-ttl)`;
+}
+
+function announce(config: Config, running: Running, rootToken: IssuedRootToken | undefined): void {
   print(`REST  ${running.restUrl}`);
   print(`gRPC  ${running.grpcAddress}`);
   print(`Data  ${config.store === "memory" ? "in memory, gone at exit" : config.dataPath}`);
+  const state = running.state();
+  if (state === "uninitialised") {
+    print("There is no vault yet: `bunkms operator init` makes it, or POST /v1/sys/init.");
+  } else if (state === "sealed") {
+    print("The vault is sealed: `bunkms operator unseal` takes shares, or POST /v1/sys/unseal.");
+  } else if (state === "waiting") {
+    print("The vault is sealed and waits for a seal that cannot be reached; see the log and /ready.");
+  }
   if (rootToken !== undefined) {
-    print(`Try it:\n  curl -H 'Authorization: Bearer ${rootToken}' \\
+    print(`Try it:\n  curl -H 'Authorization: Bearer ${rootToken.token}' \\
     -H 'Content-Type: application/json' -d '{"name":"first"}' ${running.restUrl}/v1/keys`);
   }
 }
@@ -158,6 +189,10 @@ function announce(config: Config, running: Running, rootToken: string | undefine
 /** Development mode: the CLI works in the next terminal without being told anything. */
 function leaveForCli(config: Config, running: Running, configHome: string | undefined): void {
   const tokenFile = rootTokenPath(config);
+  if (running.state() === "uninitialised") {
+    savePointer(pointerPath(configHome), running.restUrl, running.grpcAddress, tokenFile);
+    return;
+  }
   if (!hasRootToken(tokenFile)) {
     print(
       "The root token's file is gone: `bunkms server new-root-token --dev` makes another while the server is stopped.",

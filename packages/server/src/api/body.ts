@@ -6,9 +6,10 @@ const JSON_TYPE = /^application\/json(\s*;\s*charset="?utf-8"?)?$/i;
 /**
  * Reads a request's body. The caller owns the bytes.
  * @param limit Most bytes; 0: there must be none.
+ * @param anyType Whether the content type does not matter.
  * @throws BunkmsError `payload_too_large`, `unsupported_media_type`, `invalid_request`, `cancelled`
  */
-export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, limit: number, anyType = false): Promise<Buffer> {
   const { headers } = request;
   const length = Number(headers["content-length"] ?? 0);
   const hasBody = length > 0 || headers["transfer-encoding"] !== undefined;
@@ -18,7 +19,7 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   if (limit === 0) {
     throw new BunkmsError("invalid_request", "this operation takes no body");
   }
-  if (!JSON_TYPE.test(headers["content-type"] ?? "")) {
+  if (!anyType && !JSON_TYPE.test(headers["content-type"] ?? "")) {
     throw new BunkmsError("unsupported_media_type");
   }
   if (headers["content-encoding"] !== undefined) {

@@ -20,3 +20,8 @@ export function chooseRequestId(given: unknown): string {
 export function bearerToken(header: unknown): string | undefined {
   return typeof header === "string" ? BEARER.exec(header)?.[1] : undefined;
 }
+
+/** The token of Vault's own header; undefined when there is none. */
+export function vaultToken(header: unknown): string | undefined {
+  return typeof header === "string" && /^[!-~]{1,256}$/.test(header) ? header : undefined;
+}

@@ -2,6 +2,7 @@ import { BunkmsError } from "@bunkms/contract";
 
 /** Whether the server can serve. Being alive needs no proof but an answer. */
 export class Health {
+  readonly #vault: () => BunkmsError | undefined;
   readonly #probe: () => Promise<void>;
   readonly #now: () => number;
   #closing = false;
@@ -9,10 +10,16 @@ export class Health {
   #verdict: Promise<BunkmsError | undefined> = Promise.resolve(undefined);
 
   /**
+   * @param vault Why no vault is open; undefined when one is.
    * @param probe Proves that the store can be written; throws when not.
    * @param now A monotonic clock in milliseconds.
    */
-  constructor(probe: () => Promise<void>, now: () => number = () => performance.now()) {
+  constructor(
+    vault: () => BunkmsError | undefined,
+    probe: () => Promise<void>,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#vault = vault;
     this.#probe = probe;
     this.#now = now;
   }
@@ -30,6 +37,10 @@ export class Health {
   async notReady(): Promise<BunkmsError | undefined> {
     if (this.#closing) {
       return new BunkmsError("shutting_down");
+    }
+    const closed = this.#vault();
+    if (closed !== undefined) {
+      return closed;
     }
     if (this.#now() - this.#checked >= PROBE_EVERY_MS) {
       this.#checked = this.#now();

@@ -6,24 +6,34 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
-import { bearerToken, chooseRequestId } from "./headers.ts";
+import { bearerToken, chooseRequestId, vaultToken } from "./headers.ts";
 import type { Health } from "./health.ts";
 import { requestFromHttp } from "./rest-request.ts";
 import { type Route, Router } from "./router.ts";
 import { parseStrictJson } from "./strict-json.ts";
+import {
+  isSysPath,
+  isVaultsOwn,
+  SYS_HEALTH_PATH,
+  type SysHealth,
+  sysHealthAnswer,
+  withoutNulls,
+} from "./sys-dialect.ts";
 
 /** What the REST listener works with. */
 interface RestParts {
   readonly pipeline: Pipeline;
   readonly operations: readonly OperationSpec[];
   readonly health: Health;
+  /** What `/v1/sys/health` tells. */
+  readonly sysHealth: () => SysHealth;
 }
 
 const JSON_TYPE = "application/json";
-const OPEN_PATHS: readonly string[] = ["/health", "/ready"];
+const OPEN_PATHS: readonly string[] = ["/health", "/ready", SYS_HEALTH_PATH];
 
 /** Answers REST calls: translates, and decides nothing. */
-export function restListener({ pipeline, operations, health }: RestParts): RequestListener {
+export function restListener({ pipeline, operations, health, sysHealth }: RestParts): RequestListener {
   const router = new Router(operations);
   return (request, response) => {
     void answer(request, response);
@@ -33,7 +43,7 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
     const requestId = chooseRequestId(request.headers["x-request-id"]);
     const [path = "", query = ""] = splitTarget(request.url ?? "");
     if (OPEN_PATHS.includes(path)) {
-      await answerHealth(request, response, path, requestId);
+      await answerHealth(request, response, path, query, requestId);
       return;
     }
     const route = router.find(request.method ?? "", path);
@@ -49,10 +59,12 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
         source: request.socket.remoteAddress ?? "",
         requestId,
         secure: request.socket instanceof TLSSocket,
-        token: bearerToken(request.headers.authorization),
+        token:
+          bearerToken(request.headers.authorization) ??
+          (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined),
         operation: route.operation,
         signal: aborted.signal,
-        readRequest: (spec) => readRequest(request, spec, route, query),
+        readRequest: (spec) => readRequest(request, spec, route, query, isVaultsOwn(request, path)),
       });
       sendMessage(response, requestId, route.operation as OperationSpec, message);
     } catch (error) {
@@ -64,12 +76,16 @@ export function restListener({ pipeline, operations, health }: RestParts): Reque
     request: IncomingMessage,
     response: ServerResponse,
     path: string,
+    query: string,
     requestId: string,
   ): Promise<void> {
     if (request.method !== "GET" && request.method !== "HEAD") {
       sendError(request, response, requestId, new BunkmsError("method_not_allowed"), ["GET", "HEAD"]);
     } else if (path === "/health") {
       send(response, 200, requestId, JSON_TYPE, '{"status":"ok"}');
+    } else if (path === SYS_HEALTH_PATH) {
+      const { status, body } = sysHealthAnswer(sysHealth(), query, health.closing);
+      send(response, status, requestId, JSON_TYPE, JSON.stringify(body));
     } else {
       const refusal = await health.notReady();
       if (refusal === undefined) {
@@ -92,12 +108,13 @@ async function readRequest(
   spec: OperationSpec,
   route: Route,
   query: string,
+  isVaults: boolean,
 ): Promise<Message> {
-  const body = await readBody(request, spec.route.hasBody ? spec.maxRequestBytes : 0);
+  const body = await readBody(request, spec.route.hasBody ? spec.maxRequestBytes : 0, isVaults);
   // A POST that needs nothing but its path may come without a body.
   const json = spec.route.hasBody && body.length > 0 ? parseStrictJson(body) : {};
   body.fill(0);
-  return requestFromHttp(spec, route.path, query, json);
+  return requestFromHttp(spec, route.path, query, isVaults ? withoutNulls(json) : json);
 }
 
 function sendMessage(response: ServerResponse, requestId: string, spec: OperationSpec, message: Message): void {
@@ -128,7 +145,13 @@ function sendError(
   if (ERRORS[error.code].retryable) {
     response.setHeader("retry-after", "1");
   }
-  const body = { error: error.message, code: error.code, request_id: requestId };
+  const [path = ""] = splitTarget(request.url ?? "");
+  const body = {
+    error: error.message,
+    code: error.code,
+    request_id: requestId,
+    ...(isSysPath(path) ? { errors: [error.message] } : {}),
+  };
   // The whole answer is sent at once, but ended only when the rest of the request was read: at the end Node may close the
   // connection, and a caller who is still writing would lose the answer.
   send(response, http, requestId, JSON_TYPE, JSON.stringify(body), discardRest(request));

@@ -37,10 +37,11 @@ export class Router {
       // The first template that fits is the path's only one, as OpenAPI has it: concrete before templated.
       template ??= path && spec.route.template;
       if (path !== undefined && spec.route.template === template) {
-        if (spec.route.method === method) {
+        const methods = [spec.route.method, spec.route.otherMethod].filter((known) => known !== undefined);
+        if (methods.some((known) => known === method)) {
           return { operation: spec, path, allow: [] };
         }
-        allow.push(spec.route.method);
+        allow.push(...methods);
       }
     }
     const code = allow.length > 0 ? "method_not_allowed" : "unknown_operation";

@@ -1,6 +1,16 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CallLogLine } from "../pipeline/call.ts";
 
+/** Where the metrics read what they show. */
+interface MetricSources {
+  /** Number of entries in the audit log. */
+  readonly auditEntries: () => number;
+  /** Whether the last commit succeeded. */
+  readonly healthy: () => boolean;
+  readonly sealed: () => boolean;
+  readonly failingSeals: () => number;
+}
+
 /** The server's metrics, in Prometheus' text format. Labels come from closed sets: never names, never values. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -18,14 +28,17 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  /**
-   * @param auditEntries Number of entries in the audit log.
-   * @param healthy Whether the last commit succeeded.
-   */
-  constructor(auditEntries: () => number, healthy: () => boolean) {
+  constructor({ auditEntries, healthy, sealed, failingSeals }: MetricSources) {
     collectDefaultMetrics({ register: this.#registry });
     gauge(this.#registry, "bunkms_audit_entries", "Entries in the audit log", auditEntries);
     gauge(this.#registry, "bunkms_store_healthy", "1 when the last commit succeeded", () => Number(healthy()));
+    gauge(this.#registry, "bunkms_sealed", "1 when no vault is open", () => Number(sealed()));
+    gauge(
+      this.#registry,
+      "bunkms_seals_failing",
+      "Seals that cannot be reached or do not open their slot",
+      failingSeals,
+    );
   }
 
   observe({ operation, outcome, transport, ms }: CallLogLine): void {

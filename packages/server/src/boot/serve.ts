@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { readOperations } from "@bunkms/contract";
 import type { Logger } from "pino";
 import { authoriseByRole } from "../access/authorise.ts";
@@ -7,15 +8,22 @@ import { Health } from "../api/health.ts";
 import { restListener } from "../api/rest.ts";
 import { AuditReader } from "../audit/reader.ts";
 import type { Config } from "../config/config.ts";
+import type { Introspection, Services } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
+import type { IssuedRootToken, SealState } from "../operations/seal-control.ts";
 import { auditBatches } from "../pipeline/audit-batches.ts";
 import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
+import type { SealSource } from "./configured-seals.ts";
+import { Keeper } from "./keeper.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
 import { Metrics } from "./metrics.ts";
+import { sealedServices } from "./sealed-services.ts";
 import { TlsSource } from "./tls.ts";
 import type { Unsealed } from "./unseal.ts";
+import { VERSION } from "./version.ts";
+import { Witness } from "./witness.ts";
 
 /** A server at work. */
 export interface Running {
@@ -23,6 +31,9 @@ export interface Running {
   readonly restUrl: string;
   /** For example `127.0.0.1:8081`. */
   readonly grpcAddress: string;
+  state(): SealState;
+  /** The vault that is open, for who shares this process. */
+  unsealed(): Unsealed | undefined;
   /** Reads the TLS certificate again. */
   reload(): void;
   /** Stops accepting, finishes what is in flight, closes the store. */
@@ -31,25 +42,48 @@ export interface Running {
 
 const GRACE_MS = 10_000;
 
-/** Puts the rooms together and listens. */
-export async function serve(config: Config, store: Store, unsealed: Unsealed, log: Logger): Promise<Running> {
-  const { vault, tokens, committer } = unsealed;
+/** What a server is made of. */
+interface ServerParts {
+  readonly config: Config;
+  readonly store: Store;
+  readonly seals: SealSource;
+  readonly log: Logger;
+  /** Called with the root token of a vault that was made just now, before anything else can fail. */
+  readonly announce: (token: IssuedRootToken) => void;
+}
+
+/** Puts the rooms together, opens the vault if it opens by itself, and listens. */
+export async function serve({ config, store, seals, log, announce }: ServerParts): Promise<Running> {
   const specs = readOperations();
-  const metrics = new Metrics(
-    () => unsealed.log.frontier.size,
-    () => committer.healthy,
-  );
+  const introspection: Introspection = {
+    metrics: () => metrics.text(),
+    openApi: readOpenApi,
+    version: VERSION,
+    storage: config.store,
+  };
+  const work = new PeriodicWork(log);
+  const keeper: Keeper = new Keeper({
+    store,
+    seals,
+    rootTokenTtl: config.rootTokenTtl,
+    clock: Date.now,
+    services: (unsealed) => openServices(unsealed, introspection, keeper),
+    servicesWhileSealed: (control) => sealedServices(introspection, control),
+    onOpen: (unsealed) => work.start(unsealed),
+    beforeSeal: () => work.stop(),
+    report: log,
+    witness: witnessOf(config),
+  });
+  const metrics = new Metrics({
+    auditEntries: () => keeper.unsealed?.log.frontier.size ?? 0,
+    healthy: () => keeper.unsealed?.committer.healthy ?? true,
+    sealed: () => keeper.current === undefined,
+    failingSeals: () => keeper.status().failing.length,
+  });
   const pipeline = new Pipeline({
-    services: {
-      vault,
-      tokens,
-      audit: new AuditReader(auditBatches(vault.records), unsealed.log),
-      introspection: { metrics: () => metrics.text(), openApi: readOpenApi },
-    },
+    custody: keeper,
     operations: await loadOperations(specs),
     authorise: authoriseByRole,
-    committer,
-    auditKey: vault.auditKey,
     reporter: {
       call: (line) => {
         metrics.observe(line);
@@ -61,33 +95,82 @@ export async function serve(config: Config, store: Store, unsealed: Unsealed, lo
     maxInFlight: config.maxInFlight,
     clock: Date.now,
   });
-  const periodic = new Periodic({
-    vault,
-    committer,
-    clock: Date.now,
-    onFailure: (err) => log.error({ err }, "periodic work failed, and is tried again"),
-  });
-  const health = new Health(() => probe(store));
-  const tls =
-    config.tls && new TlsSource(config.tls, (err) => log.error({ err }, "the TLS certificate was not reloaded"));
-  const parts = { pipeline, operations: specs, health };
-  const rest = await listenRest(config.restAddress, restListener(parts), tls);
-  const grpc = await listenGrpc(config.grpcAddress, grpcServer({ ...parts, secure: tls !== undefined }), tls);
-  tls?.watch();
-  periodic.start();
-  return {
-    restUrl: `${tls === undefined ? "http" : "https"}://${rest.address}`,
-    grpcAddress: grpc.address,
-    reload: () => tls?.reload(),
-    async close() {
-      health.close();
-      tls?.close();
-      await Promise.all([rest.close(GRACE_MS), grpc.close(GRACE_MS)]);
-      await pipeline.close();
-      await periodic.stop();
-      await store.close();
-    },
-  };
+  try {
+    const token = await keeper.start();
+    if (token !== undefined) {
+      announce(token);
+    }
+    const health = new Health(
+      () => keeper.notReady(),
+      () => probe(store),
+    );
+    const tls =
+      config.tls && new TlsSource(config.tls, (err) => log.error({ err }, "the TLS certificate was not reloaded"));
+    const parts = { pipeline, operations: specs, health };
+    const sysHealth = () => ({ ...keeper.status(), version: VERSION });
+    const rest = await listenRest(config.restAddress, restListener({ ...parts, sysHealth }), tls);
+    const grpc = await listenGrpc(config.grpcAddress, grpcServer({ ...parts, secure: tls !== undefined }), tls);
+    tls?.watch();
+    return {
+      restUrl: `${tls === undefined ? "http" : "https"}://${rest.address}`,
+      grpcAddress: grpc.address,
+      state: () => keeper.status().state,
+      unsealed: () => keeper.unsealed,
+      reload: () => tls?.reload(),
+      async close() {
+        health.close();
+        tls?.close();
+        await Promise.all([rest.close(GRACE_MS), grpc.close(GRACE_MS)]);
+        await pipeline.close();
+        await work.stop();
+        await keeper.close();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await work.stop();
+    await keeper.close();
+    throw error;
+  }
+}
+
+/** Remembers how far the vault on disk is; what is in memory alone has nothing to come back from. */
+export function witnessOf({ store, witnessFile, dataPath, acceptRollback }: Config): Witness | undefined {
+  return store === "memory" ? undefined : new Witness(witnessFile ?? join(dataPath, "witness"), acceptRollback);
+}
+
+/** The periodic work of the vault that is open. */
+class PeriodicWork {
+  readonly #log: Logger;
+  #periodic: Periodic | undefined;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  start({ vault, committer }: Unsealed): void {
+    void this.#periodic?.stop();
+    void this.#periodic?.stop();
+    this.#periodic = new Periodic({
+      vault,
+      committer,
+      clock: Date.now,
+      onFailure: (err) => this.#log.error({ err }, "periodic work failed, and is tried again"),
+    });
+    this.#periodic.start();
+  }
+
+  async stop(): Promise<void> {
+    // Taken first: it may be started anew before this one has ended.
+    const periodic = this.#periodic;
+    this.#periodic = undefined;
+    await periodic?.stop();
+  }
+}
+
+function openServices({ vault, tokens, log }: Unsealed, introspection: Introspection, keeper: Keeper): Services {
+  const audit = new AuditReader(auditBatches(vault.records), log);
+  return { vault, tokens, audit, introspection, seals: keeper };
 }
 
 /** What the operator opened to callers without a token. */

@@ -2,12 +2,15 @@ import { fromJson, type JsonObject, type Message, toJson } from "@bufbuild/proto
 import { BunkmsError, type OperationSpec, readOperations } from "@bunkms/contract";
 import { authoriseByRole } from "../access/authorise.ts";
 import { AuditReader } from "../audit/reader.ts";
+import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
 import { auditBatches } from "../pipeline/audit-batches.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
-import { FaultyStore, testSeal } from "./test-vault.ts";
-import { openOrCreate, type Unsealed } from "./unseal.ts";
+import { Keeper } from "./keeper.ts";
+import { sealedServices } from "./sealed-services.ts";
+import { FaultyStore, testSeal, testSeals } from "./test-vault.ts";
+import type { Unsealed } from "./unseal.ts";
 
 /** Operations of a vault under test, called through the real pipeline but without a network. */
 export interface TestCalls {
@@ -31,31 +34,48 @@ export async function testCalls(
   seal: ReturnType<typeof testSeal> = testSeal(),
   rootToken?: string,
 ): Promise<TestCalls> {
-  const unsealed = await openOrCreate(store, seal());
-  const { vault, tokens, committer, log } = unsealed;
-  const token = unsealed.rootToken ?? rootToken;
   const failures: unknown[] = [];
+  const time = { now: Date.now() };
+  const introspection: Introspection = {
+    metrics: async () => "",
+    openApi: async () => new Uint8Array(),
+    version: "0.0.0",
+    storage: "memory",
+  };
+  const keeper: Keeper = new Keeper({
+    store,
+    seals: testSeals(seal),
+    rootTokenTtl: 0,
+    clock: () => time.now,
+    services: ({ vault, tokens, log }) => {
+      const audit = new AuditReader(auditBatches(vault.records), log);
+      return { vault, tokens, audit, introspection, seals: keeper };
+    },
+    servicesWhileSealed: (seals) => sealedServices(introspection, seals),
+    onOpen: () => {},
+    beforeSeal: async () => {},
+    report: { info: () => {}, warn: () => {}, error: ({ err }) => failures.push(err) },
+  });
+  const token = (await keeper.start())?.token ?? rootToken;
   let requests = 0;
   const pipeline = new Pipeline({
-    services: {
-      vault,
-      tokens,
-      audit: new AuditReader(auditBatches(vault.records), log),
-      introspection: { metrics: async () => "", openApi: async () => new Uint8Array() },
-    },
+    custody: keeper,
     operations: await loadOperations([...SPECS.values()]),
     authorise: authoriseByRole,
-    committer,
-    auditKey: vault.auditKey,
     reporter: { call: () => {}, failure: (_, error) => failures.push(error) },
     publicActions: new Set(),
     maxInFlight: 1000,
-    clock: () => calls.now,
+    clock: () => time.now,
   });
   const calls: TestCalls = {
-    unsealed,
+    unsealed: keeper.unsealed as Unsealed,
     store,
-    now: Date.now(),
+    get now() {
+      return time.now;
+    },
+    set now(now) {
+      time.now = now;
+    },
     failures,
     async call(action, request, { secure = true } = {}) {
       const operation = SPECS.get(action) as OperationSpec;

@@ -5,7 +5,8 @@ import type { Store, Table } from "../store/store.ts";
 import type { KeyFilter } from "../vault/key-filter.ts";
 import type { KeyOptions } from "../vault/key-options.ts";
 import type { Vault } from "../vault/vault.ts";
-import { openOrCreate, type Unsealed } from "./unseal.ts";
+import type { OwnSealKind, SealSource } from "./configured-seals.ts";
+import { openOrCreate, type Started } from "./unseal.ts";
 
 /** A store whose commits and reads a test can make fail. */
 export class FaultyStore implements Store {
@@ -42,9 +43,22 @@ export function testSeal(masterKey: Buffer = randomBytes(32)): () => ReturnType<
   return () => envSeal(Buffer.from(masterKey));
 }
 
+/** A seal as the only one that the server is configured for. */
+export function testSeals(seal: ReturnType<typeof testSeal>): SealSource {
+  return {
+    kinds: ["env"],
+    forNewVault: ["env"],
+    has: (kind): kind is OwnSealKind => kind === "env",
+    open: async () => seal(),
+    renew: async () => seal(),
+    adopt: () => {},
+    close: async () => {},
+  };
+}
+
 /** A new vault in a store of its own. */
 export async function testVault(): Promise<
-  Unsealed & { readonly store: FaultyStore; readonly seal: ReturnType<typeof testSeal> }
+  Started & { readonly store: FaultyStore; readonly seal: ReturnType<typeof testSeal> }
 > {
   const store = new FaultyStore();
   const seal = testSeal();

@@ -5,8 +5,9 @@ import { openMemoryStore } from "../store/memory.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import { MUTABLE_TABLES } from "../vault/state.ts";
-import { FaultyStore, planKey, testSeal, testVault } from "./test-vault.ts";
-import { makeRootToken, openOrCreate, type Unsealed } from "./unseal.ts";
+import { makeRootToken } from "./root-token.ts";
+import { FaultyStore, planKey, testSeal, testSeals, testVault } from "./test-vault.ts";
+import { openOrCreate, type Unsealed } from "./unseal.ts";
 
 const NOW = Date.now();
 
@@ -72,11 +73,11 @@ test("a vault whose first commit failed does not exist", async () => {
 
 test("a lost root token is replaced by who holds the master key, and that is recorded", async () => {
   const first = await testVault();
-  const token = await makeRootToken(first.store, first.seal());
+  const { token } = await makeRootToken(first.store, testSeals(first.seal), 0);
   const again = await openOrCreate(first.store, first.seal());
   assert.equal((await again.tokens.authenticate(token, NOW)).role, "root");
   assert.equal(again.log.frontier.size, first.log.frontier.size + 2);
-  await assert.rejects(makeRootToken(openMemoryStore(), first.seal()), /no vault/);
+  await assert.rejects(makeRootToken(openMemoryStore(), testSeals(first.seal), 0), /no vault/);
 });
 
 test("REQ-15: each record of a mutable table replaced by its own older value, removed or brought back is noticed", async () => {

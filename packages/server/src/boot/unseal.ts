@@ -7,6 +7,7 @@ import type { Seal } from "../seal/seal.ts";
 import type { Store } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import { VaultRolledBack } from "../vault/records.ts";
+import { type OpenedRoot, openRoot, plainSeal, readSlots, type SlotSeal } from "../vault/root.ts";
 import { createVault, isInitialised, loadVault, unsealVault, type Vault } from "../vault/vault.ts";
 
 /** A vault at work. */
@@ -15,48 +16,70 @@ export interface Unsealed {
   readonly tokens: Tokens;
   readonly log: AuditLog;
   readonly committer: Committer;
-  /** The root token of a vault that was made just now: to be shown once. */
+}
+
+/** A vault at work, with the root token of one that was made just now: to be shown once. */
+export interface Started extends Unsealed {
   readonly rootToken?: string;
 }
 
+const NEVER = new AbortController().signal;
+
 /**
- * Opens the vault of a store, or makes one in an empty store. Either is recorded in the audit log.
- * @throws SealFailure, VaultRolledBack, RecordDamaged, StoreUnavailable. Nothing was changed then.
+ * Makes a new vault. It is not there before the first commit, which is all or nothing.
+ * @param seals Puts those for the slots into the list, given the cluster's id.
+ * @throws VaultRolledBack when the store has an audit log already; SealUnavailable; StoreUnavailable.
  */
-export async function openOrCreate(store: Store, seal: Seal): Promise<Unsealed> {
-  if (await isInitialised(store)) {
-    const unsealed = await open(store, seal);
-    await unsealed.committer.submit(ownEntry("system.unseal", "", Date.now()));
-    return unsealed;
-  }
+export async function prepareVault(
+  store: Store,
+  seals: (cluster: Buffer, into: SlotSeal[]) => Promise<void>,
+  now: number,
+  signal: AbortSignal,
+): Promise<Unsealed> {
   if ((await store.list("audit", { limit: 1 })).length > 0) {
     throw new VaultRolledBack("the data folder has an audit log but no seal slot");
   }
-  const unsealed = assemble(await createVault(store, seal));
-  return { ...unsealed, rootToken: await commitRootToken(unsealed, "system.initialise") };
+  return assemble(await createVault(store, seals, now, signal));
 }
 
 /**
- * Opens an existing vault and makes another root token, for who lost theirs.
- * @throws as `openOrCreate`; Error when there is no vault.
+ * Opens a vault by what a slot gave. Nothing is recorded yet.
+ * @throws SealFailure, VaultRolledBack, RecordDamaged, StoreUnavailable. Nothing was changed then.
  */
-export async function makeRootToken(store: Store, seal: Seal): Promise<string> {
-  if (!(await isInitialised(store))) {
-    throw new Error("there is no vault in this data folder yet: start the server first");
+export async function openVault(store: Store, opened: OpenedRoot): Promise<Unsealed> {
+  const { vault, keyringVersion } = await unsealVault(store, opened);
+  try {
+    const last = await lastBatch(vault.records);
+    await vault.records.reload(last?.generation);
+    await vault.records.verifyState(keyringVersion, (report) => loadVault(vault, report));
+    const unsealed = assemble(vault);
+    if (last !== undefined) {
+      unsealed.log.adopt(decodeBatch(last.payload).frontier);
+    }
+    return unsealed;
+  } catch (error) {
+    vault.root.wipe();
+    throw error;
   }
-  return commitRootToken(await open(store, seal), "system.new_root_token");
 }
 
-async function open(store: Store, seal: Seal): Promise<Unsealed> {
-  const vault = await unsealVault(store, seal);
-  const last = await lastBatch(vault.records);
-  await vault.records.reload(last?.generation);
-  await vault.records.verifyState((report) => loadVault(vault, report));
-  const unsealed = assemble(vault);
-  if (last !== undefined) {
-    unsealed.log.adopt(decodeBatch(last.payload).frontier);
+/** The plan for a root token. @param ttlSeconds 0: it does not expire. */
+export function planRootToken({ tokens }: Unsealed, ttlSeconds: number, now: number): ReturnType<Tokens["create"]> {
+  return tokens.create("root", "root", ttlSeconds, now);
+}
+
+/**
+ * Opens the vault of a store with a seal, or makes one in an empty store. Either is recorded in the audit log.
+ * @throws as `openVault` and `prepareVault`; SealFailure that names the slots when the seal opens none.
+ */
+export async function openOrCreate(store: Store, seal: Seal, rootTtlSeconds = 0): Promise<Started> {
+  if (await isInitialised(store)) {
+    const unsealed = await openVault(store, await openRoot(await readSlots(store), seal, NEVER));
+    await unsealed.committer.submit(ownEntry("system.unseal", "", Date.now()));
+    return unsealed;
   }
-  return unsealed;
+  const unsealed = await prepareVault(store, async (_, into) => void into.push(plainSeal(seal)), Date.now(), NEVER);
+  return { ...unsealed, rootToken: (await commitRootToken(unsealed, "system.initialise", rootTtlSeconds)).token };
 }
 
 function assemble(vault: Vault): Unsealed {
@@ -67,15 +90,24 @@ function assemble(vault: Vault): Unsealed {
     log,
     lastBatch: () => lastBatch(vault.records),
     onReload: async () => {
+      // A change of the root key or the barrier key may have come through though its commit failed. If the keyring does not
+      // open, nothing more is answered until the next start, which opens what is there.
+      await vault.slots.reload();
       tokens.forget();
       await loadVault(vault);
+      vault.records.forgetResealed();
     },
   });
   return { vault, tokens, log, committer };
 }
 
-async function commitRootToken({ tokens, committer }: Unsealed, operation: string): Promise<string> {
-  const plan = tokens.create("root", "root", 0, Date.now());
-  await committer.submit(ownEntry(operation, `token/${plan.result.id}`, Date.now()), plan as Plan<unknown>);
-  return plan.result.token;
+/** Makes a root token, recorded as this operation of the server's own. @param ttlSeconds 0: it does not expire. */
+export async function commitRootToken(
+  unsealed: Unsealed,
+  operation: string,
+  ttlSeconds: number,
+): Promise<{ readonly token: string; readonly expiresAt: number }> {
+  const plan = planRootToken(unsealed, ttlSeconds, Date.now());
+  await unsealed.committer.submit(ownEntry(operation, `token/${plan.result.id}`, Date.now()), plan as Plan<unknown>);
+  return plan.result;
 }

@@ -54,7 +54,20 @@ test("without settings, development mode has the documented defaults", () => {
       grpcAddress: { host: "127.0.0.1", port: 8081, isLoopback: true },
       dataPath: resolve("bunkms-data"),
       store: "sqlite",
-      masterKey: undefined,
+      witnessFile: undefined,
+      acceptRollback: undefined,
+      rootTokenTtl: 0,
+      seals: {
+        named: undefined,
+        masterKey: undefined,
+        nextMasterKeyPath: undefined,
+        fileKey: undefined,
+        pkcs11: undefined,
+        awskms: undefined,
+        gcpkms: undefined,
+        azurekv: undefined,
+        transit: undefined,
+      },
       tls: undefined,
       logLevel: "info",
       metricsPublic: false,
@@ -226,12 +239,12 @@ test("the TLS certificate and key go together and must be readable", () => {
 });
 
 test("REQ-11: without a master key there is none, in production mode too", () => {
-  assert.equal(readConfig([], {}).masterKey, undefined);
+  assert.equal(readConfig([], {}).seals.masterKey, undefined);
 });
 
 test("REQ-07: the master key is handed over once, and leaves the environment", () => {
   const env: NodeJS.ProcessEnv = { BUNKMS_MASTER_KEY: KEY_HEX };
-  const { masterKey } = readConfig([], env);
+  const { masterKey } = readConfig([], env).seals;
   assert.deepEqual(env, {});
   assert.deepEqual(masterKey?.take(), Buffer.from(KEY_HEX, "hex"));
   assert.throws(() => masterKey?.take(), /taken already/);
@@ -258,8 +271,8 @@ test("REQ-06, COSMIAN-2026-013, COSMIAN-2026-014: a printed configuration shows 
     JSON.stringify(config),
     inspect(config, { depth: 9, showHidden: true, customInspect: true }),
     inspect(config, { depth: 9, showHidden: true, customInspect: false }),
-    String(config.masterKey),
-    `${config.masterKey}`,
+    String(config.seals.masterKey),
+    `${config.seals.masterKey}`,
   ].join("\n");
   const bytes = Buffer.from(KEY_HEX, "hex");
   for (const form of [KEY_HEX, bytes.toString("base64").slice(0, 20), bytes.toString("latin1"), "00 01 02 03"]) {

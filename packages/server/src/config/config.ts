@@ -1,6 +1,6 @@
 import { ConfigError } from "./config-error.ts";
-import { type MasterKey, parseMasterKey, readMasterKeyFile } from "./master-key.ts";
 import { requireReadable } from "./private-file.ts";
+import { label, readSealSettings, type SealSettings } from "./seal-settings.ts";
 import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
 import { type CommandLine, readCommandLine, readEnvironment, readSettingsFile, type Source } from "./sources.ts";
 import type { ListenAddress } from "./value-type.ts";
@@ -22,14 +22,23 @@ export interface Config {
   /** Absolute. */
   readonly dataPath: string;
   readonly store: "sqlite" | "memory";
-  /** Undefined if none was given. Whether the start can do without is for whoever unseals. */
-  readonly masterKey: MasterKey | undefined;
+  /** Whether the start can do with what there is, is for whoever unseals. */
+  readonly seals: SealSettings;
+  /** The witness file, if the operator put it elsewhere. */
+  readonly witnessFile: string | undefined;
+  /** The generation of a restored vault that the operator accepts. */
+  readonly acceptRollback: number | undefined;
+  /** Seconds until a new vault's root token expires; 0: never. */
+  readonly rootTokenTtl: number;
   readonly tls: TlsFiles | undefined;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   readonly metricsPublic: boolean;
   readonly jwksPublic: boolean;
   readonly maxInFlight: number;
 }
+
+/** No root token outlives the set-up of a vault in production. */
+const PRODUCTION_ROOT_TTL = 3600;
 
 type Values = {
   readonly [K in SettingName]: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]>;
@@ -47,7 +56,11 @@ export function readConfig(
   const commandLine = readCommandLine(argv);
   const environment = readEnvironment(env);
   if (commandLine.command === "help" || commandLine.command === "version") {
-    return freeze(commandLine.command, parseValues([]).values, undefined);
+    return freeze(
+      commandLine.command,
+      parseValues([]).values,
+      readSealSettings({}, (read) => read()),
+    );
   }
   const sources: Source[] = [commandLine, environment];
   const reasons = [...commandLine.reasons, ...environment.reasons];
@@ -61,7 +74,7 @@ export function readConfig(
   }
   const { values, problems } = parseValues(sources);
   reasons.push(...problems, ...findContradictions(values));
-  const masterKey = collect(() => readMasterKey(values));
+  const seals = readSealSettings(values, collect);
   for (const name of ["tlsCert", "tlsKey"] as const) {
     const path = values[name];
     if (path !== undefined) {
@@ -69,10 +82,11 @@ export function readConfig(
     }
   }
   if (reasons.length > 0) {
-    masterKey?.take().fill(0);
+    seals.masterKey?.take().fill(0);
+    seals.fileKey?.take().fill(0);
     throw new ConfigError(reasons);
   }
-  return freeze(commandLine.command, values, masterKey);
+  return freeze(commandLine.command, values, seals);
 }
 
 function collectReasons<T>(reasons: string[], read: () => T): T | undefined {
@@ -108,11 +122,8 @@ function parseValues(sources: readonly Source[]): { readonly values: Values; rea
 
 /** What the values say that cannot be true together. */
 function findContradictions(values: Values): readonly string[] {
-  const { addr, grpcAddr, dev, allowPlaintext, tlsCert, tlsKey, masterKey, masterKeyFile } = values;
+  const { addr, grpcAddr, dev, allowPlaintext, tlsCert, tlsKey } = values;
   const reasons: string[] = [];
-  if (masterKey !== undefined && masterKeyFile !== undefined) {
-    reasons.push("BUNKMS_MASTER_KEY and BUNKMS_MASTER_KEY_FILE are both given; keep one");
-  }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     reasons.push("--tls-cert and --tls-key go together: give both or none");
   }
@@ -134,23 +145,7 @@ function findContradictions(values: Values): readonly string[] {
   return reasons;
 }
 
-function readMasterKey({ masterKey, masterKeyFile }: Values): MasterKey | undefined {
-  if (masterKey !== undefined && masterKeyFile !== undefined) {
-    return undefined;
-  }
-  if (masterKeyFile !== undefined) {
-    return readMasterKeyFile(masterKeyFile, label("masterKeyFile"));
-  }
-  return masterKey === undefined ? undefined : parseMasterKey(masterKey, label("masterKey"));
-}
-
-/** The setting as people know it, whichever source it came from. */
-function label(name: SettingName): string {
-  const { flag, env } = SETTINGS[name];
-  return [flag, env].filter((part) => part !== undefined).join(" / ");
-}
-
-function freeze(command: CommandLine["command"], values: Values, masterKey: MasterKey | undefined): Config {
+function freeze(command: CommandLine["command"], values: Values, seals: SealSettings): Config {
   return Object.freeze({
     command,
     dev: known(values.dev),
@@ -158,7 +153,10 @@ function freeze(command: CommandLine["command"], values: Values, masterKey: Mast
     grpcAddress: Object.freeze(known(values.grpcAddr)),
     dataPath: known(values.dataPath),
     store: known(values.store),
-    masterKey,
+    seals: Object.freeze(seals),
+    witnessFile: values.witnessFile,
+    acceptRollback: values.acceptRollback,
+    rootTokenTtl: values.rootTokenTtl ?? (values.dev === true ? 0 : PRODUCTION_ROOT_TTL),
     tls:
       values.tlsCert === undefined || values.tlsKey === undefined
         ? undefined

@@ -55,6 +55,50 @@ export const PATH: ValueType<string> = {
   parse: (text) => (text.includes("\0") ? undefined : resolve(text)),
 };
 
+/** A line of text. */
+export const TEXT: ValueType<string> = {
+  placeholder: "TEXT",
+  rule: "1 to 512 characters, none of them a control character",
+  parse: (text) => (/^[^\p{Cc}]{1,512}$/u.test(text) ? text : undefined),
+};
+
+/** An address of HTTP or HTTPS without user, query or fragment. */
+export const HTTP_URL: ValueType<string> = {
+  placeholder: "URL",
+  rule: "an https:// or http:// address without user, query and fragment",
+  parse(text) {
+    const url = URL.parse(text);
+    if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+      return undefined;
+    }
+    return url.username + url.password + url.search + url.hash === "" ? text.replace(/\/+$/, "") : undefined;
+  },
+};
+
+/** The kinds of seals. */
+export const SEAL_KINDS = Object.freeze([
+  "env",
+  "file",
+  "shamir",
+  "pkcs11",
+  "awskms",
+  "gcpkms",
+  "azurekv",
+  "transit",
+] as const);
+
+export type SealKind = (typeof SEAL_KINDS)[number];
+
+/** Kinds of seals, in an order. */
+export const SEALS: ValueType<readonly SealKind[]> = {
+  placeholder: "SEAL,…",
+  rule: `some of ${SEAL_KINDS.join(", ")}, joined by commas, each once`,
+  parse(text) {
+    const kinds = text.split(",").map((name) => SEAL_KINDS.find((kind) => kind === name.trim()));
+    return kinds.includes(undefined) || new Set(kinds).size !== kinds.length ? undefined : (kinds as SealKind[]);
+  },
+};
+
 /** On or off. */
 export const SWITCH: ValueType<boolean> = {
   placeholder: "",

@@ -26,6 +26,21 @@ test("REQ-13: the key schedule is that of RFC 9180 appendix A.1.1, and opens its
   assert.equal(opened?.toString(), "Beauty is truth, truth beauty");
 });
 
+test("REQ-13: the key schedule with a pre-shared key is that of RFC 9180 appendix A.1.2, and opens its first message", () => {
+  const suite = { kem: 0x0020, aead: 0x0001, aeadName: "aes-128-gcm", keyLength: 16 } as const;
+  const sharedSecret = hex("727699f009ffe3c076315019c69648366b69171439bd7dd0807743bde76986cd");
+  const psk = {
+    key: hex("0247fd33b913760fa1fa51e1892d9f307fbe65eb171e8132c2af18555a738b82"),
+    id: hex("456e6e796e20447572696e206172616e204d6f726961"),
+  };
+  const { key, baseNonce } = hpkeKeySchedule(suite, sharedSecret, hex("4f6465206f6e2061204772656369616e2055726e"), psk);
+  assert.equal(key.toString("hex"), "15026dba546e3ae05836fc7de5a7bb26");
+  assert.equal(baseNonce.toString("hex"), "9518635eba129d5ce0914555");
+  const sealed = hex("e52c6fed7f758d0cf7145689f21bc1be6ec9ea097fef4e959440012f4feb73fb611b946199e681f4cfc34db8ea");
+  const opened = aeadOpen(suite.aeadName, key, baseNonce, sealed, [hex("436f756e742d30")]);
+  assert.equal(opened?.toString(), "Beauty is truth, truth beauty");
+});
+
 test("REQ-13: KEM and key schedule are those of the vectors of draft-ietf-hpke-pq for X-Wing", () => {
   const file = new URL("../../../../test/vectors/hpke-x-wing.json", import.meta.url);
   const { vector } = JSON.parse(readFileSync(file, "utf8")) as {
@@ -61,6 +76,35 @@ test("what is sealed to a recipient is opened by its seed, each time afresh, and
     assert.equal(hpkeOpen(seedOf(), INFO, AAD, sealed), undefined);
     assert.equal(hpkeOpen(seed, Buffer.from("another use"), AAD, sealed), undefined);
     assert.equal(hpkeOpen(seed, INFO, Buffer.from("header!"), sealed), undefined);
+  }
+});
+
+test("REQ-14: what is sealed with a pre-shared key opens with it alone: not with another, under another id, or in base mode", () => {
+  const seed = seedOf();
+  const recipient = recipientOf(seed);
+  const psk = { key: randomBytes(32), id: Buffer.from("id") };
+  const message = randomBytes(32);
+  const sealed = hpkeSeal(recipient, INFO, AAD, message, psk);
+  assert.equal(sealed.length, HPKE_OVERHEAD + 32);
+  assert.deepEqual(hpkeOpen(seed, INFO, AAD, sealed, psk), message);
+  assert.equal(hpkeOpen(seed, INFO, AAD, sealed), undefined);
+  assert.equal(hpkeOpen(seed, INFO, AAD, sealed, { ...psk, key: randomBytes(32) }), undefined);
+  assert.equal(hpkeOpen(seed, INFO, AAD, sealed, { ...psk, id: Buffer.from("id!") }), undefined);
+  assert.equal(hpkeOpen(seed, INFO, AAD, hpkeSeal(recipient, INFO, AAD, message), psk), undefined);
+});
+
+test("a pre-shared key that is short, or has no id, is refused, and never falls back to base mode", () => {
+  const seed = seedOf();
+  const sealed = hpkeSeal(recipientOf(seed), INFO, AAD, Buffer.from("message"));
+  const id = Buffer.from("id");
+  for (const psk of [
+    { key: Buffer.alloc(0), id: Buffer.alloc(0) },
+    { key: Buffer.alloc(0), id },
+    { key: randomBytes(31), id },
+    { key: randomBytes(32), id: Buffer.alloc(0) },
+  ]) {
+    assert.throws(() => hpkeSeal(recipientOf(seed), INFO, AAD, Buffer.from("message"), psk), RangeError);
+    assert.throws(() => hpkeOpen(seed, INFO, AAD, sealed, psk), RangeError);
   }
 });
 

@@ -24,14 +24,29 @@ export const HPKE_SUITE: HpkeSuite = Object.freeze({
 
 const KDF_HKDF_SHA256 = 0x0001;
 const MODE_BASE = Buffer.of(0);
+const MODE_PSK = Buffer.of(1);
 const VERSION = Buffer.from("HPKE-v1");
 const NOTHING = Buffer.alloc(0);
+
+/** Section 5.1.2: a pre-shared key has at least 32 bytes of entropy. */
+const PSK_MIN_LENGTH = 32;
 
 /** Bytes of an X-Wing encapsulation, which stands before the ciphertext. */
 const ENCAPSULATION_LENGTH = 1120;
 
 /** What HPKE adds to a plaintext, in bytes. */
 export const HPKE_OVERHEAD = ENCAPSULATION_LENGTH + AEAD_TAG_LENGTH;
+
+/**
+ * A key that sender and recipient share: mode_psk (RFC 9180 section 5.1.2). Only who has it seals what opens with it, so that
+ * it says who sealed a message.
+ */
+export interface HpkePsk {
+  /** At least 32 bytes of full entropy. Lent: the caller zeroes it. */
+  readonly key: Uint8Array;
+  /** Which key it is; not secret, not empty. */
+  readonly id: Uint8Array;
+}
 
 /** Somebody to whom messages are sealed. */
 export interface HpkeRecipient {
@@ -59,16 +74,21 @@ export function recipientFrom(spki: Uint8Array): HpkeRecipient {
 }
 
 /**
- * Seals one message: `SealBase` of RFC 9180 section 6.1 in base mode, which does not say who sealed it.
+ * Seals one message: `SealBase` of RFC 9180 section 6.1, which does not say who sealed it, or `SealPSK` with a pre-shared key.
  *
  * @param info What the message is: each use has its own.
  * @returns The encapsulated key and the ciphertext, joined.
- * @throws BunkmsError `invalid_public_key`
+ * @throws BunkmsError `invalid_public_key`; RangeError as {@link hpkeKeySchedule}.
  */
-export function hpkeSeal(recipient: HpkeRecipient, info: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Buffer {
+export function hpkeSeal(
+  recipient: HpkeRecipient,
+  info: Uint8Array,
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+  psk?: HpkePsk,
+): Buffer {
   const { sharedSecret, ciphertext: encapsulation } = encapsulateTo(recipient);
-  const { key, baseNonce } = hpkeKeySchedule(HPKE_SUITE, sharedSecret, info);
-  wipe(sharedSecret);
+  const { key, baseNonce } = scheduled(sharedSecret, info, psk);
   try {
     const sealed = Buffer.allocUnsafeSlow(HPKE_OVERHEAD + plaintext.length);
     sealed.set(encapsulation);
@@ -81,17 +101,24 @@ export function hpkeSeal(recipient: HpkeRecipient, info: Uint8Array, aad: Uint8A
 }
 
 /**
- * Opens what {@link hpkeSeal} made: `OpenBase`.
+ * Opens what {@link hpkeSeal} made: `OpenBase`, or `OpenPSK` with a pre-shared key. What was sealed in one mode does not open
+ * in the other.
  *
  * @param seed As in {@link recipientOf}.
  * @returns The message, which the caller zeroes; undefined whatever is wrong.
+ * @throws RangeError as {@link hpkeKeySchedule}.
  */
-export function hpkeOpen(seed: KeyObject, info: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Buffer | undefined {
+export function hpkeOpen(
+  seed: KeyObject,
+  info: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+  psk?: HpkePsk,
+): Buffer | undefined {
   if (sealed.length < HPKE_OVERHEAD) return undefined;
   const sharedSecret = decapsulateBy(seed, sealed.subarray(0, ENCAPSULATION_LENGTH));
   if (sharedSecret === undefined) return undefined;
-  const { key, baseNonce } = hpkeKeySchedule(HPKE_SUITE, sharedSecret, info);
-  wipe(sharedSecret);
+  const { key, baseNonce } = scheduled(sharedSecret, info, psk);
   try {
     return aeadOpen(HPKE_SUITE.aeadName, key, baseNonce, sealed.subarray(ENCAPSULATION_LENGTH), [aad]);
   } finally {
@@ -99,23 +126,44 @@ export function hpkeOpen(seed: KeyObject, info: Uint8Array, aad: Uint8Array, sea
   }
 }
 
+/** The key schedule of the one suite. Zeroes the shared secret. */
+function scheduled(sharedSecret: Buffer, info: Uint8Array, psk: HpkePsk | undefined): HpkeKeys {
+  try {
+    return hpkeKeySchedule(HPKE_SUITE, sharedSecret, info, psk);
+  } finally {
+    wipe(sharedSecret);
+  }
+}
+
+/** What a key schedule gives for one message. */
+export interface HpkeKeys {
+  /** Of the AEAD; the caller zeroes it. */
+  readonly key: Buffer;
+  /** The nonce of the first message. */
+  readonly baseNonce: Buffer;
+}
+
 /**
- * `KeySchedule` of RFC 9180 section 5.1 in base mode, without the exporter.
+ * `KeySchedule` of RFC 9180 section 5.1, without the exporter: in base mode, or in mode_psk when there is a pre-shared key.
  *
- * @returns The AEAD's key, which the caller zeroes, and the nonce of the first message.
+ * @throws RangeError when the pre-shared key is shorter than 32 bytes or has no id (`VerifyPSKInputs`, section 5.1.2).
  */
 export function hpkeKeySchedule(
   { kem, aead, keyLength }: HpkeSuite,
   sharedSecret: Uint8Array,
   info: Uint8Array,
-): { readonly key: Buffer; readonly baseNonce: Buffer } {
+  psk?: HpkePsk,
+): HpkeKeys {
+  if (psk !== undefined && (psk.key.length < PSK_MIN_LENGTH || psk.id.length === 0)) {
+    throw new RangeError(`a pre-shared key has ${PSK_MIN_LENGTH} bytes or more, and an id`);
+  }
   const suite = Buffer.concat([Buffer.from("HPKE"), uint16(kem), uint16(KDF_HKDF_SHA256), uint16(aead)]);
   const context = Buffer.concat([
-    MODE_BASE,
-    labeledExtract(suite, NOTHING, "psk_id_hash", NOTHING),
+    psk === undefined ? MODE_BASE : MODE_PSK,
+    labeledExtract(suite, NOTHING, "psk_id_hash", psk?.id ?? NOTHING),
     labeledExtract(suite, NOTHING, "info_hash", info),
   ]);
-  const secret = labeledExtract(suite, sharedSecret, "secret", NOTHING);
+  const secret = labeledExtract(suite, sharedSecret, "secret", psk?.key ?? NOTHING);
   try {
     return {
       key: labeledExpand(suite, secret, "key", context, keyLength),

@@ -3,6 +3,7 @@ import type { TokenInfo, Tokens } from "../access/tokens.ts";
 import type { AuditReader } from "../audit/reader.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Recorder, SealControl } from "./seal-control.ts";
 
 /** What the server says of itself when asked. */
 export interface Introspection {
@@ -10,19 +11,25 @@ export interface Introspection {
   metrics(): Promise<string>;
   /** The contract as OpenAPI, JSON. */
   openApi(): Promise<Uint8Array>;
+  readonly version: string;
+  /** Where records lie: `sqlite` or `memory`. */
+  readonly storage: string;
 }
 
 /** What handlers work with. */
 export interface Services {
-  readonly vault: Pick<Vault, "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups">;
+  readonly vault: Pick<Vault, "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots">;
   readonly tokens: Tokens;
   readonly audit: AuditReader;
   readonly introspection: Introspection;
+  readonly seals: SealControl;
 }
 
 /** One call, as a handler sees it: authenticated, validated and authorised. */
 export interface CallContext extends Services {
   readonly caller: TokenInfo;
+  /** The caller's network address. */
+  readonly source: string;
   /** Whether it came over TLS. */
   readonly secure: boolean;
   /** Milliseconds since 1970. */
@@ -35,6 +42,8 @@ export interface CallContext extends Services {
 export interface Outcome<O> {
   readonly response: O;
   readonly plan?: Plan<unknown> | undefined;
+  /** Where the call is recorded, if not in the log of the vault that was open when it came. */
+  readonly recorder?: Recorder | undefined;
 }
 
 /** A handler and the method of the contract that it carries out. */

@@ -8,17 +8,20 @@ type Values = Readonly<Record<string, unknown>>;
 /**
  * The recorded fields of a message: those that the contract lists, in clear or as HMAC-SHA-256. Fields at their
  * default value are left out. The HMAC covers the field's name too, so that equal values of different fields differ.
+ * @param key May be absent where the contract hashes nothing: in operations that need no open vault.
  */
-export function auditFields(fields: readonly AuditField[], message: Message, key: KeyObject): Record<string, string> {
+export function auditFields(
+  fields: readonly AuditField[],
+  message: Message,
+  key: KeyObject | undefined,
+): Record<string, string> {
   const recorded: Record<string, string> = {};
   for (const { field, hashed } of fields) {
     const value = fieldValue(message as unknown as Values, field);
     if (isDefault(value)) {
       continue;
     }
-    recorded[field.name] = hashed
-      ? `hmac-sha256:${mac(key, Buffer.from(`${field.name}\0`), asBytes(value)).toString("hex")}`
-      : String(value);
+    recorded[field.name] = hashed ? hashedValue(field, value, key) : String(value);
   }
   return recorded;
 }
@@ -29,6 +32,13 @@ export function resourceOf(spec: OperationSpec, message: Message): string {
     const field = spec.method.input.fields.find((candidate) => candidate.name === name) as DescField;
     return String(fieldValue(message as unknown as Values, field));
   });
+}
+
+function hashedValue(field: DescField, value: unknown, key: KeyObject | undefined): string {
+  if (key === undefined) {
+    throw new Error(`${field}: is to be hashed, and there is no key`);
+  }
+  return `hmac-sha256:${mac(key, Buffer.from(`${field.name}\0`), asBytes(value)).toString("hex")}`;
 }
 
 function isDefault(value: unknown): boolean {

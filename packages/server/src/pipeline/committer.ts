@@ -37,6 +37,8 @@ export class Committer {
   #uncertain = false;
   /** Whether caches are behind the store: until a reload of them has succeeded. */
   #stale = false;
+  /** Why nothing is taken any more. */
+  #closed: Error | undefined;
 
   constructor(targets: Targets) {
     this.#targets = targets;
@@ -53,6 +55,9 @@ export class Committer {
    * @throws Error, for example StoreUnavailable, when nothing could be written.
    */
   submit(entry: Buffer, plan?: Plan<unknown>): Promise<void> {
+    if (this.#closed !== undefined) {
+      return Promise.reject(this.#closed);
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ entry, plan, resolve, reject });
       if (!this.#running) {
@@ -61,6 +66,19 @@ export class Committer {
         setImmediate(() => void this.#drain());
       }
     });
+  }
+
+  /** Takes nothing any more, and refuses what waits. What is under way ends. */
+  close(reason: Error): void {
+    this.#closed = reason;
+    for (const item of this.#queue.splice(0)) {
+      item.reject(reason);
+    }
+  }
+
+  /** Has all caches read anew before the next commit. */
+  refresh(): void {
+    this.#stale = true;
   }
 
   /** Waits until nothing is under way. */
@@ -87,7 +105,7 @@ export class Committer {
 
   /** Commits the items; those whose plan is outdated are refused one after the other, the others go on without them. */
   async #commit(items: readonly Item[]): Promise<void> {
-    if (this.#uncertain) {
+    if (this.#uncertain || this.#stale) {
       await this.#reload();
     }
     for (let left = stillHolding(items); left.length > 0; ) {

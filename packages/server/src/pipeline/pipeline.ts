@@ -1,4 +1,3 @@
-import type { KeyObject } from "node:crypto";
 import { create, type Message } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
@@ -6,15 +5,16 @@ import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { Authorise } from "../access/authorise.ts";
 import type { TokenInfo } from "../access/tokens.ts";
 import { encodeEntry } from "../audit/entry.ts";
-import type { Outcome, Services } from "../operations/operation.ts";
+import type { CallContext, Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
+import type { Recorder } from "../operations/seal-control.ts";
 import { refuseAborted } from "../operations/time-slice.ts";
 import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
-import type { Committer } from "./committer.ts";
+import type { Custody, OpenVault } from "./custody.ts";
 import { asRefusal, Unrecorded } from "./refusal.ts";
 import { wipeSecrets } from "./secret-fields.ts";
 import { Slots } from "./slots.ts";
@@ -23,11 +23,9 @@ import { Turns } from "./turns.ts";
 
 /** What the pipeline works with. */
 export interface PipelineParts {
-  readonly services: Services;
+  readonly custody: Custody;
   readonly operations: ReadonlyMap<string, RegisteredOperation>;
   readonly authorise: Authorise;
-  readonly committer: Committer;
-  readonly auditKey: KeyObject;
   readonly reporter: Reporter;
   /** Actions that need no token, by the operator's choice. */
   readonly publicActions: ReadonlySet<string>;
@@ -44,6 +42,8 @@ const TOO_MANY_STRANGERS = "too many calls without a valid token; try again late
 
 /** What is known of a call so far: what its audit entry says, whenever it ends. */
 interface Progress {
+  /** The vault that was open when the call came; none for what needs none. */
+  vault?: OpenVault | undefined;
   caller?: TokenInfo;
   spec?: OperationSpec;
   resource: string;
@@ -55,7 +55,11 @@ interface Progress {
 /** The plan of a call that changes nothing. */
 const NOTHING: Plan<unknown> = { result: undefined, changes: [], committed: () => {}, discard: () => {} };
 
-/** The caller of an operation that the operator made public. */
+/** So many calls without a token at once, in all and from one address: they take no places from those who have one. */
+const ANONYMOUS_CALLS = 256;
+const ANONYMOUS_CALLS_OF_SOURCE = 32;
+
+/** The caller of an operation that needs no token. */
 const ANYBODY: TokenInfo = { id: "", name: "", role: "reader", createdAt: 0, expiresAt: 0 };
 
 /**
@@ -67,6 +71,7 @@ export class Pipeline {
   readonly #validator: Validator = createValidator({ regexMatch: matches });
   readonly #turns = new Turns();
   readonly #slots: Slots;
+  readonly #anonymous = new Slots(ANONYMOUS_CALLS, ANONYMOUS_CALLS_OF_SOURCE);
   readonly #strangers: Strangers;
   #inFlight = 0;
   #open = true;
@@ -74,9 +79,9 @@ export class Pipeline {
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#slots = new Slots(parts.maxInFlight);
-    const { committer, clock, reporter } = parts;
+    const { custody, clock, reporter } = parts;
     this.#strangers = new Strangers({
-      committer,
+      committer: { submit: (entry) => record(custody, entry) },
       clock,
       monotonic: () => performance.now(),
       onFailure: (error) => reporter.failure("", error),
@@ -126,7 +131,8 @@ export class Pipeline {
    */
   async enter(call: Call, places: Slots = this.#slots): Promise<() => void> {
     try {
-      return places.take((await this.#authenticate(call)).id);
+      const vault = this.#vaultFor(call);
+      return this.#takePlace(await this.#authenticate(call, vault), call, places);
     } catch (error) {
       throw asRefusal(error);
     }
@@ -139,7 +145,7 @@ export class Pipeline {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await this.#strangers.close();
-    await this.#parts.committer.idle();
+    await this.#parts.custody.current?.committer.idle();
   }
 
   /** Before anything is looked at, so that no load makes the server slower than it can bear; not recorded for that reason. */
@@ -152,9 +158,28 @@ export class Pipeline {
     }
   }
 
-  #takeSlot(caller: TokenInfo): () => void {
+  #takeSlot(caller: TokenInfo, call: Call): () => void {
     try {
-      return this.#slots.take(caller.id);
+      return this.#takePlace(caller, call, this.#slots);
+    } catch (error) {
+      throw new Unrecorded(asRefusal(error));
+    }
+  }
+
+  #takePlace(caller: TokenInfo, call: Call, places: Slots): () => void {
+    return caller === ANYBODY ? this.#anonymous.take(call.source) : places.take(caller.id);
+  }
+
+  /** The open vault; none for an operation that needs none. @throws Unrecorded when there is none and one is needed. */
+  #vaultFor({ operation, token }: Call): OpenVault | undefined {
+    const { custody, publicActions } = this.#parts;
+    const isOpen = (spec: OperationSpec): boolean =>
+      spec.anonymous || (token === undefined && publicActions.has(spec.action));
+    if (!(operation instanceof BunkmsError) && isOpen(operation)) {
+      return custody.current;
+    }
+    try {
+      return custody.open();
     } catch (error) {
       throw new Unrecorded(asRefusal(error));
     }
@@ -165,16 +190,18 @@ export class Pipeline {
       if (!(call.operation instanceof BunkmsError)) {
         progress.spec = call.operation;
       }
-      const caller = await this.#admitCaller(call);
+      const vault = this.#vaultFor(call);
+      progress.vault = vault;
+      const caller = await this.#admitCaller(call, vault);
       progress.caller = caller;
-      progress.leave = this.#takeSlot(caller);
+      progress.leave = this.#takeSlot(caller, call);
       const spec = findOperation(call);
       const request = await call.readRequest(spec);
       try {
         this.#validate(spec, request);
-        const alias = await resolveAlias(spec, request, (name) => this.#parts.services.vault.aliases.keyName(name));
+        const alias = await resolveAlias(spec, request, (name) => this.#services(progress).vault.aliases.keyName(name));
         progress.resource = resourceOf(spec, request);
-        progress.request = auditFields(spec.auditRequest, request, this.#parts.auditKey);
+        progress.request = auditFields(spec.auditRequest, request, vault?.auditKey);
         if (alias !== undefined) {
           progress.request["alias"] = alias;
         }
@@ -187,6 +214,7 @@ export class Pipeline {
       }
     } catch (error) {
       if (!(error instanceof Unrecorded)) {
+        this.#noteRefusedStranger(call, progress);
         await this.#record(call, progress, asRefusal(error).code, {});
       }
       throw error;
@@ -194,27 +222,58 @@ export class Pipeline {
   }
 
   /** @throws BunkmsError `unauthenticated`; Unrecorded when there were so many of these that this one was only counted. */
-  async #admitCaller(call: Call): Promise<TokenInfo> {
+  async #admitCaller(call: Call, vault: OpenVault | undefined): Promise<TokenInfo> {
     try {
-      return await this.#authenticate(call);
+      return await this.#authenticate(call, vault);
     } catch (error) {
-      if (asRefusal(error).code === "unauthenticated" && !this.#strangers.note(call.source)) {
-        throw new Unrecorded(new BunkmsError("too_many_requests", TOO_MANY_STRANGERS));
+      if (asRefusal(error).code === "unauthenticated") {
+        this.#noteStranger(call);
       }
       throw error;
     }
   }
 
-  async #authenticate(call: Call): Promise<TokenInfo> {
-    const { services, publicActions, clock } = this.#parts;
-    if (
-      call.token === undefined &&
-      !(call.operation instanceof BunkmsError) &&
-      publicActions.has(call.operation.action)
-    ) {
+  /**
+   * Takes note of a refusal of who needs no token, of whom there may be any number: what they are let do proves itself, by a
+   * share. While the vault is sealed there is no log that could be filled.
+   * @throws as `#noteStranger`
+   */
+  #noteRefusedStranger(call: Call, { caller, vault }: Progress): void {
+    if (caller === ANYBODY && vault !== undefined && leavesEntry(call)) {
+      this.#noteStranger(call);
+    }
+  }
+
+  /** @throws Unrecorded when there were so many that this one was only counted. */
+  #noteStranger({ source }: Call): void {
+    if (!this.#strangers.note(source)) {
+      throw new Unrecorded(new BunkmsError("too_many_requests", TOO_MANY_STRANGERS));
+    }
+  }
+
+  async #authenticate(call: Call, vault: OpenVault | undefined): Promise<TokenInfo> {
+    const { publicActions, clock } = this.#parts;
+    const { token, operation } = call;
+    if (operation instanceof BunkmsError || !(operation.anonymous || publicActions.has(operation.action))) {
+      return (vault as OpenVault).services.tokens.authenticate(token, clock());
+    }
+    if (token === undefined || vault === undefined) {
       return ANYBODY;
     }
-    return services.tokens.authenticate(call.token, clock());
+    if (!operation.anonymous) {
+      return vault.services.tokens.authenticate(token, clock());
+    }
+    // A token that is none any more must not keep anybody from what needs none.
+    return vault.services.tokens.authenticate(token, clock()).catch((error) => {
+      if (error instanceof BunkmsError) {
+        return ANYBODY;
+      }
+      throw error;
+    });
+  }
+
+  #services({ vault }: Progress): Services {
+    return vault?.services ?? this.#parts.custody.servicesWhileSealed;
   }
 
   #validate(spec: OperationSpec, request: Message): void {
@@ -239,21 +298,23 @@ export class Pipeline {
   }
 
   async #handleAndRecord(call: Call, progress: Progress, spec: OperationSpec, request: Message): Promise<Message> {
-    const { services, operations, clock, auditKey } = this.#parts;
+    const { operations, clock } = this.#parts;
+    const services = this.#services(progress);
     const { handle } = operations.get(spec.action) as RegisteredOperation;
     for (let attempt = 1; ; attempt++) {
       refuseAborted(call.signal);
       const caller = await this.#stillAuthenticated(call, progress);
-      const outcome: Outcome<unknown> = await handle(
-        { ...services, caller, now: clock(), secure: call.secure, signal: call.signal },
-        request as never,
-      );
+      const own = { caller, source: call.source, now: clock(), secure: call.secure, signal: call.signal };
+      // The services as they are: those of a sealed vault refuse when they are reached for.
+      const context: CallContext = Object.assign(Object.create(services), own);
+      const outcome: Outcome<unknown> = await handle(context, request as never);
       let response: Message | undefined;
       try {
         response = create(spec.method.output, outcome.response as never);
         refuseAborted(call.signal);
-        const plan = this.#whileAuthenticated(caller, outcome.plan);
-        await this.#record(call, progress, "ok", auditFields(spec.auditResponse, response, auditKey), plan);
+        const plan = this.#whileAuthenticated(progress, outcome.plan);
+        const fields = auditFields(spec.auditResponse, response, progress.vault?.auditKey);
+        await this.#record(call, progress, "ok", fields, plan, outcome.recorder);
         return response;
       } catch (error) {
         if (response !== undefined) {
@@ -275,20 +336,21 @@ export class Pipeline {
   /** The caller, looked up again if anything became of his token while the request was read or waited. */
   async #stillAuthenticated(call: Call, progress: Progress): Promise<TokenInfo> {
     const caller = progress.caller as TokenInfo;
-    if (caller === ANYBODY || this.#parts.services.tokens.isCurrent(caller, this.#parts.clock())) {
+    if (caller === ANYBODY || this.#services(progress).tokens.isCurrent(caller, this.#parts.clock())) {
       return caller;
     }
-    progress.caller = await this.#authenticate(call);
+    progress.caller = await this.#authenticate(call, progress.vault);
     return progress.caller;
   }
 
   /** The plan, which holds only while its caller's token does: until the very commit that records the call. */
-  #whileAuthenticated(caller: TokenInfo, plan: Plan<unknown> = NOTHING): Plan<unknown> {
-    const { services, clock } = this.#parts;
+  #whileAuthenticated(progress: Progress, plan: Plan<unknown> = NOTHING): Plan<unknown> {
+    const caller = progress.caller as TokenInfo;
     if (caller === ANYBODY) {
       return plan;
     }
-    return { ...plan, holds: () => services.tokens.isCurrent(caller, clock()) && (plan.holds?.() ?? true) };
+    const { tokens } = this.#services(progress);
+    return { ...plan, holds: () => tokens.isCurrent(caller, this.#parts.clock()) && (plan.holds?.() ?? true) };
   }
 
   /** Writes the entry, and the plan's changes with it. @throws RevisionConflict, Unrecorded */
@@ -298,8 +360,12 @@ export class Pipeline {
     outcome: string,
     response: Record<string, string>,
     plan?: Outcome<unknown>["plan"],
+    recorder: Recorder | undefined = progress.vault?.committer,
   ): Promise<void> {
     const { caller, spec, resource, request } = progress;
+    if (!leavesEntry(call)) {
+      return;
+    }
     const entry = encodeEntry({
       time: this.#parts.clock(),
       requestId: call.requestId,
@@ -312,13 +378,23 @@ export class Pipeline {
       request,
       response,
     });
+    if (recorder === undefined) {
+      // What reads a sealed vault's metrics leaves room for what tries to open it.
+      if (spec?.effect !== Effect.READ) {
+        this.#parts.custody.defer(entry, outcome !== "ok");
+      }
+      return;
+    }
     try {
-      await this.#parts.committer.submit(entry, plan);
+      await recorder.submit(entry, plan);
     } catch (error) {
       if (error instanceof RevisionConflict) {
         throw error;
       }
-      throw new Unrecorded(new BunkmsError("audit_unavailable", undefined, { cause: error }));
+      // The vault was sealed meanwhile.
+      const refusal =
+        error instanceof BunkmsError ? error : new BunkmsError("audit_unavailable", undefined, { cause: error });
+      throw new Unrecorded(refusal);
     }
   }
 }
@@ -333,6 +409,20 @@ function matches(pattern: string, text: string): boolean {
   const compiled = PATTERNS.get(pattern) ?? new RegExp(pattern, "u");
   PATTERNS.set(pattern, compiled);
   return compiled.test(text);
+}
+
+/** An entry of the pipeline's own: to the log, or kept while the vault is sealed. */
+async function record(custody: Custody, entry: Buffer): Promise<void> {
+  if (custody.current === undefined) {
+    custody.defer(entry, true);
+  } else {
+    await custody.current.committer.submit(entry);
+  }
+}
+
+/** All calls do, but those that read what anybody may see: as `/health`, it is asked for every second by probes. */
+function leavesEntry({ operation }: Call): boolean {
+  return operation instanceof BunkmsError || !operation.anonymous || operation.effect !== Effect.READ;
 }
 
 function findOperation(call: Call): OperationSpec {

@@ -3,19 +3,13 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { CreateAliasCommand, CreateKeyCommand, KMSClient, UpdateAliasCommand } from "@aws-sdk/client-kms";
 import { type CannedAnswer, findClosedPort, startCannedServer } from "../../../../test/harness/canned-server.ts";
-import { startMoto } from "../../../../test/harness/moto.ts";
+import { MOTO_CREDENTIALS, startMoto } from "../../../../test/harness/moto.ts";
 import { awskmsSeal } from "./awskms.ts";
 import { assertOpens, assertRejects, assertUnavailable, noAbort, sealConformance } from "./conformance.ts";
 import { type Seal, SealFailure, SealUnavailable } from "./seal.ts";
 
-const SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
-Object.assign(process.env, {
-  AWS_ACCESS_KEY_ID: "AKIAIOSFODNN7EXAMPLE",
-  AWS_SECRET_ACCESS_KEY: SECRET,
-  AWS_EC2_METADATA_DISABLED: "true",
-  AWS_CONFIG_FILE: "/dev/null",
-  AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
-});
+const SECRET = MOTO_CREDENTIALS.AWS_SECRET_ACCESS_KEY;
+Object.assign(process.env, MOTO_CREDENTIALS);
 delete process.env["AWS_REGION"];
 
 const REGION = "eu-central-1";

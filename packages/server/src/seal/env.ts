@@ -8,11 +8,23 @@ import { type Seal, SealFailure } from "./seal.ts";
  * @param masterKey 32 bytes; taken over and zeroed.
  */
 export function envSeal(masterKey: Buffer): Seal {
-  const key = new XaesKey(secretKey(masterKey));
-  wipe(masterKey);
+  return keySeal("env", "the master key", masterKey);
+}
+
+/**
+ * The seal whose wrapping key lies in a file of its own, beside the master key or without one.
+ * @param key 32 bytes; taken over and zeroed.
+ */
+export function fileSeal(key: Buffer): Seal {
+  return keySeal("file", "the seal's key file", key);
+}
+
+function keySeal(kind: string, keyName: string, wrappingKey: Buffer): Seal {
+  const key = new XaesKey(secretKey(wrappingKey));
+  wipe(wrappingKey);
   return {
-    kind: "env",
-    keyName: "the master key",
+    kind,
+    keyName,
     async wrap(rootKey, context) {
       return key.seal(rootKey, context);
     },
@@ -20,7 +32,7 @@ export function envSeal(masterKey: Buffer): Seal {
       try {
         return key.open(wrapped, context);
       } catch (cause) {
-        throw new SealFailure("the master key is not the one that this data folder was made with", { cause });
+        throw new SealFailure(`${keyName} is not the one that this data folder was made with`, { cause });
       }
     },
     async close() {},

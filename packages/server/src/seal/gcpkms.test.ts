@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync, randomBytes, verify } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes, verify } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { findClosedPort, startCannedServer } from "../../../../test/harness/canned-server.ts";
+import { makeGoogleAccount } from "../../../../test/harness/google-account.ts";
 import { makeAuthority } from "../../../../test/requirements/certificates.ts";
 import { assertOpens, assertRejects, assertUnavailable, noAbort, sealConformance } from "./conformance.ts";
 import { gcpkmsSeal } from "./gcpkms.ts";
@@ -19,24 +20,10 @@ const authority = await makeAuthority(folder);
 const files = await authority.issue("google");
 const tls = { cert: readFileSync(files.cert, "utf8"), key: readFileSync(files.key, "utf8") };
 
-// Credentials of a service account, as Google's console gives them out; the library signs a token with them by itself.
-const account = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const privateKey = account.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
-const credentials = join(folder, "account.json");
-writeFileSync(
-  credentials,
-  JSON.stringify({
-    type: "service_account",
-    project_id: "p-1",
-    private_key_id: "1",
-    private_key: privateKey,
-    client_email: "bunkms@p-1.iam.gserviceaccount.com",
-    client_id: "1",
-    token_uri: "https://127.0.0.1:1/token",
-  }),
-);
+const account = makeGoogleAccount(folder);
+const { privateKey } = account;
 Object.assign(process.env, {
-  GOOGLE_APPLICATION_CREDENTIALS: credentials,
+  GOOGLE_APPLICATION_CREDENTIALS: account.path,
   // Nobody is asked who is not on this machine.
   METADATA_SERVER_DETECTION: "none",
   // gRPC reads it when it is loaded, so what loads gRPC is loaded below.
@@ -239,7 +226,7 @@ test("without credentials it says where to look, and finds them when they come",
     await assertUnavailable(seal, /Application Default Credentials/);
     await assertUnavailable(seal, /Application Default Credentials/);
   } finally {
-    process.env["GOOGLE_APPLICATION_CREDENTIALS"] = credentials;
+    process.env["GOOGLE_APPLICATION_CREDENTIALS"] = account.path;
   }
   await assertOpens(seal);
   await seal.close();

@@ -3,8 +3,8 @@ import { SealUnavailable } from "./seal.ts";
 const NOT_FOUND = ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"];
 
 /**
- * Loads what only one seal needs, when that seal is opened. The packages are optional dependencies: an installation with
- * `--omit=optional` has none of them.
+ * Loads what only one seal needs, when that seal is opened. The packages are optional peers: an installation with
+ * `--omit=dev` has none of them.
  * @throws SealUnavailable that says what to install.
  */
 export async function loadOptional<T>(kind: string, packages: readonly string[], load: () => Promise<T>): Promise<T> {

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
+import { hkdfSync } from "node:crypto";
 import { test } from "node:test";
 import { sha256 } from "../crypto/hash.ts";
-import { recipientOf } from "../crypto/hpke.ts";
+import { hpkeSeal, recipientFrom, recipientOf } from "../crypto/hpke.ts";
 import { secretKey } from "../crypto/keys.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { combineShares } from "../crypto/shamir.ts";
-import { SealFailure, SealUnavailable } from "./seal.ts";
-import { createShamirSet, readShamirParameters, shamirSeal } from "./shamir.ts";
+import { SealFailure } from "./seal.ts";
+import { createShamirSet, readShamirParameters, shamirOpener, shamirSeal } from "./shamir.ts";
 import { clusterFingerprint, encodeShare } from "./share.ts";
 
 const CLUSTER = randomBytes(16);
@@ -53,27 +54,57 @@ test("a set of wrong numbers is not made", () => {
 });
 
 test("a root key is wrapped without people and opened by what the shares give, in its place only", async () => {
-  const { parameters, seed } = made();
+  const { parameters, psk, seed } = made();
   const rootKey = randomBytes(32);
-  const alone = shamirSeal(parameters);
-  const wrapped = await alone.wrap(rootKey, CONTEXT, signal);
-  assert.equal(alone.kind, "shamir");
-  assert.equal(alone.keyName, `3 of the 5 shares of set ${parameters.subarray(1, 5).toString("hex")}`);
+  const seal = shamirSeal(parameters, psk);
+  const wrapped = await seal.wrap(rootKey, CONTEXT, signal);
+  assert.equal(seal.kind, "shamir");
+  assert.equal(seal.keyName, `3 of the 5 shares of set ${parameters.subarray(1, 5).toString("hex")}`);
   assert.equal(wrapped.length, 1168);
-  assert.notDeepEqual(await alone.wrap(rootKey, CONTEXT, signal), wrapped);
-  await assert.rejects(alone.unwrap(wrapped, CONTEXT, signal), SealUnavailable);
-  const opened = shamirSeal(parameters, seed);
-  assert.deepEqual(await opened.unwrap(wrapped, CONTEXT, signal), rootKey);
-  await assert.rejects(opened.unwrap(wrapped, Buffer.from("another slot"), signal), SealFailure);
-  await assert.rejects(shamirSeal(parameters, made().seed).unwrap(wrapped, CONTEXT, signal), SealFailure);
-  await opened.close();
-  await assert.rejects(opened.unwrap(wrapped, CONTEXT, signal), SealUnavailable);
+  assert.notDeepEqual(await seal.wrap(rootKey, CONTEXT, signal), wrapped);
+  const opener = shamirOpener(parameters, seed);
+  assert.equal(opener.kind, "shamir");
+  assert.deepEqual(await opener.unwrap(wrapped, CONTEXT, signal), rootKey);
+  await assert.rejects(opener.unwrap(wrapped, Buffer.from("another slot"), signal), SealFailure);
+  await assert.rejects(shamirOpener(parameters, made().seed).unwrap(wrapped, CONTEXT, signal), SealFailure);
+});
+
+test("REQ-26: who has the public key but not the set's pre-shared key makes no wrapping that the shares open", async () => {
+  const { parameters, psk, seed } = made();
+  const { publicKey, set } = readShamirParameters(parameters);
+  const [own, info] = [randomBytes(32), Buffer.from("bunkms shamir seal v1")];
+  const opener = shamirOpener(parameters, seed);
+  const recipient = recipientFrom(publicKey);
+  const forged = [
+    hpkeSeal(recipient, info, CONTEXT, own),
+    hpkeSeal(recipient, info, CONTEXT, own, { key: randomBytes(32), id: set }),
+    hpkeSeal(recipient, info, CONTEXT, own, { key: psk, id: Buffer.from("another set") }),
+    await shamirSeal(parameters, made().psk).wrap(own, CONTEXT, signal),
+  ];
+  for (const wrapped of forged) await assert.rejects(opener.unwrap(wrapped, CONTEXT, signal), SealFailure);
+  assert.deepEqual(
+    await opener.unwrap(await shamirSeal(parameters, psk).wrap(own, CONTEXT, signal), CONTEXT, signal),
+    own,
+  );
+});
+
+test("the pre-shared key is each set's own, and comes of the seed by HKDF-SHA-256 alone", () => {
+  const { psk, seed } = made();
+  assert.deepEqual(psk, Buffer.from(hkdfSync("sha256", seed, Buffer.alloc(0), "bunkms shamir psk v1", 32)));
+  assert.notDeepEqual(psk, made().psk);
+});
+
+test("a pre-shared key that is none wraps nothing", async () => {
+  const { parameters, psk } = made();
+  for (const wrong of [Buffer.alloc(0), psk.subarray(1)]) {
+    await assert.rejects(shamirSeal(parameters, wrong).wrap(randomBytes(32), CONTEXT, signal), SealFailure);
+  }
 });
 
 test("REQ-14: a wrapped root key that was changed or cut does not open", async () => {
-  const { parameters, seed } = made();
-  const seal = shamirSeal(parameters, seed);
-  const wrapped = await seal.wrap(randomBytes(32), CONTEXT, signal);
+  const { parameters, psk, seed } = made();
+  const opener = shamirOpener(parameters, seed);
+  const wrapped = await shamirSeal(parameters, psk).wrap(randomBytes(32), CONTEXT, signal);
   const wrong = [0, 1, 1119, 1135, 1136, 1167].map((length) => wrapped.subarray(0, length));
   wrong.push(Buffer.concat([wrapped, Buffer.alloc(1)]));
   for (const at of [0, 500, 1087, 1088, 1119, 1120, 1151, 1152, 1167]) {
@@ -81,19 +112,18 @@ test("REQ-14: a wrapped root key that was changed or cut does not open", async (
     changed[at] = (changed[at] ?? 0) ^ 1;
     wrong.push(changed);
   }
-  for (const bytes of wrong) await assert.rejects(seal.unwrap(bytes, CONTEXT, signal), SealFailure);
+  for (const bytes of wrong) await assert.rejects(opener.unwrap(bytes, CONTEXT, signal), SealFailure);
 });
 
 test("a call that was given up neither wraps nor unwraps", async () => {
-  const { parameters, seed } = made();
-  const seal = shamirSeal(parameters, seed);
+  const { parameters, psk, seed } = made();
   const aborted = AbortSignal.abort(new Error("given up"));
-  await assert.rejects(seal.wrap(randomBytes(32), CONTEXT, aborted), /given up/);
-  await assert.rejects(seal.unwrap(Buffer.alloc(1168), CONTEXT, aborted), /given up/);
+  await assert.rejects(shamirSeal(parameters, psk).wrap(randomBytes(32), CONTEXT, aborted), /given up/);
+  await assert.rejects(shamirOpener(parameters, seed).unwrap(Buffer.alloc(1168), CONTEXT, aborted), /given up/);
 });
 
 test("parameters that are damaged are refused, and so is a public key that is none", async () => {
-  const { parameters } = made();
+  const { parameters, psk, seed } = made();
   const changed = (at: number, value: number): Buffer => {
     const wrong = Buffer.from(parameters);
     wrong[at] = value;
@@ -104,8 +134,9 @@ test("parameters that are damaged are refused, and so is a public key that is no
   wrong.push(changed(5, 0), changed(5, 4), changed(5, 6), changed(6, 0), changed(6, 1), changed(6, 6));
   for (const bytes of wrong) {
     assert.throws(() => readShamirParameters(bytes), SealFailure);
-    assert.throws(() => shamirSeal(bytes), SealFailure);
+    assert.throws(() => shamirSeal(bytes, psk), SealFailure);
+    assert.throws(() => shamirOpener(bytes, seed), SealFailure);
   }
   const noKey = Buffer.from(parameters).fill(0xff, parameters.length - 1216);
-  await assert.rejects(shamirSeal(noKey).wrap(randomBytes(32), CONTEXT, signal), SealFailure);
+  await assert.rejects(shamirSeal(noKey, psk).wrap(randomBytes(32), CONTEXT, signal), SealFailure);
 });

@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
 import { sha256 } from "../crypto/hash.ts";
-import { HPKE_OVERHEAD, hpkeOpen, hpkeSeal, recipientFrom, recipientOf } from "../crypto/hpke.ts";
-import { wipe } from "../crypto/kdf.ts";
+import { type HpkePsk, hpkeOpen, hpkeSeal, recipientFrom, recipientOf } from "../crypto/hpke.ts";
+import { deriveKey, wipe } from "../crypto/kdf.ts";
 import { secretKey } from "../crypto/keys.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { isSharing, splitSecret } from "../crypto/shamir.ts";
-import { type Seal, SealFailure, SealUnavailable } from "./seal.ts";
+import { type Seal, SealFailure } from "./seal.ts";
 import { clusterFingerprint, encodeShare, SET_ID_LENGTH, type Share } from "./share.ts";
 
 /** The kind of slots whose key is shared out among people. */
@@ -18,6 +18,7 @@ const HASH_LENGTH = 32;
 const PUBLIC_KEY_LENGTH = 1240;
 const SEED_LENGTH = 32;
 const INFO = Buffer.from("bunkms shamir seal v1");
+const PSK_LABEL = "bunkms shamir psk v1";
 
 /** What a Shamir slot says of its shares. Nothing of it is secret. */
 export interface ShamirParameters {
@@ -34,20 +35,21 @@ export interface ShamirParameters {
 }
 
 /**
- * Makes a new X-Wing key pair, shares its seed out and forgets it.
+ * Makes a new X-Wing key pair, shares its seed out and forgets it. The pre-shared key, derived from the seed, stays with the
+ * open vault: who has it makes wrappings that the shares open, and without the shares it opens nothing.
  *
  * @param cluster The cluster's id.
  * @param shares At most 255.
  * @param threshold 2 to `shares`, or 1 of 1.
- * @returns The slot's parameters, {@link readShamirParameters}, 1247 bytes and 32 a share; and the shares, whose values the
- * caller zeroes when they are handed out.
+ * @returns The slot's parameters, {@link readShamirParameters}, 1247 bytes and 32 a share; the shares, whose values the
+ * caller zeroes when they are handed out; and the pre-shared key, 32 bytes, which the caller zeroes too.
  * @throws RangeError for other numbers.
  */
 export function createShamirSet(
   cluster: Uint8Array,
   shares: number,
   threshold: number,
-): { readonly parameters: Buffer; readonly shares: readonly Share[] } {
+): { readonly parameters: Buffer; readonly shares: readonly Share[]; readonly psk: Buffer } {
   const seed = randomBytes(SEED_LENGTH);
   try {
     const set = randomBytes(SET_ID_LENGTH);
@@ -56,8 +58,9 @@ export function createShamirSet(
       (value, at): Share => ({ fingerprint, set, index: at + 1, threshold, value }),
     );
     const header = Buffer.concat([Buffer.of(FORMAT), set, Buffer.of(shares, threshold)]);
-    const { spki } = recipientOf(secretKey(seed));
-    return { parameters: Buffer.concat([header, ...made.map(hashOfShare), spki]), shares: made };
+    const key = secretKey(seed);
+    const { spki } = recipientOf(key);
+    return { parameters: Buffer.concat([header, ...made.map(hashOfShare), spki]), shares: made, psk: pskOf(key) };
   } finally {
     wipe(seed);
   }
@@ -93,45 +96,72 @@ export function readShamirParameters(parameters: Uint8Array): ShamirParameters {
 }
 
 /**
- * The seal whose wrapping key is shared out among people. It wraps to the set's public key by HPKE (RFC 9180) with X-Wing, and so
- * without them: a new root key is wrapped while they sleep. It unwraps only with the seed that their shares give.
+ * Wraps for a slot whose key is shared out among people, without them: a new root key is wrapped while they sleep. It is HPKE
+ * (RFC 9180) with X-Wing to the set's public key, in mode_psk, so that only who has the set's pre-shared key makes a wrapping
+ * that the shares open: the writer of the store does not.
  *
  * Whoever puts a public key of their own into `parameters` reads what is wrapped next. The store's writer could; so wrap only
  * to parameters that were compared with what the open vault has on record of them.
  *
  * @param parameters What {@link createShamirSet} made.
- * @param seed What the set's shares gave; without it the seal only wraps.
+ * @param psk Made with them, as the open vault keeps it. Lent until the last wrapping.
  * @throws SealFailure when the parameters are none.
  */
-export function shamirSeal(parameters: Uint8Array, seed?: KeyObject): Seal {
-  const { set, shares, threshold, publicKey } = readShamirParameters(parameters);
-  const keyName = `${threshold} of the ${shares} shares of set ${set.toString("hex")}`;
-  let opener = seed;
+export function shamirSeal(parameters: Uint8Array, psk: Uint8Array): Pick<Seal, "kind" | "keyName" | "wrap"> {
+  const read = readShamirParameters(parameters);
   return {
     kind: SHAMIR_KIND,
-    keyName,
+    keyName: `${read.threshold} of the ${read.shares} shares of set ${read.set.toString("hex")}`,
     async wrap(rootKey, context, signal) {
       signal.throwIfAborted();
       try {
-        return hpkeSeal(recipientFrom(publicKey), INFO, context, rootKey);
+        return hpkeSeal(recipientFrom(read.publicKey), INFO, context, rootKey, pskFor(read, psk));
       } catch (cause) {
-        throw new SealFailure("the public key of a Shamir slot is damaged", { cause });
+        throw new SealFailure("the public key of a Shamir slot or its pre-shared key is damaged", { cause });
       }
-    },
-    async unwrap(wrapped, context, signal) {
-      signal.throwIfAborted();
-      if (opener === undefined) throw new SealUnavailable(`${keyName} are needed, and were not offered yet`);
-      if (wrapped.length < HPKE_OVERHEAD) throw damaged();
-      const rootKey = hpkeOpen(opener, INFO, context, wrapped);
-      if (rootKey === undefined) {
-        throw new SealFailure("the shares are not those that this slot was made with, or the slot was changed");
-      }
-      return rootKey;
-    },
-    async close() {
-      opener = undefined;
     },
   };
+}
+
+/**
+ * Opens what {@link shamirSeal} wrapped, with the seed that the shares give and the pre-shared key that comes of it.
+ *
+ * @param parameters What {@link createShamirSet} made.
+ * @param seed What the set's shares gave.
+ * @throws SealFailure when the parameters are none.
+ */
+export function shamirOpener(parameters: Uint8Array, seed: KeyObject): Pick<Seal, "kind" | "unwrap"> {
+  const read = readShamirParameters(parameters);
+  return {
+    kind: SHAMIR_KIND,
+    async unwrap(wrapped, context, signal) {
+      signal.throwIfAborted();
+      const psk = pskOf(seed);
+      try {
+        const rootKey = hpkeOpen(seed, INFO, context, wrapped, pskFor(read, psk));
+        if (rootKey === undefined) {
+          throw new SealFailure(
+            "the shares are not those that this slot was made with, or the slot was changed or not wrapped by its vault",
+          );
+        }
+        return rootKey;
+      } finally {
+        wipe(psk);
+      }
+    },
+  };
+}
+
+/**
+ * The set's pre-shared key. X-Wing expands its seed with SHAKE-256 (draft section 5.2), this is HKDF-SHA-256 of it under a label
+ * of its own: neither gives anything of the other away.
+ */
+function pskOf(seed: KeyObject): Buffer {
+  return deriveKey(seed, PSK_LABEL).export();
+}
+
+function pskFor({ set }: ShamirParameters, key: Uint8Array): HpkePsk {
+  return { key, id: set };
 }
 
 function damaged(): SealFailure {

@@ -4,7 +4,7 @@ import { recipientOf } from "../crypto/hpke.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { combineShares } from "../crypto/shamir.ts";
 import { SealFailure } from "./seal.ts";
-import { createShamirSet, hashOfShare, readShamirParameters, shamirSeal } from "./shamir.ts";
+import { createShamirSet, hashOfShare, readShamirParameters, shamirOpener, shamirSeal } from "./shamir.ts";
 import { encodeShare, type Share, ShareError, type ShareFault, shareText } from "./share.ts";
 import { ShareCollector, type ShareCollectorOptions } from "./share-collector.ts";
 
@@ -13,8 +13,8 @@ const CLUSTER = randomBytes(16);
 /** A vault with one Shamir slot, or several, and the shares of each. */
 function vault(numbers: readonly (readonly [shares: number, threshold: number])[], options?: ShareCollectorOptions) {
   const sets = numbers.map(([shares, threshold], at) => {
-    const { parameters, shares: made } = createShamirSet(CLUSTER, shares, threshold);
-    return { slotId: `slot ${at}`, parameters, shares: made, texts: made.map(shareText) };
+    const { parameters, psk, shares: made } = createShamirSet(CLUSTER, shares, threshold);
+    return { slotId: `slot ${at}`, parameters, psk, shares: made, texts: made.map(shareText) };
   });
   return { sets, collector: new ShareCollector(CLUSTER, sets, options) };
 }
@@ -40,7 +40,7 @@ const provided = (collector: ShareCollector): readonly number[] => collector.pro
 const forged = (share: Share, changes: Partial<Share>): string => shareText({ ...share, ...changes });
 
 test("REQ-26: shares in any order and form open the slot, and each says how far the set is", async () => {
-  const { collector, parameters, shares, texts } = oneSet(5, 3);
+  const { collector, parameters, psk, shares, texts } = oneSet(5, 3);
   const set = parameters.subarray(1, 5).toString("hex");
   const progress = { slotId: "slot 0", set, threshold: 3, shares: 5 };
   assert.deepEqual(collector.progress(), [{ ...progress, provided: 0 }]);
@@ -50,13 +50,13 @@ test("REQ-26: shares in any order and form open the slot, and each says how far 
     provided: 2,
   });
   assert.deepEqual(collector.progress(), [{ ...progress, provided: 2 }]);
-  const { seed, ...last } = collector.offer(encodeShare(shares[2] ?? assert.fail()).toString("base64"));
+  const { seed = assert.fail(), ...last } = collector.offer(encodeShare(shares[2] ?? assert.fail()).toString("base64"));
   assert.deepEqual(last, { ...progress, provided: 3 });
-  assert.deepEqual(recipientOf(seed ?? assert.fail()).spki, readShamirParameters(parameters).publicKey);
+  assert.deepEqual(recipientOf(seed).spki, readShamirParameters(parameters).publicKey);
   const [context, { signal }] = [Buffer.from("context"), new AbortController()];
   const rootKey = randomBytes(32);
-  const wrapped = await shamirSeal(parameters).wrap(rootKey, context, signal);
-  assert.deepEqual(await shamirSeal(parameters, seed).unwrap(wrapped, context, signal), rootKey);
+  const wrapped = await shamirSeal(parameters, psk).wrap(rootKey, context, signal);
+  assert.deepEqual(await shamirOpener(parameters, seed).unwrap(wrapped, context, signal), rootKey);
   assert.deepEqual(collector.progress(), [{ ...progress, provided: 0 }]);
 });
 

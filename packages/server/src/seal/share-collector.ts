@@ -29,7 +29,7 @@ export interface ShareProgress {
 
 /** What an accepted share did. */
 export interface ShareAccepted extends ShareProgress {
-  /** Of the share that completed its set: the seed, for `shamirSeal` of the slot. */
+  /** Of the share that completed its set: the seed, for `shamirOpener` of the slot. */
   readonly seed?: KeyObject;
 }
 

@@ -57,7 +57,7 @@ export const TRANSIT_DIALECTS = Object.freeze({
   vault: {
     name: "Vault's Transit",
     credentialsHint:
-      "look at the token file, whether the token has expired, and whether its policy allows update on encrypt/KEY and decrypt/KEY of the mount",
+      "look at the token file, whether the token has expired, whether its policy allows update on encrypt/KEY and decrypt/KEY of the mount, and whether the key exists",
     hasLeases: true,
     headers: (token, namespace) => ({
       "x-vault-token": token,

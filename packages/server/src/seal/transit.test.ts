@@ -7,7 +7,7 @@ import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type CannedAnswer, findClosedPort, startCannedServer } from "../../../../test/harness/canned-server.ts";
 import { startServer } from "../../../../test/harness/server.ts";
-import { startStandInVault, startVault } from "../../../../test/harness/vault.ts";
+import { startOpenBao, startStandInVault } from "../../../../test/harness/vault.ts";
 import { makeAuthority } from "../../../../test/requirements/certificates.ts";
 import { assertOpens, assertRejects, assertUnavailable, noAbort, sealConformance } from "./conformance.ts";
 import { type Seal, SealFailure, SealUnavailable } from "./seal.ts";
@@ -21,7 +21,7 @@ const authority = await makeAuthority(folder);
 const files = await authority.issue("vault");
 const tls = { cert: readFileSync(files.cert, "utf8"), key: readFileSync(files.key, "utf8") };
 
-const [vault, standIn, bunkms] = await Promise.all([startVault(), startStandInVault(), startServer()]);
+const [openBao, standIn, bunkms] = await Promise.all([startOpenBao(), startStandInVault(), startServer()]);
 const { token } = standIn;
 const bunkmsCall = async (method: string, path: string, body?: object): Promise<Record<string, string>> => {
   const headers = { authorization: `Bearer ${bunkms.rootToken}`, "content-type": "application/json" };
@@ -30,7 +30,7 @@ const bunkmsCall = async (method: string, path: string, body?: object): Promise<
   return (await response.json()) as Record<string, string>;
 };
 for (const key of ["root", "other"]) {
-  await vault.call("POST", `/v1/transit/keys/${key}`, { type: "aes256-gcm96" });
+  await openBao.call("POST", `/v1/transit/keys/${key}`, { type: "aes256-gcm96" });
   await standIn.call("POST", `/v1/transit/keys/${key}`, {});
   await bunkmsCall("POST", "/v1/keys", { name: key });
 }
@@ -39,20 +39,62 @@ afterEach(() => {
   standIn.instead = undefined;
 });
 after(async () => {
-  await Promise.all([vault.close(), standIn.close(), bunkms.remove()]);
+  await Promise.all([openBao.close(), standIn.close(), bunkms.remove()]);
   rmSync(folder, { recursive: true });
 });
 
 const reading = (text: string) => async () => text;
-const openVault = (key = "root"): Promise<Seal> =>
-  transitSeal({ address: vault.url, key, readToken: reading(vault.token) });
+const openOpenBao = (key = "root"): Promise<Seal> =>
+  transitSeal({ address: openBao.url, key, readToken: reading(openBao.token) });
 const openBunkms = (key = "root"): Promise<Seal> =>
   transitSeal({ address: bunkms.url, dialect: "bunkms", key, readToken: reading(bunkms.rootToken) });
 const openStandIn = (options: Partial<TransitOptions> = {}, timeoutMs = 5_000): Promise<Seal> =>
   transitSeal({ address: standIn.url, key: "root", readToken: reading(token), ...options }, { timeoutMs });
 
-sealConformance("transit", { open: openVault, openOther: () => openVault("other"), at: "Vault" });
+sealConformance("transit", { open: openOpenBao, openOther: () => openOpenBao("other"), at: "OpenBao" });
+sealConformance("transit", {
+  open: () => openStandIn(),
+  openOther: () => openStandIn({ key: "other" }),
+  at: "a stand-in",
+});
 sealConformance("transit", { open: openBunkms, openOther: () => openBunkms("other"), at: "another BunKMS" });
+
+test("OpenBao's own refusals: no key, no mount, an old version, a key without associated data, a token that may not", async () => {
+  const call = (path: string, body: object) => openBao.call("POST", path, body);
+  const seal = async (options: Partial<TransitOptions>): Promise<Seal> =>
+    transitSeal({ address: openBao.url, key: "root", readToken: reading(openBao.token), ...options });
+  await call("/v1/transit/keys/turning", { type: "aes256-gcm96" });
+  const turning = await seal({ key: "turning" });
+  const rootKey = randomBytes(32);
+  const wrapped = await turning.wrap(rootKey, CONTEXT, noAbort());
+  await call("/v1/transit/keys/turning/rotate", {});
+  assert.deepEqual(await turning.unwrap(wrapped, CONTEXT, noAbort()), rootKey);
+  await call("/v1/transit/keys/turning/config", { min_decryption_version: 2 });
+  await assertRejects(turning.unwrap(wrapped, CONTEXT, noAbort()), SealUnavailable, /min_decryption_version/);
+  await call("/v1/transit/keys/rsa", { type: "rsa-2048" });
+  await call("/v1/sys/policies/acl/encrypt", {
+    policy: 'path "transit/encrypt/+" { capabilities = ["update"] }',
+  });
+  const created = (await call("/v1/auth/token/create", { policies: ["encrypt"], ttl: "1h" })) as {
+    readonly auth: { readonly client_token: string };
+  };
+  const limited = created.auth.client_token;
+  const half = await seal({ readToken: reading(limited) });
+  const own = await half.wrap(rootKey, CONTEXT, noAbort());
+  await assertRejects(half.unwrap(own, CONTEXT, noAbort()), SealUnavailable, /refuses the credentials/, [limited]);
+  for (const [options, text] of [
+    // To encrypt with a key that is not there is to create it, which the least policy does not allow.
+    [{ key: "none", readToken: reading(limited) }, /refuses the credentials.*whether the key exists/],
+    [{ mount: "none" }, /mount does not exist/],
+    [{ key: "rsa" }, /takes no associated data/],
+    [{ readToken: reading("wrong") }, /refuses the credentials/],
+  ] satisfies [Partial<TransitOptions>, RegExp][]) {
+    const wrong = await seal(options);
+    await assertUnavailable(wrong, text);
+    await wrong.close();
+  }
+  await Promise.all([turning.close(), half.close()]);
+});
 
 test("a slot of another key or mount is refused without a call", async () => {
   const other = await openStandIn({ key: "other" });

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { KeyringSchema } from "@bunkms/contract/record";
-import { deriveKey, wipe } from "../crypto/kdf.ts";
+import { create } from "@bufbuild/protobuf";
+import { type Keyring as KeyringMessage, KeyringSchema } from "@bunkms/contract/record";
+import { deriveKey } from "../crypto/kdf.ts";
 import { secretKey } from "../crypto/keys.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { XaesKey } from "../crypto/xaes.ts";
@@ -27,30 +27,19 @@ export interface Keyring {
   readonly check: KeyObject;
   /** X-Wing's seed: opens the backups of keys that are sealed to this cluster. It stays when the root key changes. */
   readonly backup: KeyObject;
+  /** Authenticates the file that remembers how far the vault is. */
+  readonly witness: KeyObject;
 }
 
-/** Encodes a new keyring. The caller seals the bytes, then zeroes them. */
-export function createKeyring(): Buffer {
-  const barrierKey = randomBytes(32);
-  const baseKey = randomBytes(32);
-  const bytes = toBinary(
-    KeyringSchema,
-    create(KeyringSchema, { barrierKeys: [{ version: 1, key: barrierKey }], baseKey }),
-  );
-  wipe(barrierKey, baseKey);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** The content of a new keyring, without slots. The caller wipes it. */
+export function newKeyring(): KeyringMessage {
+  return create(KeyringSchema, { barrierKeys: [{ version: 1, key: randomBytes(32) }], baseKey: randomBytes(32) });
 }
 
-/** Opens a keyring's bytes, and zeroes them. */
-export function loadKeyring(bytes: Buffer): Keyring {
-  const keyring = fromBinary(KeyringSchema, bytes);
-  const barrier = new Map<number, XaesKey>();
-  for (const entry of keyring.barrierKeys) {
-    barrier.set(entry.version, new XaesKey(secretKey(entry.key)));
-    wipe(entry.key);
-  }
-  const base = secretKey(keyring.baseKey);
-  wipe(bytes, keyring.baseKey);
+/** Takes the keys of a keyring's content into OpenSSL's keeping. The caller wipes the content. */
+export function loadKeyring(content: KeyringMessage): Keyring {
+  const barrier = new Map(content.barrierKeys.map(({ version, key }) => [version, new XaesKey(secretKey(key))]));
+  const base = secretKey(content.baseKey);
   return {
     barrierVersion: Math.max(...barrier.keys()),
     barrier,
@@ -60,10 +49,6 @@ export function loadKeyring(bytes: Buffer): Keyring {
     state: deriveKey(base, "bunkms state v1"),
     check: deriveKey(base, "bunkms material check v1"),
     backup: deriveKey(base, "bunkms backup v1"),
+    witness: deriveKey(base, "bunkms witness v1"),
   };
-}
-
-/** The key that seals the keyring's record, derived from the root key. */
-export function keyringKey(rootKey: Buffer): XaesKey {
-  return new XaesKey(deriveKey(secretKey(rootKey), "bunkms keyring v1"));
 }

@@ -18,6 +18,17 @@ export interface Plan<T> {
   discard(): void;
 }
 
+/** A plan after whose commit something else is done as well. */
+export function thenDo<T>(plan: Plan<T>, done: () => void): Plan<T> {
+  return {
+    ...plan,
+    committed(written) {
+      plan.committed(written);
+      done();
+    },
+  };
+}
+
 /** Two mutations in one commit. The result is the first's. */
 export function both<T>(first: Plan<T>, second: Plan<unknown>): Plan<T> {
   const cut = first.changes.length;

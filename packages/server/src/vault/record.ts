@@ -43,6 +43,14 @@ export function recordVersion(value: Uint8Array, table: Table, path: string): nu
   return Number(asBuffer(value).readBigUInt64BE(5));
 }
 
+/** Version of the barrier key that a record says it is sealed by; undefined for what no barrier key sealed. */
+export function barrierKeyVersion(value: Uint8Array): number | undefined {
+  if (value.length < HEADER_LENGTH || value[0] !== FORMAT) {
+    return undefined;
+  }
+  return asBuffer(value).readUInt32BE(1) || undefined;
+}
+
 /**
  * Opens a sealed record. The caller zeroes the payload if it is secret.
  * @param keys The barrier keys by version.

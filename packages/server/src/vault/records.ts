@@ -1,7 +1,9 @@
-import { equal } from "../crypto/kdf.ts";
+import { equal, wipe } from "../crypto/kdf.ts";
 import type { ListOptions, Store, StoredRecord, Table, Write } from "../store/store.ts";
-import { type Keyring, keyringKey } from "./keyring.ts";
+import type { Keyring } from "./keyring.ts";
+import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
+import { Resealing } from "./resealing.ts";
 import { MUTABLE_TABLES, type RecordVersion, StateDigest, VaultState } from "./state.ts";
 
 /** Which writing of a record somebody read, to be given back when it is changed. */
@@ -31,6 +33,8 @@ export interface Change {
   readonly payload: Uint8Array | null;
   /** What it replaces; null: nothing is there yet. */
   readonly previous: RecordRef | null;
+  /** How the content gets the form that lies in the store, where it is not the barrier that seals it. */
+  readonly sealAs?: (payload: Uint8Array, version: number) => Uint8Array;
 }
 
 const STATE_PATH = "state";
@@ -38,8 +42,8 @@ const PAGE = 1000;
 
 /** The vault's data are not those that were last written: an old copy, or somebody changed them. */
 export class VaultRolledBack extends Error {
-  constructor(what: string) {
-    super(`${what}: the data folder holds older or changed records; restore the newest copy. Nothing was changed`);
+  constructor(what: string, advice = "restore the newest copy") {
+    super(`${what}: the data folder holds older or changed records; ${advice}. Nothing was changed`);
     this.name = "VaultRolledBack";
   }
 }
@@ -53,17 +57,19 @@ export class VaultRolledBack extends Error {
 export class Records {
   readonly #store: Store;
   readonly #cluster: Buffer;
-  readonly #keyring: Keyring;
+  readonly #resealing: Resealing;
+  #keyring: Keyring;
   #state: VaultState = VaultState.EMPTY;
   #stateRevision = 0;
-  /** Writes of a vault that is not in the store yet: they go with the first commit. */
-  #genesis: readonly Write[];
+  /** Changes of a vault that is not in the store yet: they go with the first commit. */
+  #genesis: readonly Change[];
 
-  constructor(store: Store, cluster: Buffer, keyring: Keyring, genesis: readonly Write[] = []) {
+  constructor(store: Store, cluster: Buffer, keyring: Keyring, genesis: readonly Change[] = []) {
     this.#store = store;
     this.#cluster = cluster;
     this.#keyring = keyring;
     this.#genesis = genesis;
+    this.#resealing = new Resealing(store);
   }
 
   get generation(): number {
@@ -102,6 +108,52 @@ export class Records {
     }
   }
 
+  /** A record as it lies in the store: for what the barrier does not seal. @throws StoreUnavailable */
+  async stored(table: Table, path: string): Promise<StoredRecord | undefined> {
+    return this.#store.get(table, path);
+  }
+
+  /** From now on records are sealed by the newest of these barrier keys. */
+  useBarrier({ barrier, barrierVersion }: Pick<Keyring, "barrier" | "barrierVersion">): void {
+    this.#keyring = { ...this.#keyring, barrier, barrierVersion };
+  }
+
+  /** The barrier key that seals new records. */
+  get barrierVersion(): number {
+    return this.#keyring.barrierVersion;
+  }
+
+  /** Whether there is more than one barrier key: records may lie under an older one. */
+  get hasOldBarrier(): boolean {
+    return this.#keyring.barrier.size > 1;
+  }
+
+  /**
+   * Seals the next records of a table by the newest barrier key, those that are not yet. Content and version stay.
+   * @param after The path that the last call returned; none at first.
+   * @returns How many, and the path to go on after; no path when the table is done.
+   * @throws StoreUnavailable, RecordDamaged; RevisionConflict when one was written meanwhile: to be tried again.
+   */
+  async reseal(table: Table, after?: string): Promise<{ readonly resealed: number; readonly after?: string }> {
+    const { barrier, barrierVersion } = this.#keyring;
+    const key = barrier.get(barrierVersion);
+    if (key === undefined) {
+      throw new RecordDamaged(table, "");
+    }
+    return this.#resealing.next(table, after, barrierVersion, (record) => {
+      const { version, payload } = openRecord(barrier, this.#cluster, table, record.path, record.value);
+      const address = { cluster: this.#cluster, table, path: record.path, version };
+      const value = sealRecord(key, barrierVersion, address, payload);
+      wipe(payload);
+      return value;
+    });
+  }
+
+  /** Forgets which records were resealed: after all caches were read anew. */
+  forgetResealed(): void {
+    this.#resealing.forget();
+  }
+
   /**
    * Writes the changes, and an audit batch, as one commit. With changes it is a mutation: the generation goes up.
    * @returns What was written, in the order of the changes (of a deleted record: undefined).
@@ -111,20 +163,27 @@ export class Records {
     changes: readonly Change[],
     batch: { readonly path: string; readonly payload: Uint8Array },
   ): Promise<readonly (RecordRef | undefined)[]> {
+    const all = [...changes, ...this.#genesis];
     const state =
-      changes.length === 0
+      all.length === 0
         ? this.#state
-        : this.#state.next(this.#keyring.state, versionsOf(changes, this.#state.generation + 1));
-    const writes = changes.map((change) => this.#write(change, state.generation));
-    if (changes.length > 0) {
+        : this.#state.next(
+            this.#keyring.state,
+            versionsOf(all, this.#state.generation + 1),
+            all.some(({ table, path }) => table === KEYRING_TABLE && path === KEYRING_PATH),
+          );
+    const writes = all.map((change) => this.#write(change, state.generation));
+    if (all.length > 0) {
       writes.push(this.#sealed("meta", STATE_PATH, state.generation, state.encode(), this.#stateRevision));
     }
-    writes.push(this.#sealed("audit", batch.path, state.generation, batch.payload, 0), ...this.#genesis);
+    writes.push(this.#sealed("audit", batch.path, state.generation, batch.payload, 0));
     const revisions = await this.#store.commit(writes);
+    // The keyring is among them, in the clear.
+    wipe(...this.#genesis.flatMap(({ payload }) => payload ?? []));
     this.#genesis = [];
-    if (changes.length > 0) {
+    if (all.length > 0) {
       this.#state = state;
-      this.#stateRevision = revisions[changes.length] as number;
+      this.#stateRevision = revisions[all.length] as number;
     }
     return changes.map((change, i) =>
       change.payload === null ? undefined : { revision: revisions[i] as number, version: state.generation },
@@ -153,11 +212,18 @@ export class Records {
   }
 
   /**
-   * Checks that the mutable tables hold just the record versions that were last written.
+   * Checks that the keyring and the mutable tables are just those that were last written.
+   * @param keyringVersion Number of the mutation that wrote the keyring which opened the vault.
    * @param load Reads all records of some tables and reports each, so that these need not be read twice.
    * @throws VaultRolledBack
    */
-  async verifyState(load: (report: ReportRecord) => Promise<readonly Table[]> = async () => []): Promise<void> {
+  async verifyState(
+    keyringVersion: number,
+    load: (report: ReportRecord) => Promise<readonly Table[]> = async () => [],
+  ): Promise<void> {
+    if (keyringVersion !== this.#state.keyringGeneration) {
+      throw new VaultRolledBack("the vault's keyring and seal slots are not those that were last written");
+    }
     const digest = new StateDigest(this.#keyring.state);
     const loaded = await load((table, { path, ref: { version } }) => digest.add({ table, path, version }));
     for (const table of MUTABLE_TABLES.filter((mutable) => !loaded.includes(mutable))) {
@@ -178,10 +244,15 @@ export class Records {
   }
 
   #write(change: Change, version: number): Write {
-    const expected = change.previous?.revision ?? 0;
-    return change.payload === null
-      ? { table: change.table, path: change.path, value: null, expected }
-      : this.#sealed(change.table, change.path, version, change.payload, expected);
+    const { table, path, payload, sealAs } = change;
+    const expected =
+      change.previous === null ? 0 : this.#resealing.currentRevision(table, path, change.previous.revision);
+    if (payload === null) {
+      return { table, path, value: null, expected };
+    }
+    return sealAs === undefined
+      ? this.#sealed(table, path, version, payload, expected)
+      : { table, path, value: sealAs(payload, version), expected };
   }
 
   #sealed(table: Table, path: string, version: number, payload: Uint8Array, expected: number): Write {
@@ -233,27 +304,3 @@ function versionsOf(changes: readonly Change[], generation: number): RecordVersi
   }
   return versions;
 }
-
-/** The keyring's record: sealed as every record, but under the key derived from the root key. */
-export function sealKeyring(cluster: Buffer, rootKey: Buffer, keyring: Uint8Array): Write {
-  const address = { cluster, table: "meta", path: KEYRING_PATH, version: 1 } as const;
-  return {
-    table: "meta",
-    path: KEYRING_PATH,
-    value: sealRecord(keyringKey(rootKey), ROOT, address, keyring),
-    expected: 0,
-  };
-}
-
-/** @throws RecordDamaged */
-export async function openKeyring(store: Store, cluster: Buffer, rootKey: Buffer): Promise<Buffer> {
-  const record = await store.get("meta", KEYRING_PATH);
-  if (record === undefined) {
-    throw new RecordDamaged("meta", KEYRING_PATH);
-  }
-  return openRecord(new Map([[ROOT, keyringKey(rootKey)]]), cluster, "meta", KEYRING_PATH, record.value).payload;
-}
-
-const KEYRING_PATH = "keyring";
-/** Key version 0 in a record's header: the key derived from the root key. */
-const ROOT = 0;

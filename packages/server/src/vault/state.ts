@@ -34,33 +34,43 @@ export class VaultState {
   readonly generation: number;
   /** 32 bytes. */
   readonly digest: Buffer;
+  /** Number of the mutation that wrote the keyring, so that an older one brought back is noticed. */
+  readonly keyringGeneration: number;
 
-  constructor(generation: number, digest: Buffer) {
+  constructor(generation: number, digest: Buffer, keyringGeneration: number) {
     this.generation = generation;
     this.digest = digest;
+    this.keyringGeneration = keyringGeneration;
   }
 
   /** Before the first mutation. */
-  static readonly EMPTY = new VaultState(0, Buffer.alloc(32));
+  static readonly EMPTY = new VaultState(0, Buffer.alloc(32), 0);
 
-  /** The state after one more mutation that replaced and wrote these record versions. */
-  next(key: KeyObject, changed: readonly RecordVersion[]): VaultState {
+  /**
+   * The state after one more mutation that replaced and wrote these record versions.
+   * @param keyring Whether it wrote the keyring.
+   */
+  next(key: KeyObject, changed: readonly RecordVersion[], keyring: boolean): VaultState {
     const digest = Buffer.from(this.digest);
     for (const record of changed) {
       xorInto(digest, recordMac(key, record));
     }
-    return new VaultState(this.generation + 1, digest);
+    const generation = this.generation + 1;
+    return new VaultState(generation, digest, keyring ? generation : this.keyringGeneration);
   }
 
   encode(): Buffer {
-    return Buffer.from(
-      toBinary(StateSchema, create(StateSchema, { generation: BigInt(this.generation), digest: this.digest })),
-    );
+    const state = create(StateSchema, {
+      generation: BigInt(this.generation),
+      digest: this.digest,
+      keyringGeneration: BigInt(this.keyringGeneration),
+    });
+    return Buffer.from(toBinary(StateSchema, state));
   }
 
   static decode(payload: Buffer): VaultState {
     const state = fromBinary(StateSchema, payload);
-    return new VaultState(Number(state.generation), Buffer.from(state.digest));
+    return new VaultState(Number(state.generation), Buffer.from(state.digest), Number(state.keyringGeneration));
   }
 }
 

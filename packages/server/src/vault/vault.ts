@@ -1,19 +1,23 @@
 import type { KeyObject } from "node:crypto";
 import { wipe } from "../crypto/kdf.ts";
-import type { Seal } from "../seal/seal.ts";
+import { SealFailure } from "../seal/seal.ts";
 import type { Store, Table } from "../store/store.ts";
 import { Aliases } from "./aliases.ts";
 import { ImportKeys } from "./import-keys.ts";
 import { KeyBackups } from "./key-backups.ts";
 import { KeyUsage } from "./key-usage.ts";
-import { createKeyring, loadKeyring } from "./keyring.ts";
+import { type Keyring, loadKeyring, newKeyring } from "./keyring.ts";
+import { keyringChange, readKeyring, wipeKeyring } from "./keyring-record.ts";
 import { Keys } from "./keys.ts";
-import { openKeyring, Records, type ReportRecord, sealKeyring } from "./records.ts";
-import { createRoot, hasRoot, openRoot } from "./root-slot.ts";
+import { type Change, Records, type ReportRecord } from "./records.ts";
+import { hasRoot, newRoot, type OpenedRoot, type Root, type SlotSeal, wrapSlot } from "./root.ts";
+import { entryOf, isListed, SealSlots, slotChange } from "./seal-slots.ts";
 import { Secrets } from "./secrets.ts";
 
-/** An unsealed vault. The root key is gone again; what lives in memory is the keyring under it. */
+/** An unsealed vault. */
 export interface Vault {
+  readonly root: Root;
+  readonly slots: SealSlots;
   readonly records: Records;
   readonly keys: Keys;
   readonly usage: KeyUsage;
@@ -23,6 +27,7 @@ export interface Vault {
   readonly backups: KeyBackups;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
+  readonly witnessKey: KeyObject;
 }
 
 /** Whether the store holds a vault, sealed or not. */
@@ -31,26 +36,66 @@ export async function isInitialised(store: Store): Promise<boolean> {
 }
 
 /**
- * Makes a new vault: cluster id, root key wrapped by the seal, keyring. It reaches the store with the first commit,
- * which is all or nothing: a crash before leaves no vault.
+ * Makes a new vault: cluster id, root key wrapped by each of the seals, keyring. It reaches the store with the first
+ * commit, which is all or nothing: a crash before leaves no vault.
+ * @param seals Puts at least one seal into the list, given the cluster's id.
+ * @throws SealUnavailable
  */
-export async function createVault(store: Store, seal: Seal): Promise<Vault> {
-  const { cluster, rootKey, slot } = await createRoot(seal);
-  const keyring = createKeyring();
-  const genesis = [slot, sealKeyring(cluster, rootKey, keyring)];
-  wipe(rootKey);
-  return openVault(store, cluster, keyring, genesis);
+export async function createVault(
+  store: Store,
+  seals: (cluster: Buffer, into: SlotSeal[]) => Promise<void>,
+  now: number,
+  signal: AbortSignal,
+): Promise<Vault> {
+  const root = newRoot();
+  const content = newKeyring();
+  const made: SlotSeal[] = [];
+  try {
+    const genesis: Change[] = [];
+    await seals(root.cluster, made);
+    for (const seal of made) {
+      const slot = await wrapSlot(root.cluster, root.key, seal, now, signal);
+      content.slots.push(entryOf(slot, seal.psk));
+      genesis.push(slotChange(slot, null));
+    }
+    genesis.push(keyringChange(root.cluster, root.key, content, null));
+    return openVault(store, root, loadKeyring(content), genesis);
+  } catch (error) {
+    root.wipe();
+    throw error;
+  } finally {
+    wipeKeyring(content);
+    wipe(...made.map(({ psk }) => psk));
+  }
+}
+
+/** A vault that a slot opened, and which mutation wrote the keyring that it was opened by. */
+export interface UnsealedVault {
+  readonly vault: Vault;
+  readonly keyringVersion: number;
 }
 
 /**
- * Unseals the vault of a store.
- * @throws SealFailure that names the slots, when the seal opens none of them; RecordDamaged.
+ * Unseals the vault of a store. Takes the root key over.
+ * @throws SealFailure when the slot was removed; RecordDamaged.
  */
-export async function unsealVault(store: Store, seal: Seal): Promise<Vault> {
-  const { cluster, rootKey } = await openRoot(store, seal);
-  const keyring = await openKeyring(store, cluster, rootKey);
-  wipe(rootKey);
-  return openVault(store, cluster, keyring, []);
+export async function unsealVault(store: Store, { root, slot }: OpenedRoot): Promise<UnsealedVault> {
+  try {
+    const { content, ref } = await readKeyring(store, root);
+    try {
+      if (!isListed(content, slot)) {
+        throw new SealFailure(
+          `this ${slot.kind} seal slot was removed from the vault, or changed; nothing was changed`,
+        );
+      }
+      return { vault: openVault(store, root, loadKeyring(content), []), keyringVersion: ref.version };
+    } finally {
+      wipeKeyring(content);
+    }
+  } catch (error) {
+    root.wipe();
+    throw error;
+  }
 }
 
 /**
@@ -66,17 +111,13 @@ export async function loadVault(vault: Vault, report?: ReportRecord): Promise<re
   return ["key", "alias", "secret"];
 }
 
-function openVault(
-  store: Store,
-  cluster: Buffer,
-  keyring: Buffer,
-  genesis: ConstructorParameters<typeof Records>[3],
-): Vault {
-  const keys = loadKeyring(keyring);
-  const records = new Records(store, cluster, keys, genesis);
+function openVault(store: Store, root: Root, keys: Keyring, genesis: readonly Change[]): Vault {
+  const records = new Records(store, root.cluster, keys, genesis);
   const vaultKeys = new Keys(records, keys.index, keys.check);
   const usage = new KeyUsage(records);
   return {
+    root,
+    slots: new SealSlots(store, records, root),
     records,
     keys: vaultKeys,
     usage,
@@ -86,5 +127,6 @@ function openVault(
     backups: new KeyBackups(vaultKeys, usage, keys.backup),
     tokenKey: keys.token,
     auditKey: keys.audit,
+    witnessKey: keys.witness,
   };
 }

@@ -57,6 +57,13 @@ export declare type Operation = Message<"bunkms.v1.Operation"> & {
    * @generated from field: uint32 max_request_bytes = 6;
    */
   maxRequestBytes: number;
+
+  /**
+   * Whether it needs no token and no open vault: it shows nothing secret, or proves itself by what it carries.
+   *
+   * @generated from field: bool anonymous = 7;
+   */
+  anonymous: boolean;
 };
 
 /**

@@ -32,6 +32,13 @@ export declare type Keyring = Message<"bunkms.record.v1.Keyring"> & {
    * @generated from field: bytes base_key = 2;
    */
   baseKey: Uint8Array;
+
+  /**
+   * The slots that hold the root key. One that is not here does not open the vault, whatever lies in the store.
+   *
+   * @generated from field: repeated bunkms.record.v1.SlotEntry slots = 3;
+   */
+  slots: SlotEntry[];
 };
 
 /**
@@ -39,6 +46,38 @@ export declare type Keyring = Message<"bunkms.record.v1.Keyring"> & {
  * Use `create(KeyringSchema)` to create a new message.
  */
 export declare const KeyringSchema: GenMessage<Keyring>;
+
+/**
+ * @generated from message bunkms.record.v1.SlotEntry
+ */
+export declare type SlotEntry = Message<"bunkms.record.v1.SlotEntry"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * SHA-256 of the slot's record.
+   *
+   * @generated from field: bytes digest = 2;
+   */
+  digest: Uint8Array;
+
+  /**
+   * Of a Shamir slot: the pre-shared key that its wrappings are made with, 32 bytes (spec/share.md).
+   *
+   * @generated from field: bytes psk = 3;
+   */
+  psk: Uint8Array;
+};
+
+/**
+ * Describes the message bunkms.record.v1.SlotEntry.
+ * Use `create(SlotEntrySchema)` to create a new message.
+ */
+export declare const SlotEntrySchema: GenMessage<SlotEntry>;
 
 /**
  * @generated from message bunkms.record.v1.BarrierKey
@@ -80,6 +119,13 @@ export declare type State = Message<"bunkms.record.v1.State"> & {
    * @generated from field: bytes digest = 2;
    */
   digest: Uint8Array;
+
+  /**
+   * Number of the mutation that wrote the keyring.
+   *
+   * @generated from field: uint64 keyring_generation = 3;
+   */
+  keyringGeneration: bigint;
 };
 
 /**

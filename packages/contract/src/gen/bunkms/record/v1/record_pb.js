@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file bunkms/record/v1/record.proto.
  */
 export const file_bunkms_record_v1_record = /*@__PURE__*/
-  fileDesc("Ch1idW5rbXMvcmVjb3JkL3YxL3JlY29yZC5wcm90bxIQYnVua21zLnJlY29yZC52MSJUCgdLZXlyaW5nEjIKDGJhcnJpZXJfa2V5cxgBIAMoCzIcLmJ1bmttcy5yZWNvcmQudjEuQmFycmllcktleRIVCghiYXNlX2tleRgCIAEoDEIDgAEBIi8KCkJhcnJpZXJLZXkSDwoHdmVyc2lvbhgBIAEoDRIQCgNrZXkYAiABKAxCA4ABASIrCgVTdGF0ZRISCgpnZW5lcmF0aW9uGAEgASgEEg4KBmRpZ2VzdBgCIAEoDCL3AwoJS2V5UmVjb3JkEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAwSDAoEdHlwZRgDIAEoCRIVCg1jcmVhdGVkX2F0X21zGAQgASgDEhYKDmxhdGVzdF92ZXJzaW9uGAUgASgNEg8KB3B1cnBvc2UYBiABKAkSDQoFc3RhdGUYByABKAkSDwoHZGVyaXZlZBgIIAEoCBIVCg1kZXRlcm1pbmlzdGljGAkgASgIEhIKCmV4cG9ydGFibGUYCiABKAgSEAoIaW1wb3J0ZWQYCyABKAgSEwoLZGVzY3JpcHRpb24YDCABKAkSMwoEdGFncxgNIAMoCzIlLmJ1bmttcy5yZWNvcmQudjEuS2V5UmVjb3JkLlRhZ3NFbnRyeRIfChdyb3RhdGlvbl9wZXJpb2Rfc2Vjb25kcxgOIAEoDRIVCg1yb3RhdGVkX2F0X21zGA8gASgDEh4KFm1pbl9kZWNyeXB0aW9uX3ZlcnNpb24YECABKA0SHgoWbWluX2VuY3J5cHRpb25fdmVyc2lvbhgRIAEoDRIWCg5kZWxldGlvbl9hdF9tcxgSIAEoAxIeChZ2ZXJzaW9uX2RlbGV0aW9uX2F0X21zGBMgASgDGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKC0FsaWFzUmVjb3JkEgwKBG5hbWUYASABKAkSEAoIa2V5X25hbWUYAiABKAkSFQoNdXBkYXRlZF9hdF9tcxgDIAEoAyJCCg5LZXlVc2FnZVJlY29yZBIwCgh2ZXJzaW9ucxgBIAMoCzIeLmJ1bmttcy5yZWNvcmQudjEuVmVyc2lvblVzYWdlIlgKDFZlcnNpb25Vc2FnZRIPCgd2ZXJzaW9uGAEgASgNEhcKD2xhc3RfdXNlZF9hdF9tcxgCIAEoAxIMCgR1c2VzGAMgASgEEhAKCHJlc2VydmVkGAQgASgEInwKEEtleVZlcnNpb25SZWNvcmQSFQoNY3JlYXRlZF9hdF9tcxgBIAEoAxINCgVzdGF0ZRgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEhYKDmRlbGV0aW9uX2F0X21zGAQgASgDEhYKDm1hdGVyaWFsX2NoZWNrGAUgASgMIlAKD0ltcG9ydEtleVJlY29yZBIVCg1leHBpcmVzX2F0X21zGAEgASgDEgwKBHR5cGUYAiABKAkSGAoLcHJpdmF0ZV9rZXkYAyABKAxCA4ABASKZAQoJS2V5QmFja3VwEigKA2tleRgBIAEoCzIbLmJ1bmttcy5yZWNvcmQudjEuS2V5UmVjb3JkEjEKCHZlcnNpb25zGAIgAygLMh8uYnVua21zLnJlY29yZC52MS5WZXJzaW9uQmFja3VwEi8KBXVzYWdlGAMgASgLMiAuYnVua21zLnJlY29yZC52MS5LZXlVc2FnZVJlY29yZCJbCg1WZXJzaW9uQmFja3VwEjMKB3ZlcnNpb24YASABKAsyIi5idW5rbXMucmVjb3JkLnYxLktleVZlcnNpb25SZWNvcmQSFQoIbWF0ZXJpYWwYAiABKAxCA4ABASJuCgxTZWNyZXRSZWNvcmQSDAoEbmFtZRgBIAEoCRIKCgJpZBgCIAEoDBIVCg1jcmVhdGVkX2F0X21zGAMgASgDEhUKDXVwZGF0ZWRfYXRfbXMYBCABKAMSFgoObGF0ZXN0X3ZlcnNpb24YBSABKA0iOwoTU2VjcmV0VmVyc2lvblJlY29yZBIVCg1jcmVhdGVkX2F0X21zGAEgASgDEg0KBXN0YXRlGAIgASgJImsKC1Rva2VuUmVjb3JkEgoKAmlkGAEgASgMEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgJEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNZXhwaXJlc19hdF9tcxgFIAEoA2IGcHJvdG8z");
+  fileDesc("Ch1idW5rbXMvcmVjb3JkL3YxL3JlY29yZC5wcm90bxIQYnVua21zLnJlY29yZC52MSKAAQoHS2V5cmluZxIyCgxiYXJyaWVyX2tleXMYASADKAsyHC5idW5rbXMucmVjb3JkLnYxLkJhcnJpZXJLZXkSFQoIYmFzZV9rZXkYAiABKAxCA4ABARIqCgVzbG90cxgDIAMoCzIbLmJ1bmttcy5yZWNvcmQudjEuU2xvdEVudHJ5IjkKCVNsb3RFbnRyeRIKCgJpZBgBIAEoDBIOCgZkaWdlc3QYAiABKAwSEAoDcHNrGAMgASgMQgOAAQEiLwoKQmFycmllcktleRIPCgd2ZXJzaW9uGAEgASgNEhAKA2tleRgCIAEoDEIDgAEBIkcKBVN0YXRlEhIKCmdlbmVyYXRpb24YASABKAQSDgoGZGlnZXN0GAIgASgMEhoKEmtleXJpbmdfZ2VuZXJhdGlvbhgDIAEoBCL3AwoJS2V5UmVjb3JkEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAwSDAoEdHlwZRgDIAEoCRIVCg1jcmVhdGVkX2F0X21zGAQgASgDEhYKDmxhdGVzdF92ZXJzaW9uGAUgASgNEg8KB3B1cnBvc2UYBiABKAkSDQoFc3RhdGUYByABKAkSDwoHZGVyaXZlZBgIIAEoCBIVCg1kZXRlcm1pbmlzdGljGAkgASgIEhIKCmV4cG9ydGFibGUYCiABKAgSEAoIaW1wb3J0ZWQYCyABKAgSEwoLZGVzY3JpcHRpb24YDCABKAkSMwoEdGFncxgNIAMoCzIlLmJ1bmttcy5yZWNvcmQudjEuS2V5UmVjb3JkLlRhZ3NFbnRyeRIfChdyb3RhdGlvbl9wZXJpb2Rfc2Vjb25kcxgOIAEoDRIVCg1yb3RhdGVkX2F0X21zGA8gASgDEh4KFm1pbl9kZWNyeXB0aW9uX3ZlcnNpb24YECABKA0SHgoWbWluX2VuY3J5cHRpb25fdmVyc2lvbhgRIAEoDRIWCg5kZWxldGlvbl9hdF9tcxgSIAEoAxIeChZ2ZXJzaW9uX2RlbGV0aW9uX2F0X21zGBMgASgDGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKC0FsaWFzUmVjb3JkEgwKBG5hbWUYASABKAkSEAoIa2V5X25hbWUYAiABKAkSFQoNdXBkYXRlZF9hdF9tcxgDIAEoAyJCCg5LZXlVc2FnZVJlY29yZBIwCgh2ZXJzaW9ucxgBIAMoCzIeLmJ1bmttcy5yZWNvcmQudjEuVmVyc2lvblVzYWdlIlgKDFZlcnNpb25Vc2FnZRIPCgd2ZXJzaW9uGAEgASgNEhcKD2xhc3RfdXNlZF9hdF9tcxgCIAEoAxIMCgR1c2VzGAMgASgEEhAKCHJlc2VydmVkGAQgASgEInwKEEtleVZlcnNpb25SZWNvcmQSFQoNY3JlYXRlZF9hdF9tcxgBIAEoAxINCgVzdGF0ZRgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEhYKDmRlbGV0aW9uX2F0X21zGAQgASgDEhYKDm1hdGVyaWFsX2NoZWNrGAUgASgMIlAKD0ltcG9ydEtleVJlY29yZBIVCg1leHBpcmVzX2F0X21zGAEgASgDEgwKBHR5cGUYAiABKAkSGAoLcHJpdmF0ZV9rZXkYAyABKAxCA4ABASKZAQoJS2V5QmFja3VwEigKA2tleRgBIAEoCzIbLmJ1bmttcy5yZWNvcmQudjEuS2V5UmVjb3JkEjEKCHZlcnNpb25zGAIgAygLMh8uYnVua21zLnJlY29yZC52MS5WZXJzaW9uQmFja3VwEi8KBXVzYWdlGAMgASgLMiAuYnVua21zLnJlY29yZC52MS5LZXlVc2FnZVJlY29yZCJbCg1WZXJzaW9uQmFja3VwEjMKB3ZlcnNpb24YASABKAsyIi5idW5rbXMucmVjb3JkLnYxLktleVZlcnNpb25SZWNvcmQSFQoIbWF0ZXJpYWwYAiABKAxCA4ABASJuCgxTZWNyZXRSZWNvcmQSDAoEbmFtZRgBIAEoCRIKCgJpZBgCIAEoDBIVCg1jcmVhdGVkX2F0X21zGAMgASgDEhUKDXVwZGF0ZWRfYXRfbXMYBCABKAMSFgoObGF0ZXN0X3ZlcnNpb24YBSABKA0iOwoTU2VjcmV0VmVyc2lvblJlY29yZBIVCg1jcmVhdGVkX2F0X21zGAEgASgDEg0KBXN0YXRlGAIgASgJImsKC1Rva2VuUmVjb3JkEgoKAmlkGAEgASgMEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgJEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNZXhwaXJlc19hdF9tcxgFIAEoA2IGcHJvdG8z");
 
 /**
  * Describes the message bunkms.record.v1.Keyring.
@@ -21,93 +21,100 @@ export const KeyringSchema = /*@__PURE__*/
   messageDesc(file_bunkms_record_v1_record, 0);
 
 /**
+ * Describes the message bunkms.record.v1.SlotEntry.
+ * Use `create(SlotEntrySchema)` to create a new message.
+ */
+export const SlotEntrySchema = /*@__PURE__*/
+  messageDesc(file_bunkms_record_v1_record, 1);
+
+/**
  * Describes the message bunkms.record.v1.BarrierKey.
  * Use `create(BarrierKeySchema)` to create a new message.
  */
 export const BarrierKeySchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 1);
+  messageDesc(file_bunkms_record_v1_record, 2);
 
 /**
  * Describes the message bunkms.record.v1.State.
  * Use `create(StateSchema)` to create a new message.
  */
 export const StateSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 2);
+  messageDesc(file_bunkms_record_v1_record, 3);
 
 /**
  * Describes the message bunkms.record.v1.KeyRecord.
  * Use `create(KeyRecordSchema)` to create a new message.
  */
 export const KeyRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 3);
+  messageDesc(file_bunkms_record_v1_record, 4);
 
 /**
  * Describes the message bunkms.record.v1.AliasRecord.
  * Use `create(AliasRecordSchema)` to create a new message.
  */
 export const AliasRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 4);
+  messageDesc(file_bunkms_record_v1_record, 5);
 
 /**
  * Describes the message bunkms.record.v1.KeyUsageRecord.
  * Use `create(KeyUsageRecordSchema)` to create a new message.
  */
 export const KeyUsageRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 5);
+  messageDesc(file_bunkms_record_v1_record, 6);
 
 /**
  * Describes the message bunkms.record.v1.VersionUsage.
  * Use `create(VersionUsageSchema)` to create a new message.
  */
 export const VersionUsageSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 6);
+  messageDesc(file_bunkms_record_v1_record, 7);
 
 /**
  * Describes the message bunkms.record.v1.KeyVersionRecord.
  * Use `create(KeyVersionRecordSchema)` to create a new message.
  */
 export const KeyVersionRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 7);
+  messageDesc(file_bunkms_record_v1_record, 8);
 
 /**
  * Describes the message bunkms.record.v1.ImportKeyRecord.
  * Use `create(ImportKeyRecordSchema)` to create a new message.
  */
 export const ImportKeyRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 8);
+  messageDesc(file_bunkms_record_v1_record, 9);
 
 /**
  * Describes the message bunkms.record.v1.KeyBackup.
  * Use `create(KeyBackupSchema)` to create a new message.
  */
 export const KeyBackupSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 9);
+  messageDesc(file_bunkms_record_v1_record, 10);
 
 /**
  * Describes the message bunkms.record.v1.VersionBackup.
  * Use `create(VersionBackupSchema)` to create a new message.
  */
 export const VersionBackupSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 10);
+  messageDesc(file_bunkms_record_v1_record, 11);
 
 /**
  * Describes the message bunkms.record.v1.SecretRecord.
  * Use `create(SecretRecordSchema)` to create a new message.
  */
 export const SecretRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 11);
+  messageDesc(file_bunkms_record_v1_record, 12);
 
 /**
  * Describes the message bunkms.record.v1.SecretVersionRecord.
  * Use `create(SecretVersionRecordSchema)` to create a new message.
  */
 export const SecretVersionRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 12);
+  messageDesc(file_bunkms_record_v1_record, 13);
 
 /**
  * Describes the message bunkms.record.v1.TokenRecord.
  * Use `create(TokenRecordSchema)` to create a new message.
  */
 export const TokenRecordSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_record_v1_record, 13);
+  messageDesc(file_bunkms_record_v1_record, 14);
 

@@ -1,0 +1,499 @@
+import { BunkmsError } from "@bunkms/contract";
+import { ownEntry } from "../audit/entry.ts";
+import { collectForgottenKeys } from "../crypto/forget-keys.ts";
+import type { Services } from "../operations/operation.ts";
+import type {
+  IssuedRootToken,
+  IssuedShares,
+  Opening,
+  SealControl,
+  SealState,
+  SealStatusInfo,
+  ShareRequest,
+  SlotControl,
+} from "../operations/seal-control.ts";
+import type { Custody, OpenVault } from "../pipeline/custody.ts";
+import { SealFailure } from "../seal/seal.ts";
+import type { Store } from "../store/store.ts";
+import type { Plan } from "../vault/plan.ts";
+import { RecordDamaged } from "../vault/record.ts";
+import { VaultRolledBack } from "../vault/records.ts";
+import { type OpenedRoot, openRoot, plainSeal, readSlots, type SlotSeal } from "../vault/root.ts";
+import type { Slot } from "../vault/slot.ts";
+import { isInitialised } from "../vault/vault.ts";
+import type { OwnSealKind, SealSource } from "./configured-seals.ts";
+import { DeferredEntries } from "./deferred-entries.ts";
+import { OwnOpening } from "./own-opening.ts";
+import { asRefusals, openForCaller, SEAL_TIMEOUT_MS, withinTime } from "./seal-calls.ts";
+import { issueShares, NO_SHARES } from "./shamir-slots.ts";
+import { ShareDesk } from "./share-desk.ts";
+import { SlotSeals } from "./slot-seals.ts";
+import { openVault, planRootToken, prepareVault, type Unsealed } from "./unseal.ts";
+import { positionOf, VaultCare } from "./vault-care.ts";
+import type { Witness } from "./witness.ts";
+
+/** What the keeper works with. */
+export interface KeeperParts {
+  readonly store: Store;
+  readonly seals: SealSource;
+  /** Seconds until a new vault's root token expires; 0: never. */
+  readonly rootTokenTtl: number;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** What calls work with, while this vault is open. */
+  readonly services: (unsealed: Unsealed) => Services;
+  /** What there is for calls that need no open vault. */
+  readonly servicesWhileSealed: (keeper: SealControl) => Services;
+  /** Called when a vault was opened: periodic work begins. */
+  readonly onOpen: (unsealed: Unsealed) => void;
+  /** Called before the vault is sealed: periodic work ends, and writes what it has. */
+  readonly beforeSeal: () => Promise<void>;
+  readonly report: KeeperReport;
+  /** Absent for a vault in memory. */
+  readonly witness?: Witness | undefined;
+}
+
+/** What the operator should know, for the log. */
+export interface KeeperReport {
+  info(what: Readonly<Record<string, unknown>>, text: string): void;
+  warn(what: Readonly<Record<string, unknown>>, text: string): void;
+  error(what: Readonly<Record<string, unknown>>, text: string): void;
+}
+
+interface Opened {
+  readonly unsealed: Unsealed;
+  readonly vault: OpenVault;
+  /** The seal that opened it. */
+  readonly kind: string;
+  readonly care: VaultCare;
+}
+
+const COLLECT_AFTER_MS = 50;
+/** A root token that holders of shares made lives so long, in seconds. */
+const QUORUM_TOKEN_TTL = 3_600;
+
+/**
+ * Keeps the vault: open, sealed, waiting for a seal that is down, or not there yet. It is the one place where a vault is
+ * opened or sealed. It never makes a vault where there is one, and never takes another way in than the slots.
+ */
+export class Keeper implements SealControl, Custody {
+  readonly #parts: KeeperParts;
+  readonly #desk: ShareDesk;
+  readonly servicesWhileSealed: Services;
+  readonly slots: SlotControl;
+  readonly #deferred: DeferredEntries;
+  readonly #byItself: OwnOpening;
+  #isInitialised = true;
+  #slots: readonly Slot[] = [];
+  #opened: Opened | undefined;
+  #isOpening = false;
+  /** How often a vault was opened: whoever waited for a seal meanwhile comes too late. */
+  #openings = 0;
+  /** How often a slot or the root key was changed. */
+  #slotChanges = 0;
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts;
+    this.#desk = new ShareDesk();
+    this.slots = new SlotSeals(
+      parts.seals,
+      () => this.#opened && { cluster: this.#opened.unsealed.vault.root.cluster, checks: this.#opened.care.checks },
+    );
+    this.#deferred = new DeferredEntries(parts.clock);
+    this.#byItself = new OwnOpening({
+      seals: parts.seals,
+      slots: () => this.#slots,
+      openWith: (kind) => this.#openWith(kind),
+      isOpen: () => this.#opened !== undefined,
+      report: parts.report,
+    });
+    this.servicesWhileSealed = parts.servicesWhileSealed(this);
+  }
+
+  /**
+   * Opens the vault with the first of the configured seals that can, or makes a new one where there is none and no
+   * shares are to be handed out for it.
+   * @returns The root token of a vault that was made.
+   * @throws SealFailure when no configured seal opens a slot and there are no shares to wait for; what `openVault` throws.
+   */
+  async start(): Promise<IssuedRootToken | undefined> {
+    const { store, seals } = this.#parts;
+    if (!(await isInitialised(store))) {
+      this.#isInitialised = false;
+      if (seals.forNewVault.length === 0) {
+        throw new SealFailure(
+          "there is no vault yet, and no seal for it: give a master key, or name seals with BUNKMS_SEALS",
+        );
+      }
+      return seals.forNewVault.includes("shamir") ? undefined : this.#initialiseByItself();
+    }
+    await this.#readSlots();
+    await this.#byItself.begin();
+    return undefined;
+  }
+
+  /** Ends waiting, checks and resealing, and lets go of the seals. The vault stays as it is. */
+  async close(): Promise<void> {
+    this.#byItself.close();
+    await this.#opened?.care.stop();
+    await this.#opened?.care.remember();
+    this.#desk.forgetAll();
+    await this.#parts.seals.close();
+  }
+
+  get current(): OpenVault | undefined {
+    return this.#opened?.vault;
+  }
+
+  open(): OpenVault {
+    if (this.#opened === undefined) {
+      throw this.#closedReason();
+    }
+    return this.#opened.vault;
+  }
+
+  defer(entry: Buffer, isRefusal: boolean): void {
+    this.#deferred.add(entry, isRefusal);
+  }
+
+  /** The vault that is open. */
+  get unsealed(): Unsealed | undefined {
+    return this.#opened?.unsealed;
+  }
+
+  /** Why no vault is open, and what is waited for; undefined when one is. */
+  notReady(): BunkmsError | undefined {
+    if (this.#opened !== undefined) {
+      return undefined;
+    }
+    return this.#byItself.isWaiting
+      ? new BunkmsError(
+          "sealed",
+          `the vault is sealed, and waits for a seal to be reached: ${this.#byItself.unavailable.join(", ")}`,
+        )
+      : this.#closedReason();
+  }
+
+  status(): SealStatusInfo {
+    const failing = this.#opened?.care.checks.failing ?? this.#byItself.unavailable;
+    const { threshold, shares, progress } = this.#desk.progress;
+    return {
+      state: this.#opened === undefined ? this.#closedState() : failing.length === 0 ? "unsealed" : "degraded",
+      kind: this.#opened?.kind ?? this.#awaitedKind(),
+      threshold,
+      shares,
+      progress,
+      failing,
+      cluster: this.#opened?.unsealed.vault.root.cluster.toString("hex") ?? "",
+    };
+  }
+
+  async initialise(
+    request: ShareRequest,
+  ): Promise<Opening<{ readonly issued: IssuedShares; readonly root: IssuedRootToken }>> {
+    if (this.#isInitialised) {
+      throw new BunkmsError("already_initialised");
+    }
+    const { seals } = this.#parts;
+    if (!seals.forNewVault.includes("shamir") && request.shares + request.threshold > 0) {
+      throw new BunkmsError("invalid_request", "secret_shares: the settings name no shamir seal (BUNKMS_SEALS)");
+    }
+    return this.#alone(async () => {
+      let issued = NO_SHARES;
+      const unsealed = await this.#prepare(async (kind, cluster) => {
+        if (kind !== "shamir") {
+          return plainSeal(await openForCaller(seals, kind));
+        }
+        const made = await issueShares(cluster, request);
+        issued = made.issued;
+        return made.seal;
+      });
+      const { rootTokenTtl, clock } = this.#parts;
+      const token = planRootToken(unsealed, rootTokenTtl, clock());
+      return {
+        result: { issued, root: token.result },
+        plan: this.#adopting(unsealed, seals.forNewVault[0] as string, token as Plan<unknown>),
+        recorder: unsealed.committer,
+      };
+    });
+  }
+
+  async offer(share: string, source: string): Promise<Opening<SealStatusInfo> | undefined> {
+    if (!this.#isInitialised) {
+      throw new BunkmsError("not_initialised");
+    }
+    if (this.#opened !== undefined) {
+      await this.#useListed(this.#opened);
+      this.#desk.confirm(share, source);
+      return undefined;
+    }
+    await this.#readSlots();
+    if (this.#isOpening) {
+      // Before the share is taken, for the last one ends the round.
+      throw new BunkmsError("conflict");
+    }
+    // Looked at anew: somebody may have opened it meanwhile.
+    const complete = this.#opened === undefined ? this.#desk.offer(share, source) : undefined;
+    if (complete === undefined) {
+      return undefined;
+    }
+    return this.#alone(async () => {
+      const opened = await complete.open(AbortSignal.timeout(SEAL_TIMEOUT_MS)).catch(asVaultRefusal);
+      const unsealed = await this.#openSound(opened).catch(asVaultRefusal);
+      const cluster = unsealed.vault.root.cluster.toString("hex");
+      const result = { ...this.status(), state: "unsealed" as SealState, kind: "shamir", progress: 0, cluster };
+      return { result, plan: this.#adopting(unsealed, "shamir"), recorder: unsealed.committer };
+    });
+  }
+
+  async reset(share: string, source: string): Promise<void> {
+    if (!this.#isInitialised) {
+      throw new BunkmsError("not_initialised");
+    }
+    this.#desk.reset(share, source);
+  }
+
+  async seal(): Promise<Plan<undefined>> {
+    await this.#parts.beforeSeal();
+    const opened = this.#opened;
+    await opened?.care.remember();
+    return {
+      result: undefined,
+      changes: [],
+      committed: () => {
+        if (opened !== undefined && this.#opened === opened) {
+          this.#forget(opened);
+        }
+      },
+      discard: () => {
+        if (opened !== undefined && this.#opened === opened) {
+          // It was not recorded, so it did not happen.
+          this.#parts.onOpen(opened.unsealed);
+        }
+      },
+    };
+  }
+
+  async offerForRootToken(
+    attempt: string,
+    share: string,
+    source: string,
+  ): Promise<{
+    readonly attempt: string;
+    readonly progress: number;
+    readonly required: number;
+    readonly issued?: { readonly root: IssuedRootToken; readonly plan: Plan<unknown> };
+  }> {
+    if (this.#opened === undefined) {
+      throw this.#closedReason();
+    }
+    const opened = this.#opened;
+    await this.#useListed(opened);
+    const slotChanges = this.#slotChanges;
+    const { isComplete, ...progress } = this.#desk.offerFor(attempt, share, source);
+    if (!isComplete) {
+      return progress;
+    }
+    const token = planRootToken(opened.unsealed, QUORUM_TOKEN_TTL, this.#parts.clock());
+    // Not by shares of a slot that was removed or renewed just before.
+    const plan = { ...token, holds: () => this.#slotChanges === slotChanges } as Plan<unknown>;
+    return { ...progress, issued: { root: token.result, plan } };
+  }
+
+  async #useListed({ unsealed }: Opened): Promise<void> {
+    const { root, slots } = unsealed.vault;
+    this.#desk.useListed(root.cluster, await slots.list());
+  }
+
+  continueResealing(): void {
+    this.#opened?.care.reseal.start();
+  }
+
+  resealing(): { readonly inProgress: boolean; readonly resealed: number; readonly percent: number } {
+    return this.#opened?.care.reseal.progress ?? { inProgress: false, resealed: 0, percent: 0 };
+  }
+
+  #closedState(): SealState {
+    if (!this.#isInitialised) {
+      return "uninitialised";
+    }
+    return this.#byItself.isWaiting ? "waiting" : "sealed";
+  }
+
+  #closedReason(): BunkmsError {
+    return new BunkmsError(this.#isInitialised ? "sealed" : "not_initialised");
+  }
+
+  /** What a status says it waits for. */
+  #awaitedKind(): string {
+    if (this.#byItself.isWaiting) {
+      return this.#byItself.unavailable[0] ?? "";
+    }
+    const kinds = this.#isInitialised ? this.#slots.map(({ kind }) => kind) : this.#parts.seals.forNewVault;
+    return kinds.includes("shamir") ? "shamir" : (kinds[0] ?? "");
+  }
+
+  async #initialiseByItself(): Promise<IssuedRootToken> {
+    const { seals, rootTokenTtl, clock } = this.#parts;
+    const unsealed = await this.#prepare(async (kind) => plainSeal(await openForCaller(seals, kind)));
+    const token = planRootToken(unsealed, rootTokenTtl, clock());
+    const entry = ownEntry("system.initialise", `token/${token.result.id}`, clock());
+    await unsealed.committer.submit(
+      entry,
+      this.#adopting(unsealed, seals.forNewVault[0] as string, token as Plan<unknown>),
+    );
+    return token.result;
+  }
+
+  #prepare(sealOf: (kind: OwnSealKind | "shamir", cluster: Buffer) => Promise<SlotSeal>): Promise<Unsealed> {
+    const { store, seals, clock } = this.#parts;
+    const make = async (cluster: Buffer, made: SlotSeal[]): Promise<void> => {
+      for (const kind of seals.forNewVault) {
+        made.push(await sealOf(kind, cluster));
+      }
+    };
+    return asRefusals(prepareVault(store, make, clock(), AbortSignal.timeout(SEAL_TIMEOUT_MS)));
+  }
+
+  /** One opening or making at a time. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isOpening) {
+      throw new BunkmsError("conflict");
+    }
+    this.#isOpening = true;
+    try {
+      return await work();
+    } catch (error) {
+      this.#isOpening = false;
+      throw error;
+    }
+  }
+
+  /** A plan that, once it is committed, makes this the open vault; if it never is, its keys are forgotten. */
+  #adopting(unsealed: Unsealed, kind: string, inner?: Plan<unknown>): Plan<unknown> {
+    let adopted = false;
+    return {
+      result: inner?.result,
+      changes: inner?.changes ?? [],
+      committed: (written) => {
+        inner?.committed(written);
+        adopted = true;
+        this.#isOpening = false;
+        this.#adopt(unsealed, kind);
+      },
+      discard: () => {
+        inner?.discard();
+        if (!adopted) {
+          this.#isOpening = false;
+          unsealed.vault.root.wipe();
+        }
+      },
+    };
+  }
+
+  #adopt(unsealed: Unsealed, kind: string): void {
+    const { services, report } = this.#parts;
+    const { committer, vault } = unsealed;
+    this.#byItself.end();
+    this.#openings += 1;
+    this.#isInitialised = true;
+    const care = new VaultCare(unsealed, this.#parts);
+    this.#opened = {
+      unsealed,
+      vault: { services: services(unsealed), committer, auditKey: vault.auditKey },
+      kind,
+      care,
+    };
+    this.#desk.forgetAll();
+    vault.slots.onChange = () => {
+      this.#slotChanges += 1;
+      this.#readSlotsSoon();
+    };
+    this.#readSlotsSoon();
+    report.info({ seal: kind }, "the vault is open");
+    this.#parts.onOpen(unsealed);
+    care.start();
+    // What came while it was being opened, and before there was a vault.
+    this.#deferred.record(unsealed).catch((err) => report.error({ err }, "deferred entries were not written"));
+  }
+
+  /** Seals: from now on nothing is answered and nothing written, and the keys are on their way out of memory. */
+  #forget({ unsealed, care }: Opened): void {
+    this.#opened = undefined;
+    void care.stop();
+    // Again: another call to seal, which failed, may have begun it anew.
+    void this.#parts.beforeSeal();
+    unsealed.committer.close(new BunkmsError("sealed"));
+    unsealed.vault.root.wipe();
+    this.#desk.forgetAll();
+    this.#readSlotsSoon();
+    // Once the answer that tells of it has left, and with it the last that held the vault.
+    setTimeout(collectForgottenKeys, COLLECT_AFTER_MS).unref();
+    this.#parts.report.info({}, "the vault is sealed");
+  }
+
+  /** Slots change while the vault is open. @throws StoreUnavailable */
+  async #readSlots(): Promise<void> {
+    this.#slots = await readSlots(this.#parts.store);
+    this.#desk.use(this.#slots);
+  }
+
+  /** So that the status knows how many shares are needed; whoever offers one has the slots read again. */
+  #readSlotsSoon(): void {
+    this.#readSlots().catch((err) => this.#parts.report.error({ err }, "the seal slots were not read"));
+  }
+
+  /** @returns False when shares are just opening it, which may fail yet. */
+  async #openWith(kind: OwnSealKind): Promise<boolean> {
+    const openings = this.#openings;
+    const signal = AbortSignal.timeout(SEAL_TIMEOUT_MS);
+    const opened: OpenedRoot = await withinTime(
+      (async () => openRoot(this.#slots, await this.#parts.seals.open(kind), signal))(),
+      signal,
+      kind,
+    );
+    if (this.#openings !== openings || this.#isOpening) {
+      // Shares were quicker. It may even be sealed again by now, which is not for a late answer to undo.
+      opened.root.wipe();
+      return this.#openings !== openings;
+    }
+    await this.#alone(async () => {
+      const unsealed = await this.#openSound(opened);
+      const entry = ownEntry("system.unseal", `slot/${opened.slot.id.toString("hex")}`, this.#parts.clock());
+      const plan = this.#adopting(unsealed, kind);
+      try {
+        await unsealed.committer.submit(entry, plan);
+      } finally {
+        plan.discard();
+      }
+    });
+    return true;
+  }
+
+  /**
+   * Opens the vault, unless it is an older one than the witness file knows and the operator does not accept that.
+   * @throws what `openVault` throws.
+   */
+  async #openSound(opened: OpenedRoot): Promise<Unsealed> {
+    const { store, witness, clock } = this.#parts;
+    const unsealed = await openVault(store, opened);
+    const { vault } = unsealed;
+    try {
+      const isOlder = witness?.check(vault, positionOf(unsealed)) ?? false;
+      const accepted = ownEntry("system.accept_rollback", `generation/${vault.records.generation}`, clock());
+      await this.#deferred.record(unsealed, isOlder ? [accepted] : []);
+      return unsealed;
+    } catch (error) {
+      vault.root.wipe();
+      throw error;
+    }
+  }
+}
+
+/** What who brings the last share is told of a vault that does not open: the log tells more. @throws BunkmsError */
+function asVaultRefusal(cause: unknown): never {
+  if (cause instanceof SealFailure || cause instanceof VaultRolledBack || cause instanceof RecordDamaged) {
+    throw new BunkmsError("vault_damaged", undefined, { cause });
+  }
+  throw cause;
+}

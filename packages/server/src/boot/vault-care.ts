@@ -1,0 +1,69 @@
+import type { Store } from "../store/store.ts";
+import type { SealSource } from "./configured-seals.ts";
+import type { KeeperReport } from "./keeper.ts";
+import { ResealTask } from "./reseal-task.ts";
+import { SlotChecks } from "./slot-checks.ts";
+import type { Unsealed } from "./unseal.ts";
+import type { Position, Witness } from "./witness.ts";
+
+const REMEMBER_EVERY_MS = 1_000;
+
+/** What an open vault's care works with. */
+interface VaultCareParts {
+  readonly store: Store;
+  readonly seals: SealSource;
+  readonly clock: () => number;
+  readonly report: KeeperReport;
+  readonly witness?: Witness | undefined;
+}
+
+/** What goes on around a vault while it is open: slots are checked, records sealed anew, and its position remembered. */
+export class VaultCare {
+  readonly reseal: ResealTask;
+  readonly checks: SlotChecks;
+  readonly #unsealed: Unsealed;
+  readonly #parts: VaultCareParts;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether the last position was not written: said once, not every second. */
+  #isForgetting = false;
+
+  constructor(unsealed: Unsealed, parts: VaultCareParts) {
+    const { store, seals, clock, report } = parts;
+    this.#unsealed = unsealed;
+    this.#parts = parts;
+    this.reseal = new ResealTask(unsealed, clock, (err) => report.error({ err }, "sealing records anew failed"));
+    this.checks = new SlotChecks(store, seals, unsealed.vault, report);
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.remember(), REMEMBER_EVERY_MS);
+    this.#timer.unref();
+    this.reseal.start();
+    this.checks.start();
+  }
+
+  /** Ends it, once what is under way is done. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.checks.stop();
+    await this.reseal.stop();
+  }
+
+  /** Writes how far the vault is to the witness file. */
+  async remember(): Promise<void> {
+    const { witness, report } = this.#parts;
+    try {
+      await witness?.remember(this.#unsealed.vault, positionOf(this.#unsealed));
+      this.#isForgetting = false;
+    } catch (err) {
+      if (!this.#isForgetting) {
+        report.error({ err }, "the witness file cannot be written: an older copy of the vault may go unnoticed");
+      }
+      this.#isForgetting = true;
+    }
+  }
+}
+
+export function positionOf({ vault, log }: Pick<Unsealed, "vault" | "log">): Position {
+  return { generation: vault.records.generation, entries: log.frontier.size };
+}
