@@ -1,16 +1,26 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { startServer, type TestServer, withoutSettings } from "../harness/server.ts";
+import { type ServerOptions, startServer, type TestServer, withoutSettings } from "../harness/server.ts";
 import { outputPattern, parseTranscript, type Step } from "./transcript.ts";
 
 const FOLDER = import.meta.dirname;
 const BIN = join(FOLDER, "..", "..", "packages", "cli", "bin", "bunkms.js");
 const COMMAND_TIMEOUT_MS = 30_000;
+
+/** Servers that are not one of development mode. The address is in the environment, since these leave none for the CLI. */
+const SERVERS: Readonly<Record<string, ServerOptions>> = {
+  // No vault yet; with settings for a second seal, which a slot can be added for.
+  "seals.txt": {
+    dev: false,
+    env: { BUNKMS_SEALS: "shamir", BUNKMS_MASTER_KEY: `base64:${randomBytes(32).toString("base64")}` },
+  },
+};
 
 /** Compiled code, kept for all transcripts: each command starts in half the time. */
 const cache = await mkdtemp(join(tmpdir(), "bunkms-cache-"));
@@ -22,13 +32,16 @@ assert.notEqual(transcripts.length, 0);
 for (const file of transcripts) {
   test(`the transcript ${file} is what happens`, async (context) => {
     const steps = parseTranscript(readFileSync(join(FOLDER, file), "utf8"));
-    const server = await startServer({ args: ["--store", "memory", "--log-level", "warn"] });
+    const server = await startServer({ ...SERVERS[file], args: ["--store", "memory", "--log-level", "warn"] });
     const folder = await mkdtemp(join(tmpdir(), "bunkms-transcript-"));
     context.after(async () => {
       await server.remove();
       await rm(folder, { recursive: true, force: true });
     });
-    const env = await environment(server, folder);
+    const env = {
+      ...(await environment(server, folder)),
+      ...(SERVERS[file] === undefined ? {} : { BUNKMS_URL: server.url }),
+    };
     for (const step of steps) {
       runStep(step, env, join(folder, "work"), `${file}:${step.line}`);
     }

@@ -14,6 +14,7 @@ const PLACEHOLDERS: ReadonlyMap<string, string> = new Map([
   ["id", "[0-9a-f]{32}"],
   ["time", "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?Z"],
   ["token", "bkms_[A-Za-z0-9_]+"],
+  ["share", "bkms1(?:-[a-z0-9]{5}){15}"],
   ["base64", "[A-Za-z0-9+/]+={0,2}"],
   ["url", "http://127\\.0\\.0\\.1:\\d+"],
   ["request", "[A-Za-z0-9-]+"],

@@ -35,5 +35,5 @@ export function valueKind(option: Option): ValueKind {
   if (offersOf(option) !== undefined) {
     return "choices";
   }
-  return /<file>/.test(option.flags) ? "file" : "other";
+  return /<(?:file|folder)>/.test(option.flags) ? "file" : "other";
 }

@@ -22,6 +22,8 @@ export interface Invocation<Options = object> {
   readonly root: Command;
   /** A client of the server that the options, the environment or the login name. */
   connect(): Promise<BunkmsClient>;
+  /** Likewise, for operations that need no token: it looks for none and sends none. */
+  connectWithoutToken(): Promise<BunkmsClient>;
 }
 
 /** One command: what help, completion and docs/cli.md say of it, and what it does. */
@@ -29,6 +31,8 @@ export interface CommandSpec<Options = object> {
   /** Name and arguments, for example `get <name>`. */
   readonly usage: string;
   readonly summary: string;
+  /** Usual values of the first argument, which completion offers, while the server decides which it takes. */
+  readonly argumentHints?: readonly string[];
   /** More for `--help`, below the summary. */
   readonly details?: string;
   readonly options?: readonly Option[];

@@ -21,6 +21,8 @@ describe("completion in bash", () => {
   inFolder("offers commands, then their sub-commands", (cwd) => {
     assert.deepEqual(completed(["bunkms", "se"], cwd), ["secret", "server"]);
     assert.deepEqual(completed(["bunkms", "key", ""], cwd).slice(0, 4), ["create", "list", "get", "rotate"]);
+    assert.deepEqual(completed(["bunkms", "slot", "add", "p"], cwd), ["pkcs11"]);
+    assert.deepEqual(completed(["bunkms", "operator", "rotate"], cwd), ["rotate-root", "rotate-barrier"]);
     assert.deepEqual(completed(["bun-kms-cli", "key", "cr"], cwd), ["create"]);
   });
 
@@ -40,6 +42,7 @@ describe("completion in bash", () => {
     ]);
     assert.deepEqual(completed(["bunkms", "key", "list", "--state", "d"], cwd), ["disabled", "destroyed"]);
     assert.deepEqual(completed(["bunkms", "encrypt", "k", "--in", "inv"], cwd), ["invoice.pdf"]);
+    assert.deepEqual(completed(["bunkms", "operator", "init", "--out-folder", "inv"], cwd), ["invoice.pdf"]);
     const ofSeveral = completed(["bunkms", "decrypt", "k", "--algorithm", ""], cwd);
     assert.ok(["rsa-oaep-sha384", "ecdsa-sha256"].every((name) => ofSeveral.includes(name)));
     assert.deepEqual(completed(["bunkms", "encrypt-file", "f", "-o", "inv"], cwd), ["invoice.pdf"]);

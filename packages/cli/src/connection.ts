@@ -23,23 +23,34 @@ export async function connect(io: Io, options: SharedOptions): Promise<BunkmsCli
   return clientOf(io, options, url, token);
 }
 
-/** Makes a client of the given server with the given token. */
+/** Likewise, for operations that need no token: none is looked for and none is sent. */
+export async function connectWithoutToken(io: Io, options: SharedOptions): Promise<BunkmsClient> {
+  return clientOf(io, options, await resolveUrl(io, options));
+}
+
+/** Makes a client of the given server with the given token, or without one. */
 export function clientOf(
   io: Io,
   options: SharedOptions,
   url: string,
-  token: string | (() => Promise<string>),
+  token?: string | (() => Promise<string>),
 ): BunkmsClient {
   const ca = options.ca ?? setOrUndefined(io.env["BUNKMS_CACERT"]);
   if (ca !== undefined) {
     trustOnly(ca);
   }
   const timeoutMs = options.timeout === undefined ? {} : { timeoutMs: options.timeout * 1000 };
-  return createClient({ url, token, ...timeoutMs });
+  return createClient({ url, ...(token === undefined ? {} : { token }), ...timeoutMs });
 }
 
 /** Finds server and token. @throws Failure when no server is known. */
 export async function resolveConnection(io: Io, options: SharedOptions): Promise<Connection> {
+  const url = await resolveUrl(io, options);
+  return { url, token: async () => (await givenToken(io, options)) ?? (await storedToken(io, url)) };
+}
+
+/** Finds the server alone. @throws Failure when none is known. */
+export async function resolveUrl(io: Io, options: SharedOptions): Promise<string> {
   const url = options.url ?? setOrUndefined(io.env["BUNKMS_URL"]) ?? (await storedLogins(io))[0]?.url;
   if (url === undefined) {
     throw usage(
@@ -47,7 +58,7 @@ export async function resolveConnection(io: Io, options: SharedOptions): Promise
       'Log in ("bunkms login --url URL"), set BUNKMS_URL, or start a development server ("npm start").',
     );
   }
-  return { url, token: async () => (await givenToken(io, options)) ?? (await storedToken(io, url)) };
+  return url;
 }
 
 async function givenToken(io: Io, options: SharedOptions): Promise<string | undefined> {
@@ -94,6 +105,13 @@ export async function readTokenFile(path: string): Promise<string> {
 export function isExposed(url: string): boolean {
   const { protocol, hostname } = new URL(url);
   return protocol === "http:" && !LOOPBACK.test(hostname);
+}
+
+/** @param danger What could happen there, for example `somebody could read the shares`. @throws Failure when it could. */
+export function refuseExposed(url: string, danger: string): void {
+  if (isExposed(url)) {
+    throw usage(`on the way to ${url} ${danger}`, "Use an https:// address.");
+  }
 }
 
 function isSameServer(one: string, other: string): boolean {

@@ -1,8 +1,7 @@
 import type { Io } from "./io.ts";
+import { ProgressLine } from "./progress-line.ts";
 
 const MIB = 1024 * 1024;
-const INTERVAL_MS = 200;
-const CLEAR_LINE = "\r\x1b[K";
 
 /**
  * Passes chunks on, and while they pass shows on a terminal how far it is. Elsewhere it shows nothing.
@@ -13,23 +12,16 @@ export async function* withProgress(
   chunks: AsyncIterable<Uint8Array>,
   total: number | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const begin = io.now().getTime();
-  let shown = begin;
+  const line = new ProgressLine(io);
   let done = 0;
   try {
     for await (const chunk of chunks) {
       yield chunk;
       done += chunk.length;
-      const now = io.now().getTime();
-      if (io.stderr.isTTY && now - shown >= INTERVAL_MS) {
-        shown = now;
-        io.stderr.write(`${CLEAR_LINE}${describe(done, total, (now - begin) / 1000)}`);
-      }
+      line.show((now) => describe(done, total, (now - line.begin) / 1000));
     }
   } finally {
-    if (shown !== begin) {
-      io.stderr.write(CLEAR_LINE);
-    }
+    line.end();
   }
 }
 

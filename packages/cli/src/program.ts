@@ -11,15 +11,17 @@ import { keyCommands } from "./commands/key.ts";
 import { backupKeyCommand } from "./commands/key-backup.ts";
 import { loginCommand, logoutCommand } from "./commands/login.ts";
 import { macCommand, verifyMacCommand } from "./commands/mac.ts";
+import { operatorCommands } from "./commands/operator.ts";
 import { randomCommand } from "./commands/random.ts";
 import { rewrapCommand } from "./commands/rewrap.ts";
 import { secretCommands } from "./commands/secret.ts";
 import { serverCommands } from "./commands/server.ts";
 import { decapsulateCommand, deriveCommand, encapsulateCommand } from "./commands/shared-secret.ts";
 import { signCommand, verifyCommand } from "./commands/signature.ts";
+import { slotCommands } from "./commands/slot.ts";
 import { metricsCommand, openapiCommand, statusCommand } from "./commands/system.ts";
 import { tokenCommands, whoamiCommand } from "./commands/token.ts";
-import { connect } from "./connection.ts";
+import { connect, connectWithoutToken } from "./connection.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { ROOT_DETAILS } from "./root-help.ts";
@@ -47,6 +49,8 @@ const COMMANDS: readonly (CommandSpec | CommandGroup)[] = [
   tokenCommands,
   whoamiCommand,
   auditCommands,
+  operatorCommands,
+  slotCommands,
   statusCommand,
   metricsCommand,
   openapiCommand,
@@ -104,6 +108,10 @@ function addEntry(parent: Command, entry: CommandSpec | CommandGroup, io: Io, do
 function addCommand(parent: Command, spec: CommandSpec, io: Io, done: (code: ExitCode) => void): void {
   const command = parent.command(spec.usage).summary(spec.summary);
   command.description(spec.details === undefined ? spec.summary : `${spec.summary}\n\n${spec.details}`);
+  const [first] = command.registeredArguments;
+  if (first !== undefined && spec.argumentHints !== undefined) {
+    first.argChoices = [...spec.argumentHints];
+  }
   for (const own of spec.options ?? []) {
     command.addOption(own);
   }
@@ -119,7 +127,15 @@ function addCommand(parent: Command, spec: CommandSpec, io: Io, done: (code: Exi
   command.action(async () => {
     const options: SharedOptions = command.optsWithGlobals();
     const args = command.processedArgs.flat() as (string | undefined)[];
-    done((await spec.run({ args, options, io, root: rootOf(command), connect: () => connect(io, options) })) ?? 0);
+    const code = await spec.run({
+      args,
+      options,
+      io,
+      root: rootOf(command),
+      connect: () => connect(io, options),
+      connectWithoutToken: () => connectWithoutToken(io, options),
+    });
+    done(code ?? 0);
   });
 }
 

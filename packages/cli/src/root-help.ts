@@ -26,7 +26,7 @@ Environment:
 ${aligned(ENVIRONMENT)}
 Exit codes:
 ${aligned(EXIT_CODES)}
-Values, tokens and plaintext come from files, standard input or a hidden prompt, never from the command line.
+Values, tokens, shares and plaintext come from files, standard input or a hidden prompt, never from the command line.
 Each command's --help has examples, for instance: bunkms encrypt --help
 `;
 

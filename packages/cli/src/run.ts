@@ -10,6 +10,7 @@ const REFUSED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ["--plaintext", 'Give it on standard input or in a file: "bunkms encrypt KEY --in FILE".'],
   ["--value", 'Give it on standard input or in a file: "bunkms secret put NAME --in FILE".'],
   ["--password", 'Give it on standard input or in a file: "bunkms secret put NAME --in FILE".'],
+  ["--share", 'Give it in a file, on standard input or at the hidden prompt: "bunkms operator unseal FILE".'],
   ["--data", "Give it on standard input or in a file: --data-file FILE."],
 ]);
 

@@ -1,6 +1,6 @@
 import { type BunkmsClient, type Key, loadKeyWrap } from "@bunkms/client";
 import { defineCommand, type Invocation, option, optionWithHints, required } from "../command.ts";
-import { isExposed, resolveConnection } from "../connection.ts";
+import { refuseExposed, resolveUrl } from "../connection.ts";
 import { usage } from "../failure.ts";
 import { readInput } from "../inputs.ts";
 import { type Material, type MaterialFormat, readMaterial } from "../key-material.ts";
@@ -136,14 +136,9 @@ async function importPlain(
 
 /** @throws Failure when who is on the way could read the material, or give a wrapping key of his own. */
 async function requirePrivacy({ io, options }: Invocation<ImportOptions>): Promise<void> {
-  const { url } = await resolveConnection(io, options);
+  const url = await resolveUrl(io, options);
   if (options.plain && new URL(url).protocol !== "https:") {
     throw usage("--plain goes over TLS only", "Use an https:// address, or leave --plain out.");
   }
-  if (isExposed(url)) {
-    throw usage(
-      `on the way to ${url} somebody could give a wrapping key of his own, and open the material`,
-      "Use an https:// address.",
-    );
-  }
+  refuseExposed(url, "somebody could give a wrapping key of his own, and open the material");
 }

@@ -1,13 +1,13 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { defineCommand, type SharedOptions } from "../command.ts";
-import { clientOf, isExposed, readTokenFile, resolveConnection } from "../connection.ts";
+import { clientOf, readTokenFile, resolveConnection } from "../connection.ts";
 import { Failure } from "../failure.ts";
 import { readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
+import { keepLogin } from "../keep-login.ts";
 import { type Login, loginPath } from "../login-file.ts";
-import { printJson, printLine, printNote } from "../output.ts";
-import { replacePrivateFile } from "../private-files.ts";
+import { printJson, printLine } from "../output.ts";
 import { promptHidden } from "../prompt.ts";
 
 const TOKEN_LIMIT = 4 * 1024;
@@ -28,11 +28,7 @@ export const loginCommand = defineCommand({
     const { url } = await resolveConnection(io, options);
     const { token, kept } = await readToken(io, options);
     const self = await clientOf(io, options, url, token).tokens.getSelf({});
-    const login: Login = { url, ...kept };
-    await replacePrivateFile(loginPath(io), `${JSON.stringify(login, null, 2)}\n`);
-    if (isExposed(url)) {
-      printNote(io, `Beware: on the way to ${url} the token and all data can be read. Use https:// where you can.`);
-    }
+    await keepLogin(io, { url, ...kept });
     if (options.json) {
       printJson(io, { url, id: self.id, display_name: self.displayName, role: self.role });
     } else {
