@@ -32,6 +32,8 @@ export interface SchemathesisOptions {
   readonly seed: number;
   /** Most random requests for each operation, besides the systematic ones. */
   readonly maxExamples: number;
+  /** More arguments. */
+  readonly args?: readonly string[];
 }
 
 const VENV = join(ROOT, ".cache", "venv", "bin");
@@ -53,6 +55,7 @@ export async function runSchemathesis(options: SchemathesisOptions): Promise<{ r
         ...["run", `${options.url}/openapi.json`],
         ...["--seed", String(options.seed), "--max-examples", String(options.maxExamples)],
         ...["--report", "json", "--report-json-path", reportPath],
+        ...(options.args ?? []),
       ],
       // Whatever else it leaves (its data base of examples) goes with the folder.
       { cwd: folder, env: { BUNKMS_TEST_TOKEN: options.token } },

@@ -5,18 +5,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 20_000;
 
+/** Where a server listens, each `host:port`. */
+export interface ServerAddresses {
+  readonly rest: string;
+  readonly grpc: string;
+}
+
+const ANY_PORTS: ServerAddresses = { rest: "127.0.0.1:0", grpc: "127.0.0.1:0" };
+
 /** A block of commands whose last one starts a server, in a terminal of its own. */
 export class ForegroundServer {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
   readonly #chunks: Buffer[] = [];
 
-  /** Runs the commands in bash. Ports are chosen by the system, whatever the commands say of them. */
-  constructor(commands: string, cwd: string, env: NodeJS.ProcessEnv) {
+  /**
+   * Runs the commands in bash.
+   * @param addresses Those of the server before, where clients look for it; without one, the system chooses the ports.
+   */
+  constructor(commands: string, cwd: string, env: NodeJS.ProcessEnv, addresses: ServerAddresses = ANY_PORTS) {
     // Detached, so that it has a process group of its own, as the foreground job of a terminal has.
     this.#child = spawn("bash", ["--norc", "-e", "-c", commands], {
       cwd,
-      env: { ...env, BUNKMS_ADDR: "127.0.0.1:0", BUNKMS_GRPC_ADDR: "127.0.0.1:0", BUNKMS_LOG_LEVEL: "warn" },
+      env: { ...env, BUNKMS_ADDR: addresses.rest, BUNKMS_GRPC_ADDR: addresses.grpc, BUNKMS_LOG_LEVEL: "warn" },
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
     });
@@ -31,7 +42,7 @@ export class ForegroundServer {
   }
 
   /** The addresses that it has printed, `host:port`; empty before that. */
-  get addresses(): { readonly rest: string; readonly grpc: string } {
+  get addresses(): ServerAddresses {
     const find = (name: string): string =>
       new RegExp(`^${name} +(?:http://)?(\\S+)$`, "m").exec(this.output)?.[1] ?? "";
     return { rest: find("REST"), grpc: find("gRPC") };

@@ -10,7 +10,7 @@ export interface TourBlock {
 }
 
 const FENCE = /^```(.*)$/;
-const STARTS_SERVER = /^npm (?:start|run start:prod)$/;
+const STARTS_SERVER = /^npm (?:start|run start:prod)(?: -- .*)?$/;
 
 /**
  * Reads the blocks of commands in one section of a Markdown document: ` ```sh ` holds commands, and ` ```text ` or ` ```json `
@@ -45,7 +45,7 @@ export function readTour(markdown: string, heading: string): readonly TourBlock[
 function addBlock(blocks: TourBlock[], language: string, line: number, content: readonly string[]): void {
   if (language === "sh") {
     const commands = content.join("\n");
-    blocks.push({ line, commands, expected: undefined, startsServer: STARTS_SERVER.test(content.at(-1) ?? "") });
+    blocks.push({ line, commands, expected: undefined, startsServer: STARTS_SERVER.test(lastCommand(commands)) });
     return;
   }
   const before = blocks.pop();
@@ -53,4 +53,14 @@ function addBlock(blocks: TourBlock[], language: string, line: number, content: 
     throw new Error(`line ${line}: a block of "${language}" is neither commands nor their answer`);
   }
   blocks.push({ ...before, expected: content });
+}
+
+/** The last line, with those before it that it continues. */
+function lastCommand(commands: string): string {
+  return (
+    commands
+      .replaceAll(/\\\n */g, "")
+      .split("\n")
+      .at(-1) ?? ""
+  );
 }

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import pino from "pino";
 import { serve } from "../../packages/server/src/boot/serve.ts";
-import { openOrCreate } from "../../packages/server/src/boot/unseal.ts";
+import { testSeal, testSeals } from "../../packages/server/src/boot/test-vault.ts";
 import { readConfig } from "../../packages/server/src/config/config.ts";
-import { envSeal } from "../../packages/server/src/seal/env.ts";
 import { openSqliteStore } from "../../packages/server/src/store/sqlite.ts";
 import { sqlTableOf } from "../../packages/server/src/store/sqlite-schema.ts";
 import type { Table } from "../../packages/server/src/store/store.ts";
@@ -82,7 +81,8 @@ export class SealedRows implements Disposable {
 
 /** A copy of a data folder with private modes. */
 export function copyFolder(from: string, to: string): string {
-  cpSync(from, to, { recursive: true, mode: 0 });
+  // The draft of a running server's witness file comes and goes.
+  cpSync(from, to, { recursive: true, mode: 0, filter: (name) => !name.endsWith(".new") });
   return to;
 }
 
@@ -96,12 +96,13 @@ export async function openServer(dataPath: string, masterKey: Buffer): Promise<O
   const config = readConfig(["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"], {});
   const store = await openSqliteStore(dataPath);
   try {
-    const running = await serve(
+    const running = await serve({
       config,
       store,
-      await openOrCreate(store, envSeal(Buffer.from(masterKey))),
-      pino({ level: "silent" }),
-    );
+      seals: testSeals(testSeal(masterKey)),
+      log: pino({ level: "silent" }),
+      announce: () => {},
+    });
     const rest = restTransport(running.restUrl);
     return {
       rest,

@@ -9,6 +9,15 @@ const PROGRAM = join(ROOT, ".cache", "venv", "bin", "moto_server");
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 
+/** Where the AWS SDK finds credentials, which moto does not look at, and no others. */
+export const MOTO_CREDENTIALS = Object.freeze({
+  AWS_ACCESS_KEY_ID: "AKIAIOSFODNN7EXAMPLE",
+  AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY",
+  AWS_EC2_METADATA_DISABLED: "true",
+  AWS_CONFIG_FILE: "/dev/null",
+  AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+});
+
 /** A running moto: AWS's services, imitated on loopback. */
 export interface Moto {
   readonly url: string;

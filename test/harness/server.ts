@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,9 +14,13 @@ const POLL_MS = 10;
 export interface ServerOptions {
   /** Flags after the harness's own. */
   readonly args?: readonly string[];
+  /** Arguments of Node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** REST address, for a server that is to be found in the same place again. A free port of loopback by default. */
+  readonly addr?: string;
   /** Added to the environment; `BUNKMS_*` of the caller's own environment is never passed on. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Development mode; true unless said otherwise. In production mode the caller gives the master key in `env`. */
+  /** Development mode; true unless said otherwise. In production mode the caller gives a master key, or other seals, in `env`. */
   readonly dev?: boolean;
   /** Data folder of an earlier start, to start on it again. A new temporary one by default. */
   readonly dataPath?: string;
@@ -29,7 +34,7 @@ export interface TestServer {
   readonly url: string;
   /** gRPC address, `host:port`. */
   readonly grpcAddr: string;
-  /** In production mode empty at any start but the first. */
+  /** In production mode empty at any start but the first, and where there is no vault yet. */
   readonly rootToken: string;
   readonly dataPath: string;
   readonly configHome: string;
@@ -62,9 +67,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     [
       "--disable-warning=ExperimentalWarning",
       "--disable-sigusr1",
+      ...(options.nodeArgs ?? []),
       MAIN,
       ...(dev ? ["--dev"] : []),
-      ...["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"],
+      ...["--addr", options.addr ?? "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"],
       ...(options.args ?? []),
     ],
     {
@@ -137,7 +143,8 @@ async function waitForAddresses(child: ChildProcess, look: () => Promise<Found |
 async function readPointer(path: string): Promise<Found | undefined> {
   try {
     const pointer = JSON.parse(await readFile(path, "utf8")) as { url: string; grpc_addr: string; token_file: string };
-    const rootToken = (await readFile(pointer.token_file, "utf8")).trim();
+    // It is there before the pointer, unless there is no vault yet.
+    const rootToken = existsSync(pointer.token_file) ? (await readFile(pointer.token_file, "utf8")).trim() : "";
     return { url: pointer.url, grpcAddr: pointer.grpc_addr, rootToken };
   } catch {
     // Not there yet, or half written.

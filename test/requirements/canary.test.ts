@@ -5,14 +5,13 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fromBinary, getOption, ScalarType } from "@bufbuild/protobuf";
+import { getOption, ScalarType } from "@bufbuild/protobuf";
 import { AuditClass, audit, ERRORS, isErrorCode, readOperations } from "@bunkms/contract";
-import { KeyringSchema } from "@bunkms/contract/record";
 import { openOrCreate } from "../../packages/server/src/boot/unseal.ts";
 import { envSeal } from "../../packages/server/src/seal/env.ts";
 import { openSqliteStore } from "../../packages/server/src/store/sqlite.ts";
-import { openKeyring } from "../../packages/server/src/vault/records.ts";
-import { openRoot } from "../../packages/server/src/vault/root-slot.ts";
+import { readKeyring } from "../../packages/server/src/vault/keyring-record.ts";
+import { openRoot, readSlots } from "../../packages/server/src/vault/root.ts";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail, type TrailEntry } from "./audit-trail.ts";
 import { Canaries, formsOf } from "./canaries.ts";
@@ -87,7 +86,7 @@ after(async () => {
 /** Every file of the data folder, one by one. */
 function seeFolder(when: string): void {
   for (const name of readdirSync(dataPath, { recursive: true, encoding: "utf8" })) {
-    if (statSync(join(dataPath, name)).isFile()) {
+    if (!name.endsWith(".new") && statSync(join(dataPath, name)).isFile()) {
       seen.set(`${name} ${when}`, readFileSync(join(dataPath, name)));
     }
   }
@@ -96,11 +95,13 @@ function seeFolder(when: string): void {
 /** The vault's own keys, which nobody is ever told, read out of a copy. */
 async function addKeyMaterial(): Promise<void> {
   const copy = join(folder, "copy");
-  await cp(dataPath, copy, { recursive: true });
+  // The draft of the witness file comes and goes.
+  await cp(dataPath, copy, { recursive: true, filter: (name) => !name.endsWith(".new") });
   const store = await openSqliteStore(copy);
-  const { cluster, rootKey } = await openRoot(store, envSeal(Buffer.from(masterKey)));
-  canaries.add("root key", Buffer.from(rootKey));
-  const keyring = fromBinary(KeyringSchema, await openKeyring(store, cluster, rootKey));
+  const seal = envSeal(Buffer.from(masterKey));
+  const { root } = await openRoot(await readSlots(store), seal, new AbortController().signal);
+  canaries.add("root key", Buffer.from(root.key));
+  const { content: keyring } = await readKeyring(store, root);
   canaries.add("base key", Buffer.from(keyring.baseKey));
   for (const { version, key } of keyring.barrierKeys) {
     canaries.add(`barrier key ${version}`, Buffer.from(key));

@@ -11,14 +11,14 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
-/** An authority whose certificates are valid for 127.0.0.1 and localhost for a day. */
+/** An authority whose certificates are valid for 127.0.0.1, localhost and other names for a day. */
 export interface Authority {
   /** Its own certificate, PEM. */
   readonly pem: string;
   /** Where that lies. */
   readonly path: string;
   /** Issues a certificate whose subject has this common name, with an EC or RSA key. */
-  issue(name: string, kind?: "ec" | "rsa"): Promise<CertificateFiles>;
+  issue(name: string, kind?: "ec" | "rsa", hosts?: readonly string[]): Promise<CertificateFiles>;
 }
 
 const KEYS = {
@@ -42,10 +42,11 @@ export async function makeAuthority(folder: string, name = "authority"): Promise
   return {
     pem: await readFile(own.cert, "utf8"),
     path: own.cert,
-    issue: (subject, kind = "ec") =>
+    issue: (subject, kind = "ec", hosts = []) =>
       request(subject, kind, [
         ...["-CA", own.cert, "-CAkey", own.key],
-        ...["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"],
+        ...["-addext", ["subjectAltName=IP:127.0.0.1,DNS:localhost", ...hosts.map((host) => `DNS:${host}`)].join(",")],
+        ...["-addext", "basicConstraints=critical,CA:FALSE"],
       ]),
   };
 }

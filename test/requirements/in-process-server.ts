@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import type { JsonObject } from "@bufbuild/protobuf";
 import pino from "pino";
 import { serve } from "../../packages/server/src/boot/serve.ts";
-import { testSeal } from "../../packages/server/src/boot/test-vault.ts";
-import { openOrCreate, type Unsealed } from "../../packages/server/src/boot/unseal.ts";
+import { testSeal, testSeals } from "../../packages/server/src/boot/test-vault.ts";
+import type { Unsealed } from "../../packages/server/src/boot/unseal.ts";
 import { readConfig } from "../../packages/server/src/config/config.ts";
+import type { IssuedRootToken } from "../../packages/server/src/operations/seal-control.ts";
 import { Periodic } from "../../packages/server/src/pipeline/periodic.ts";
 import { openMemoryStore } from "../../packages/server/src/store/memory.ts";
 import type { Store } from "../../packages/server/src/store/store.ts";
@@ -39,11 +40,20 @@ export interface InProcessServer extends AsyncDisposable {
 /** Opens or makes a vault and serves it. @throws whatever keeps the server from starting. */
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessServer> {
   const { store = openMemoryStore(), seal = testSeal() } = options;
-  const unsealed = await openOrCreate(store, seal());
   const config = readConfig(["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"], {});
-  const running = await serve(config, store, unsealed, pino({ level: "silent" }));
+  let issued: IssuedRootToken | undefined;
+  const running = await serve({
+    config,
+    store,
+    seals: testSeals(seal),
+    log: pino({ level: "silent" }),
+    announce: (token) => {
+      issued = token;
+    },
+  });
+  const unsealed = running.unsealed() as Unsealed;
   const transports = bothTransports({ url: running.restUrl, grpcAddr: running.grpcAddress });
-  const rootToken = unsealed.rootToken ?? options.rootToken ?? "";
+  const rootToken = issued?.token ?? options.rootToken ?? "";
   const call = (action: string, request: JsonObject): Promise<Answer> =>
     transports[0].call(operationOf(action), request, { token: rootToken });
   return {

@@ -6,6 +6,7 @@ import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
 import { restTransport, type Transport } from "./operation-call.ts";
 import { errorCode, sendRaw } from "./raw-calls.ts";
+import { readContent } from "./vault-content.ts";
 
 const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "SEARCH", "PURGE"];
 const OTHER_PATHS = [
@@ -31,7 +32,14 @@ const OTHER_PATHS = [
     "/info",
     "/status",
     "/debug/pprof",
-    "/v1/sys/health",
+    "/v1/sys",
+    "/v1/sys/",
+    "/v1/sys/health/",
+    "/v1/sys/seal-status/",
+    "/v1/sys/unseal/x",
+    "/v1/sys/init%2F",
+    "/v1/sys/host-info",
+    "/v1/sys/mounts",
   ],
   ...[
     "/health/",
@@ -46,6 +54,38 @@ const OTHER_PATHS = [
     "/health/../v1/keys",
   ],
   ...["*", "http://localhost/v1/keys", "/v1/keys?token=x", "/v1/keys#x", "/bunkms.v1.KeyService/ListKeys"],
+];
+
+/** The paths of no operation that are open. */
+const OPEN_PATHS = ["/health", "/ready", "/v1/sys/health"];
+/** The operations that need no token, each with what it answers a stranger who has no share. */
+const OPEN_OPERATIONS: Readonly<Record<string, string>> = {
+  "GET /v1/sys/seal-status": "",
+  "GET /v1/sys/init": "",
+  "GET /v1/sys/leader": "",
+  "POST /v1/sys/init": "already_initialised",
+  "PUT /v1/sys/init": "already_initialised",
+  "POST /v1/sys/unseal": "invalid_share",
+  "PUT /v1/sys/unseal": "invalid_share",
+  "POST /v1/sys/root-token": "invalid_request",
+};
+
+/** All that a stranger sees of a vault. */
+const STATUS_MEMBERS = [
+  ...["build_date", "cluster_id", "cluster_name", "failing_seals", "initialized", "migration", "n", "nonce"],
+  ...["progress", "recovery_seal", "sealed", "state", "storage_type", "t", "type", "version"],
+];
+const HEALTH_MEMBERS = [
+  ...["cluster_id", "cluster_name", "failing_seals", "initialized", "performance_standby"],
+  ...[
+    "replication_dr_mode",
+    "replication_performance_mode",
+    "sealed",
+    "server_time_utc",
+    "standby",
+    "state",
+    "version",
+  ],
 ];
 
 let server: TestServer;
@@ -67,9 +107,18 @@ function targets(): readonly string[] {
   return [...new Set([...own, ...OTHER_PATHS])];
 }
 
-test("COSMIAN-2026-007 COSMIAN-2026-012 no path but /health and /ready answers a stranger, whatever the method", async () => {
+test("COSMIAN-2026-012 the contract opens just these operations to strangers", () => {
+  const open = readOperations()
+    .filter(({ anonymous }) => anonymous)
+    .flatMap(({ route: { method, otherMethod, template } }) =>
+      [method, otherMethod].filter((known) => known !== undefined).map((known) => `${known} ${template}`),
+    );
+  assert.deepEqual(open.toSorted(), Object.keys(OPEN_OPERATIONS).toSorted());
+});
+
+test("COSMIAN-2026-007 COSMIAN-2026-012 no other path answers a stranger, whatever the method", async () => {
   for (const target of targets()) {
-    for (const method of METHODS) {
+    for (const method of METHODS.filter((candidate) => !isOpen(candidate, target))) {
       const { status, headers, body } = await sendRaw(server.url, { method, target });
       assert.equal(status, 401, `${method} ${target}`);
       assert.equal(headers.get("www-authenticate"), "Bearer", `${method} ${target}`);
@@ -77,6 +126,21 @@ test("COSMIAN-2026-007 COSMIAN-2026-012 no path but /health and /ready answers a
       assert.equal(method === "HEAD" ? "unauthenticated" : errorCode({ status, headers, body }), "unauthenticated");
     }
   }
+});
+
+test("COSMIAN-2026-012 CVE-2026-5807 what the open operations tell and do for a stranger is no secret and nothing", async () => {
+  const { rootToken } = server;
+  const before = await readContent(rest, rootToken);
+  for (const [operation, code] of Object.entries(OPEN_OPERATIONS)) {
+    const [method = "", target = ""] = operation.split(" ");
+    const answer = await sendRaw(server.url, { method, target, ...(method === "GET" ? {} : { body: "{}" }) });
+    assert.equal(errorCode(answer), code, operation);
+  }
+  const status = JSON.parse((await sendRaw(server.url, { target: "/v1/sys/seal-status" })).body) as object;
+  assert.deepEqual(Object.keys(status).toSorted(), STATUS_MEMBERS);
+  const health = JSON.parse((await sendRaw(server.url, { target: "/v1/sys/health" })).body) as object;
+  assert.deepEqual(Object.keys(health).toSorted(), HEALTH_MEMBERS);
+  assert.deepEqual(await readContent(rest, rootToken), before);
 });
 
 test("COSMIAN-2026-012 /health and /ready tell a stranger that the server lives and serves, and nothing else", async () => {
@@ -112,16 +176,16 @@ test("COSMIAN-2026-007 a token anywhere but in the Authorization header is none"
   assert.equal((await sendRaw(server.url, { target: "/v1/keys", token: rootToken })).status, 200);
 });
 
-test("COSMIAN-2026-007 gRPC tells a stranger nothing but its health, not even the names of its services", async () => {
+test("COSMIAN-2026-007 gRPC tells a stranger nothing but its health and what the open operations do, not even the names of its services", async () => {
   const client = new grpc.Client(server.grpcAddr, grpc.credentials.createInsecure());
   const call = (path: string): Promise<grpc.status> =>
     new Promise((resolve) => {
       const asIs = (bytes: Buffer): Buffer => bytes;
       client.makeUnaryRequest(path, asIs, asIs, Buffer.alloc(0), (error) => resolve(error?.code ?? grpc.status.OK));
     });
-  for (const { method } of readOperations()) {
+  for (const { method, anonymous } of readOperations()) {
     const path = `/${method.parent.typeName}/${method.name}`;
-    assert.equal(await call(path), grpc.status.UNAUTHENTICATED, path);
+    assert.equal((await call(path)) === grpc.status.UNAUTHENTICATED, !anonymous, path);
   }
   // listServices, field 7 of ServerReflectionRequest.
   const stream = client.makeBidiStreamRequest(
@@ -138,9 +202,15 @@ test("COSMIAN-2026-007 gRPC tells a stranger nothing but its health, not even th
   client.close();
 });
 
+/** Whether strangers may call this. */
+function isOpen(method: string, target: string): boolean {
+  return OPEN_PATHS.includes(target) || Object.hasOwn(OPEN_OPERATIONS, `${method} ${target}`);
+}
+
 test("REQ-32 what strangers tried is in the audit log as refused", async () => {
   const { entries } = await readTrail(rest, server.rootToken);
   const refused = entries.filter(({ outcome, identity }) => outcome === "unauthenticated" && identity === "");
   // Requests that are no HTTP never become calls.
-  assert.ok(refused.length >= targets().length * METHODS.length, `${refused.length} entries`);
+  const sent = targets().flatMap((target) => METHODS.filter((method) => !isOpen(method, target)));
+  assert.ok(refused.length >= sent.length, `${refused.length} entries of ${sent.length}`);
 });

@@ -34,9 +34,12 @@ export interface Transport {
   close(): void;
 }
 
-/** Certificates to trust, PEM; without them the connection is not encrypted. */
+/** How to connect. */
 export interface TransportOptions {
+  /** Certificates to trust, PEM; without them the connection is not encrypted. */
   readonly ca?: string;
+  /** Of REST: the address to call from, one of loopback's. */
+  readonly from?: string;
 }
 
 const NO_ANSWER: Answer = Object.freeze({ code: "no answer", status: -1, text: "", requestId: "", value: {} });
@@ -53,11 +56,11 @@ export function operationOf(action: string): OperationSpec {
 }
 
 /** Calls over REST, as the contract's HTTP mapping says. @param url Base address without a trailing slash. */
-export function restTransport(url: string, { ca }: TransportOptions = {}): Transport {
+export function restTransport(url: string, { ca, from }: TransportOptions = {}): Transport {
   const tls = url.startsWith("https:");
   const agent = tls
     ? new TlsAgent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) })
-    : new Agent({ keepAlive: true });
+    : new Agent({ keepAlive: true, ...(from === undefined ? {} : { localAddress: from }) });
   const start = tls ? httpsRequest : httpRequest;
   return {
     name: "rest",

@@ -35,15 +35,20 @@ test("COSMIAN-2026-017 COSMIAN-2026-018 who may use a key can neither rotate nor
   for (const operation of readOperations()) {
     for (const transport of transports) {
       const answer = await transport.call(operation, sampleRequest(operation, objects), { token });
-      if (operation.effect === Effect.USE && operation.leastRole <= Role.OPERATOR) {
+      if (operation.effect === Effect.USE && operation.leastRole <= Role.OPERATOR && !operation.anonymous) {
         assert.equal(answer.code, "ok", `${operation.action}: ${answer.text}`);
+      } else if (operation.anonymous && operation.effect !== Effect.READ) {
+        // Rests on what is in the request, not on who calls.
+        assert.ok(["already_initialised", "invalid_share"].includes(answer.code), operation.action);
       } else if (operation.effect !== Effect.READ && operation.action !== "secrets.put") {
         assert.equal(answer.code, "permission_denied", operation.action);
       }
     }
   }
   const after = await readContent(transports[0], server.rootToken);
-  assert.deepEqual([after["keys"], after["tokens"]], [before["keys"], before["tokens"]]);
+  for (const member of ["keys", "tokens", "slots"]) {
+    assert.deepEqual(after[member], before[member]);
+  }
 });
 
 test("CVE-2026-39946 quotes, wildcards and SQL in names, prefixes, filters and page tokens are text or refused", async () => {
@@ -101,7 +106,11 @@ test("CVE-2025-6000 no caller decides where the audit log goes, what it is calle
   for (const { action, effect } of readOperations()) {
     assert.ok(!action.startsWith("audit.") || effect === Effect.READ, `${action} could change the audit log`);
   }
-  const files = (): string[] => readdirSync(dirname(server.dataPath), { recursive: true, encoding: "utf8" }).toSorted();
+  // A draft of the witness file may be there at any moment.
+  const files = (): string[] =>
+    readdirSync(dirname(server.dataPath), { recursive: true, encoding: "utf8" })
+      .filter((name) => !name.endsWith("witness.new"))
+      .toSorted();
   const before = files();
   for (const name of [
     "etc/cron.d/audit",
@@ -118,7 +127,8 @@ test("CVE-2025-6000 no caller decides where the audit log goes, what it is calle
   }
   assert.deepEqual(files(), before);
   for (const name of readdirSync(server.dataPath)) {
-    assert.equal(statSync(join(server.dataPath, name)).mode & 0o077, 0, name);
+    const mode = statSync(join(server.dataPath, name), { throwIfNoEntry: false })?.mode ?? 0;
+    assert.equal(mode & 0o077, 0, name);
   }
   const { entries, size } = await readTrail(transports[0], server.rootToken);
   assert.equal(entries.length, size);

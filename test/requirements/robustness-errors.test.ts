@@ -76,6 +76,13 @@ const PROVOCATIONS: Partial<Record<ErrorCode, Provocation>> = {
   permission_denied: (over) => call(over, "keys.create", { name: "never" }, reader),
   not_found: (over) => call(over, "keys.get", { name: "never" }),
   already_exists: (over) => call(over, "keys.create", { name: "aes" }),
+  already_initialised: (over) => call(over, "seals.initialise", {}),
+  invalid_share: (over) => call(over, "seals.generate_root_token", { key: "none" }),
+  seal_not_configured: (over) => call(over, "seals.add_slot", { kind: "none" }),
+  last_slot: async (over) => {
+    const [slot] = (await call(over, "seals.list_slots", {})).value["slots"] as { id: string }[];
+    return call(over, "seals.remove_slot", { id: slot?.id as string });
+  },
 };
 
 /** Codes that only one transport has, or that need more than one call: each has its own test below. */
@@ -96,6 +103,12 @@ const ELSEWHERE: Partial<Record<ErrorCode, string>> = {
   storage_unavailable: "test/faults/disk.test.ts",
   audit_unavailable: "test/faults/disk.test.ts",
   shutting_down: "test/requirements/shutdown.test.ts",
+  not_initialised: "test/requirements/seals-uninitialised.test.ts",
+  sealed: "test/requirements/seals-sealed.test.ts",
+  seal_unavailable: "test/requirements/seals-slots.test.ts",
+  slot_damaged: "test/requirements/seals-slots.test.ts",
+  rotation_in_progress: "test/requirements/seals-slots.test.ts",
+  vault_damaged: "test/requirements/rollback.test.ts",
 };
 
 test("REQ-39 every code of the error table is provoked here, or it is said where", () => {

@@ -32,6 +32,15 @@ export interface Objects {
   readonly exportableKey: string;
   /** Of `key`. */
   readonly backup: string;
+  /** A seal slot's id, and one of its shares, of which two are needed: where `makeSlot` made one. */
+  readonly slot: string;
+  readonly share: string;
+}
+
+/** A seal slot with shares. */
+export interface SampleSlot {
+  readonly slot: string;
+  readonly shares: readonly [string, string, ...string[]];
 }
 
 /** What the samples encrypt, sign and store. */
@@ -41,6 +50,8 @@ const SAMPLE_BASE64 = Buffer.from(SAMPLE_TEXT).toString("base64");
 
 const RECIPIENT = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
 const PEER = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "der" }).toString("base64");
+
+const SHARED_BY_TWO = { secret_shares: 2, secret_threshold: 2 };
 
 const signing = ({ signingKey }: Objects) => ({ name: signingKey });
 const ofVersion = () => ({ version: 1 });
@@ -107,6 +118,9 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
   ["secrets.put", () => ({ value: SAMPLE_TEXT })],
   ["tokens.create", () => ({ display_name: "sample", role: "reader" })],
   ["audit.list", () => ({ page_size: 1 })],
+  ["seals.unseal", ({ share }) => ({ key: share })],
+  ["seals.generate_root_token", ({ share }) => ({ key: share })],
+  ["seals.add_slot", () => SHARED_BY_TWO],
 ]);
 
 /**
@@ -116,7 +130,7 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
 const IN_ORDER = [
   ...["keys.disable_version", "keys.enable_version", "keys.schedule_version_deletion", "keys.cancel_version_deletion"],
   ...["keys.disable", "keys.enable", "keys.schedule_deletion", "keys.cancel_deletion"],
-  ...["secrets.delete", "tokens.revoke", "aliases.delete"],
+  ...["secrets.delete", "tokens.revoke", "aliases.delete", "seals.rewrap_slot", "seals.remove_slot"],
   ...["secrets.put", "aliases.set", "keys.create", "keys.restore"],
 ];
 
@@ -131,11 +145,16 @@ export function operationsInOrder(): readonly OperationSpec[] {
  */
 export function sampleRequest({ action, resource }: OperationSpec, objects: Objects): JsonObject {
   const [kind, field] = /^([a-z]+)\/\{([a-z_]+)\}$/.exec(resource)?.slice(1) ?? [];
-  const { key, alias, secret, token } = objects;
-  const name = ({ key, alias, secret, token } as Record<string, string>)[kind ?? ""];
-  assert.ok(resource === "" || (field !== undefined && name !== undefined), `${action}: nobody made a ${resource}`);
+  const { key, alias, secret, token, slot } = objects;
+  const name = ({ key, alias, secret, token, slot, seal: "shamir" } as Record<string, string>)[kind ?? ""];
+  assert.ok(
+    !resource.includes("{") || (field !== undefined && name !== undefined),
+    `${action}: nobody made a ${resource}`,
+  );
   return { ...(field === undefined ? {} : { [field]: name as string }), ...EXTRAS.get(action)?.(objects) };
 }
+
+const NO_SLOT = "0".repeat(32);
 
 function namesOf(prefix: string) {
   return {
@@ -151,6 +170,13 @@ function namesOf(prefix: string) {
     exportableKey: `${prefix}-exportable-key`,
   };
 }
+
+/** Objects that nobody made, for requests that do not come so far. */
+export const NO_OBJECTS: Objects = {
+  ...namesOf("missing"),
+  ...{ token: NO_SLOT, slot: NO_SLOT, share: "none" },
+  ...{ ciphertext: "AAAA", signature: "AAAA", mac: "AAAA", encapsulation: "AAAA", wrapped: "AAAA", backup: "AAAA" },
+};
 
 /** Makes one object of each kind. @param prefix Of their names. */
 export async function makeObjects(transport: Transport, token: string, prefix: string): Promise<Objects> {
@@ -174,6 +200,7 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
   await call("secrets.put", { name: names.secret, value: SAMPLE_TEXT });
   const made = {
     ...names,
+    ...{ slot: NO_SLOT, share: "none" },
     token: await text("tokens.create", { display_name: `${prefix}-token`, role: "reader" }, "id"),
     ciphertext: await text("keys.encrypt", { key_name: names.key, plaintext: SAMPLE_TEXT }, "ciphertext"),
     signature: await text("keys.sign", { name: names.signingKey, message_b64: SAMPLE_BASE64 }, "signature_b64"),
@@ -184,6 +211,14 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
   };
   await call("keys.rotate", { name: names.key });
   return made;
+}
+
+/** Makes a seal slot that two people open together, for the samples of the seals' operations. */
+export async function makeSlot(transport: Transport, token: string): Promise<SampleSlot> {
+  const answer = await transport.call(operationOf("seals.add_slot"), { kind: "shamir", ...SHARED_BY_TWO }, { token });
+  assert.equal(answer.code, "ok", answer.text);
+  const { slot, shares } = answer.value as { slot: { id: string }; shares: [string, string] };
+  return { slot: slot.id, shares };
 }
 
 /** Wraps a made-up key for an import. */
@@ -198,5 +233,6 @@ export function missingObjects(like: Objects, prefix = "missing"): Objects {
     ...like,
     ...namesOf(prefix),
     token: "0".repeat(32),
+    slot: NO_SLOT,
   };
 }

@@ -15,6 +15,7 @@ import { type Answer, bothTransports, closeAll, operationOf, restTransport, type
 
 /** Long enough for a stop on a busy machine: the server gives what is in flight 10 seconds. */
 const STOP_MS = 60_000;
+/** Made one after the other: some seconds in all, which the server must have left of those ten on a busy machine. */
 const KEYS_IN_FLIGHT = 3;
 
 /** Runs a test with transports to a server of its own, and removes all at its end. */
@@ -51,7 +52,7 @@ async function startSlowCalls(
   for (const transport of transports) {
     for (let i = 0; i < KEYS_IN_FLIGHT; i++) {
       const name = `in-flight-${transport.name}-${i}`;
-      const request = { name, type: "rsa-4096" };
+      const request = { name, type: "rsa-3072" };
       calls.set(
         name,
         transport.call(operationOf("keys.create"), request, { token: server.rootToken, requestId: name }),

@@ -3,7 +3,8 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { operationOf, type Transport } from "./operation-call.ts";
 
 /**
- * All that root can see of a vault's content: keys with their versions, aliases, secrets with their values, tokens. Two
+ * All that root can see of a vault's content: keys with their versions, aliases, secrets with their values, tokens,
+ * seal slots, and that the vault is open. Two
  * of them are equal if nothing has changed in between; how often keys were used is left out.
  */
 export async function readContent(transport: Transport, token: string): Promise<JsonObject> {
@@ -32,5 +33,9 @@ export async function readContent(transport: Transport, token: string): Promise<
   for (const { name } of await all("secrets.list", "secrets")) {
     secrets.push(await call("secrets.get", { name: name as string }));
   }
-  return { keys, aliases: await all("aliases.list", "aliases"), secrets, tokens: await all("tokens.list", "tokens") };
+  const listed = (await call("seals.list_slots", {}))["slots"] as JsonObject[];
+  // When a slot was last tried is no content.
+  const slots = listed.map(({ state: _, ...slot }) => slot);
+  const [aliases, tokens] = [await all("aliases.list", "aliases"), await all("tokens.list", "tokens")];
+  return { keys, aliases, secrets, tokens, slots };
 }

