@@ -28,8 +28,9 @@ import { asRefusals, openForCaller, SEAL_TIMEOUT_MS, withinTime } from "./seal-c
 import { issueShares, NO_SHARES } from "./shamir-slots.ts";
 import { ShareDesk } from "./share-desk.ts";
 import { SlotSeals } from "./slot-seals.ts";
-import { openVault, planRootToken, prepareVault, type Unsealed } from "./unseal.ts";
-import { positionOf, VaultCare } from "./vault-care.ts";
+import { openSoundVault } from "./sound-vault.ts";
+import { planRootToken, prepareVault, type Unsealed } from "./unseal.ts";
+import { VaultCare } from "./vault-care.ts";
 import type { Witness } from "./witness.ts";
 
 /** What the keeper works with. */
@@ -288,8 +289,9 @@ export class Keeper implements SealControl, Custody {
       throw this.#closedReason();
     }
     const opened = this.#opened;
-    await this.#useListed(opened);
+    // Before the list is read, so that no change of it goes unnoticed.
     const slotChanges = this.#slotChanges;
+    await this.#useListed(opened);
     const { isComplete, ...progress } = this.#desk.offerFor(attempt, share, source);
     if (!isComplete) {
       return progress;
@@ -470,21 +472,15 @@ export class Keeper implements SealControl, Custody {
     return true;
   }
 
-  /**
-   * Opens the vault, unless it is an older one than the witness file knows and the operator does not accept that.
-   * @throws what `openVault` throws.
-   */
+  /** Opens the vault and records what was deferred, and that it is an older one if so. @throws what `openSoundVault` throws. */
   async #openSound(opened: OpenedRoot): Promise<Unsealed> {
     const { store, witness, clock } = this.#parts;
-    const unsealed = await openVault(store, opened);
-    const { vault } = unsealed;
+    const { unsealed, accepted } = await openSoundVault(store, opened, witness, clock());
     try {
-      const isOlder = witness?.check(vault, positionOf(unsealed)) ?? false;
-      const accepted = ownEntry("system.accept_rollback", `generation/${vault.records.generation}`, clock());
-      await this.#deferred.record(unsealed, isOlder ? [accepted] : []);
+      await this.#deferred.record(unsealed, accepted);
       return unsealed;
     } catch (error) {
-      vault.root.wipe();
+      unsealed.vault.root.wipe();
       throw error;
     }
   }

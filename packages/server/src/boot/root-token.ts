@@ -1,11 +1,11 @@
-import { ownEntry } from "../audit/entry.ts";
 import type { IssuedRootToken } from "../operations/seal-control.ts";
 import { SealFailure, SealUnavailable } from "../seal/seal.ts";
 import type { Store } from "../store/store.ts";
 import { openRoot, readSlots } from "../vault/root.ts";
 import { isInitialised } from "../vault/vault.ts";
 import type { SealSource } from "./configured-seals.ts";
-import { commitRootToken, openVault } from "./unseal.ts";
+import { openSoundVault } from "./sound-vault.ts";
+import { commitRootToken } from "./unseal.ts";
 import type { Witness } from "./witness.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -29,11 +29,9 @@ export async function makeRootToken(
   for (const kind of seals.kinds.filter((candidate) => slots.some((slot) => slot.kind === candidate))) {
     try {
       const opened = await openRoot(slots, await seals.open(kind), AbortSignal.timeout(TIMEOUT_MS));
-      const unsealed = await openVault(store, opened);
-      const { vault, log, committer } = unsealed;
-      const { generation } = vault.records;
-      if (witness?.check(vault, { generation, entries: log.frontier.size }) === true) {
-        await committer.submit(ownEntry("system.accept_rollback", `generation/${generation}`, Date.now()));
+      const { unsealed, accepted } = await openSoundVault(store, opened, witness, Date.now());
+      for (const entry of accepted) {
+        await unsealed.committer.submit(entry);
       }
       return await commitRootToken(unsealed, "system.new_root_token", ttlSeconds);
     } catch (error) {
