@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { chmod, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -11,6 +11,7 @@ import { restTransport } from "./operation-call.ts";
 import { makeObjects } from "./sample-requests.ts";
 import { runServer, type ServerRunOptions } from "./server-run.ts";
 import { readContent } from "./vault-content.ts";
+import { copyOfVault, makeKeyFile } from "./vault-copies.ts";
 
 let folder: string;
 /** A vault of production mode, stopped. */
@@ -18,12 +19,11 @@ let vault: string;
 let keyFile: string;
 let rootToken: string;
 let content: unknown;
-let copies = 0;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "bunkms-master-key-"));
   vault = join(folder, "vault");
-  keyFile = await makeKeyFile("master.key");
+  keyFile = await makeKeyFile(folder, "master.key");
   const server = await startServer({ dev: false, dataPath: vault, env: { BUNKMS_MASTER_KEY_FILE: keyFile } });
   rootToken = server.rootToken;
   const rest = restTransport(server.url);
@@ -36,20 +36,6 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }));
 
-async function makeKeyFile(name: string, text = `base64:${randomBytes(32).toString("base64")}\n`): Promise<string> {
-  const path = join(folder, name);
-  await writeFile(path, text, { mode: 0o600 });
-  return path;
-}
-
-async function copyOfVault(): Promise<string> {
-  copies += 1;
-  const path = join(folder, `copy-${copies}`);
-  await cp(vault, path, { recursive: true, preserveTimestamps: true });
-  await chmod(path, 0o700);
-  return path;
-}
-
 /** Starts on a copy of the vault: it must end with this code and text, and leave every byte of the folder as it was. */
 async function refuses(
   options: ServerRunOptions,
@@ -57,7 +43,7 @@ async function refuses(
   texts: readonly RegExp[],
   path?: string,
 ): Promise<void> {
-  const dataPath = path ?? (await copyOfVault());
+  const dataPath = path ?? (await copyOfVault(folder, vault));
   const before = folderContent(dataPath);
   const run = await runServer(dataPath, options);
   assert.equal(run.end, code, run.output);
@@ -68,7 +54,7 @@ async function refuses(
 }
 
 test("REQ-11 a wrong master key: refuses, names the seal slots, changes not a byte", async () => {
-  const env = { BUNKMS_MASTER_KEY_FILE: await makeKeyFile("wrong.key") };
+  const env = { BUNKMS_MASTER_KEY_FILE: await makeKeyFile(folder, "wrong.key") };
   await refuses({ env }, 1, [/master key/, /slots: env/]);
   await refuses({ env: { BUNKMS_MASTER_KEY: randomBytes(32).toString("hex") } }, 1, [/master key/, /slots: env/]);
 });
@@ -79,9 +65,9 @@ test("REQ-11 a missing master key: refuses, names the seal slots, changes not a 
 
 test("REQ-11 a master key file that is missing, malformed or open to others: refuses, changes not a byte", async () => {
   await refuses({ env: { BUNKMS_MASTER_KEY_FILE: join(folder, "nowhere") } }, 2, [/cannot be read/]);
-  const malformed = await makeKeyFile("malformed.key", "base64:AAAA\n");
+  const malformed = await makeKeyFile(folder, "malformed.key", "base64:AAAA\n");
   await refuses({ env: { BUNKMS_MASTER_KEY_FILE: malformed } }, 2, [/not valid/]);
-  const shared = await makeKeyFile("shared.key", await readFile(keyFile, "utf8"));
+  const shared = await makeKeyFile(folder, "shared.key", await readFile(keyFile, "utf8"));
   await chmod(shared, 0o640);
   await refuses({ env: { BUNKMS_MASTER_KEY_FILE: shared } }, 2, [/chmod 600/]);
 });
@@ -91,8 +77,8 @@ test("REQ-11 development mode without its master key file: refuses and makes no 
 });
 
 test("REQ-11 development mode with another master key in its file: refuses and does not replace it", async () => {
-  const path = await copyOfVault();
-  await writeFile(join(path, "master.key"), await readFile(await makeKeyFile("other.key")), { mode: 0o600 });
+  const path = await copyOfVault(folder, vault);
+  await writeFile(join(path, "master.key"), await readFile(await makeKeyFile(folder, "other.key")), { mode: 0o600 });
   await refuses({ args: ["--dev"] }, 1, [/slots: env/], path);
 });
 
@@ -106,13 +92,13 @@ test("REQ-11 production mode makes nothing up: without a master key not even the
 test("REQ-11 no new root token without the right master key, and nothing changes", async () => {
   const args = ["new-root-token"];
   await refuses({ args }, 2, [/BUNKMS_MASTER_KEY_FILE/]);
-  const env = { BUNKMS_MASTER_KEY_FILE: await makeKeyFile("wrong-for-token.key") };
+  const env = { BUNKMS_MASTER_KEY_FILE: await makeKeyFile(folder, "wrong-for-token.key") };
   await refuses({ args, env }, 1, [/slots: env/]);
   await refuses({ args: [...args, "--dev"] }, 1, [/master\.key is missing/]);
 });
 
 test("REQ-11 the right master key opens everything again, also with a new root token, which is recorded", async () => {
-  const dataPath = await copyOfVault();
+  const dataPath = await copyOfVault(folder, vault);
   const env = { BUNKMS_MASTER_KEY_FILE: keyFile };
   const made = await runServer(dataPath, { args: ["new-root-token"], env });
   assert.equal(made.end, 0, made.output);
@@ -135,7 +121,7 @@ test("REQ-11 the right master key opens everything again, also with a new root t
 });
 
 test("REQ-04 a second server on the same folder refuses at once, and the first goes on", async () => {
-  const dataPath = await copyOfVault();
+  const dataPath = await copyOfVault(folder, vault);
   const env = { BUNKMS_MASTER_KEY_FILE: keyFile };
   const server = await startServer({ dev: false, dataPath, env });
   try {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { chmod, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -9,6 +8,7 @@ import { folderContent } from "./folder-content.ts";
 import { restTransport } from "./operation-call.ts";
 import { runServer } from "./server-run.ts";
 import { initialise, SealCalls, startUninitialised } from "./shamir-vault.ts";
+import { copyOfVault, makeKeyFile } from "./vault-copies.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -18,13 +18,12 @@ let vault: string;
 let masterKey: string;
 let sealFile: string;
 let rootToken: string;
-let copies = 0;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "bunkms-seals-start-"));
   vault = join(folder, "vault");
-  masterKey = await makeKeyFile("master.key");
-  sealFile = await makeKeyFile("seal.key");
+  masterKey = await makeKeyFile(folder, "master.key");
+  sealFile = await makeKeyFile(folder, "seal.key");
   const server = await startServer({
     dev: false,
     dataPath: vault,
@@ -37,23 +36,9 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }));
 
-async function makeKeyFile(name: string): Promise<string> {
-  const path = join(folder, name);
-  await writeFile(path, `base64:${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
-  return path;
-}
-
-async function copyOfVault(): Promise<string> {
-  copies += 1;
-  const path = join(folder, `copy-${copies}`);
-  await cp(vault, path, { recursive: true, preserveTimestamps: true });
-  await chmod(path, 0o700);
-  return path;
-}
-
 /** Starts on a copy of the vault: it must end with this text, and leave every byte of the folder as it was. */
 async function refuses(env: Readonly<Record<string, string>>, code: number, texts: readonly RegExp[]): Promise<void> {
-  const path = await copyOfVault();
+  const path = await copyOfVault(folder, vault);
   const before = folderContent(path);
   for (const args of [[], ["new-root-token"]]) {
     const run = await runServer(path, { args, env });
@@ -66,10 +51,10 @@ async function refuses(env: Readonly<Record<string, string>>, code: number, text
 }
 
 test("REQ-11 wrong keys for all slots: refuses, names the slots, changes not a byte", async () => {
-  const wrong = await makeKeyFile("wrong.key");
+  const wrong = await makeKeyFile(folder, "wrong.key");
   await refuses({ BUNKMS_MASTER_KEY_FILE: wrong }, 1, [/env/, /slots: (env, file|file, env)/]);
   await refuses({ BUNKMS_SEAL_FILE: wrong }, 1, [/slots: (env, file|file, env)/]);
-  await refuses({ BUNKMS_MASTER_KEY_FILE: wrong, BUNKMS_SEAL_FILE: await makeKeyFile("wrong-too.key") }, 1, [
+  await refuses({ BUNKMS_MASTER_KEY_FILE: wrong, BUNKMS_SEAL_FILE: await makeKeyFile(folder, "wrong-too.key") }, 1, [
     /slots: (env, file|file, env)/,
   ]);
   // Each key in the other's place.
@@ -85,14 +70,14 @@ test("REQ-11 settings for none of the slots: refuses, names the slots, changes n
 });
 
 test("REQ-27 any one of the slots opens the vault, also when the other's key is wrong", async () => {
-  const wrong = await makeKeyFile("wrong-for-one.key");
+  const wrong = await makeKeyFile(folder, "wrong-for-one.key");
   for (const env of [
     { BUNKMS_MASTER_KEY_FILE: masterKey },
     { BUNKMS_SEAL_FILE: sealFile },
     { BUNKMS_MASTER_KEY_FILE: wrong, BUNKMS_SEAL_FILE: sealFile },
     { BUNKMS_MASTER_KEY_FILE: masterKey, BUNKMS_SEAL_FILE: wrong },
   ]) {
-    const server = await startServer({ dev: false, dataPath: await copyOfVault(), env });
+    const server = await startServer({ dev: false, dataPath: await copyOfVault(folder, vault), env });
     const rest = restTransport(server.url);
     assert.equal((await new SealCalls(rest, rootToken).asRoot("keys.list")).code, "ok");
     rest.close();
