@@ -38,8 +38,9 @@ export const ROOMS: readonly Room[] = [
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   contract: [],
   client: ["contract"],
-  cli: ["client"],
-  server: ["contract"],
+  tlog: [],
+  cli: ["client", "tlog"],
+  server: ["contract", "tlog"],
 };
 
 /** Built-in modules that one room alone may import. Of node:crypto, others may name the key type. */
@@ -93,10 +94,13 @@ function lintConfiguration(): unknown {
   const packages = Object.keys(PACKAGES).map((name) =>
     override([`**/packages/${name}/src/**`], [packagePattern(name), ...builtinPatterns()]),
   );
-  // Files are encrypted, and keys wrapped, where they lie: the parts outside the server that have cryptography.
-  const local = ["file", "import"].map((folder) =>
-    override([`**/packages/client/src/${folder}/**`], [packagePattern("client"), ...builtinPatterns("crypto")]),
-  );
+  // Files are encrypted, keys wrapped, and logs verified where they lie: the parts outside the server that have cryptography.
+  const local = [
+    ...["file", "import"].map((folder) =>
+      override([`**/packages/client/src/${folder}/**`], [packagePattern("client"), ...builtinPatterns("crypto")]),
+    ),
+    override(["**/packages/tlog/src/**"], [packagePattern("tlog"), ...builtinPatterns("crypto")]),
+  ];
   // Overrides replace each other, the later the stronger, so a room's holds its package's patterns as well.
   const rooms = ROOMS.flatMap((room) =>
     [0, 1].map((depth) =>

@@ -1,4 +1,4 @@
-import { Frontier, leafHash } from "./merkle.ts";
+import { Frontier, leafHash } from "@bunkms/tlog";
 
 const FORMAT = 1;
 const HASH_LENGTH = 32;

@@ -1,16 +1,27 @@
-import { sha256 } from "../crypto/hash.ts";
+import { hash } from "node:crypto";
+
+/** Bytes of a hash of the tree. */
+export const HASH_BYTES = 32;
 
 const LEAF = Buffer.of(0x00);
-const NODE = Buffer.of(0x01);
+const NODE_BYTES = 1 + 2 * HASH_BYTES;
 
 /** Hash of a leaf of the Merkle tree: SHA-256(0x00 ‖ entry), RFC 6962 section 2.1. */
 export function leafHash(entry: Uint8Array): Buffer {
-  return sha256(LEAF, entry);
+  return hash("sha256", Buffer.concat([LEAF, entry]), "buffer");
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return sha256(NODE, left, right);
+/** Hash of an inner node: SHA-256(0x01 ‖ left ‖ right), RFC 6962 section 2.1. */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+  const node = Buffer.allocUnsafe(NODE_BYTES);
+  node[0] = 0x01;
+  node.set(left, 1);
+  node.set(right, 1 + HASH_BYTES);
+  return hash("sha256", node, "buffer");
 }
+
+/** Root of the empty tree: SHA-256 of nothing. */
+export const EMPTY_ROOT: Buffer = hash("sha256", "", "buffer");
 
 /**
  * What an append-only Merkle tree (RFC 6962 section 2.1) must remember to grow: its size and the roots of its
@@ -53,7 +64,7 @@ export class Frontier {
     const hashes = [...this.hashes];
     let root = hashes.pop();
     if (root === undefined) {
-      return sha256();
+      return Buffer.from(EMPTY_ROOT);
     }
     for (let left = hashes.pop(); left !== undefined; left = hashes.pop()) {
       root = nodeHash(left, root);

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { sha256 } from "../crypto/hash.ts";
-import { Frontier, leafHash } from "./merkle.ts";
+import { Frontier, leafHash } from "./tree.ts";
+
+function sha256(...parts: readonly Buffer[]): Buffer {
+  return createHash("sha256").update(Buffer.concat(parts)).digest();
+}
 
 const LEAVES = Array.from({ length: 70 }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
 

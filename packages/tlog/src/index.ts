@@ -1,0 +1,3 @@
+export * from "./proof.ts";
+export * from "./tile.ts";
+export * from "./tree.ts";

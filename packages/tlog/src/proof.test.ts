@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isConsistent, isIncluded, proveConsistency, proveInclusion, type ReadNode, treeRoot } from "./proof.ts";
+import { subtreeRoot } from "./tile.ts";
+import { EMPTY_ROOT, Frontier, leafHash } from "./tree.ts";
+
+const LEAVES = Array.from({ length: 300 }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
+
+const read: ReadNode = async (level, index) => {
+  const count = 2 ** level;
+  return subtreeRoot(LEAVES.slice(index * count, (index + 1) * count));
+};
+
+const rootOf = (size: number): Buffer => Frontier.EMPTY.append(LEAVES.slice(0, size)).root();
+
+test("the root of every size is that of the frontier", async () => {
+  for (let size = 0; size <= LEAVES.length; size++) {
+    assert.deepEqual(await treeRoot(size, read), rootOf(size), `size ${size}`);
+  }
+});
+
+test("every leaf of every tree is proved, and no other one", async () => {
+  for (let size = 1; size <= 70; size++) {
+    for (let index = 0; index < size; index++) {
+      const path = await proveInclusion(index, size, read);
+      const leaf = LEAVES[index] as Buffer;
+      const root = rootOf(size);
+      assert.equal(isIncluded(leaf, index, size, path, root), true, `${index} of ${size}`);
+      assert.equal(isIncluded(LEAVES[index + 1] as Buffer, index, size, path, root), false);
+      assert.equal(isIncluded(leaf, index ^ 1, size, path, root), false);
+      assert.equal(isIncluded(leaf, index, size, [...path, root], root), false);
+      assert.equal(size > 1 && isIncluded(leaf, index, size, path.slice(1), root), false);
+      assert.equal(isIncluded(leaf, index, size, path, rootOf(size + 1)), false);
+    }
+  }
+});
+
+test("every two trees are proved consistent, and no changed one", async () => {
+  for (let to = 0; to <= 70; to++) {
+    for (let from = 0; from <= to; from++) {
+      const proof = await proveConsistency(from, to, read);
+      assert.equal(isConsistent(from, rootOf(from), to, rootOf(to), proof), true, `${from} to ${to}`);
+      assert.equal(isConsistent(from, rootOf(from), to, rootOf(to), [...proof, EMPTY_ROOT]), false);
+      // Any tree begins with the empty one.
+      assert.equal(isConsistent(from, rootOf(from), to, rootOf(to + 1), proof), from === 0 && to > 0);
+      assert.equal(isConsistent(from, rootOf(from + 1), to, rootOf(to), proof), false);
+      for (const i of proof.keys()) {
+        const changed = proof.with(i, leafHash(proof[i] as Buffer));
+        assert.equal(isConsistent(from, rootOf(from), to, rootOf(to), changed), false);
+        assert.equal(isConsistent(from, rootOf(from), to, rootOf(to), proof.toSpliced(i, 1)), false);
+      }
+    }
+  }
+});
+
+test("a leaf that is not there, and a tree that shrinks, are refused", async () => {
+  await assert.rejects(proveInclusion(5, 5, read), RangeError);
+  await assert.rejects(proveInclusion(-1, 5, read), RangeError);
+  await assert.rejects(proveInclusion(0.5, 5, read), RangeError);
+  await assert.rejects(proveConsistency(6, 5, read), RangeError);
+  assert.equal(isIncluded(LEAVES[0] as Buffer, 5, 5, [], rootOf(5)), false);
+  assert.equal(isConsistent(6, rootOf(6), 5, rootOf(5), []), false);
+});
