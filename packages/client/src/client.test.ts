@@ -48,7 +48,7 @@ describe("a request", () => {
   test("without a body has the other fields in the query and no content type", async () => {
     const { fetch, seen } = answering(200, "{}");
     const since = { seconds: 1_700_000_000n, nanos: 0 };
-    await connect(fetch).system.listAuditEntries({ identity: "a b&c", since, pageSize: 5 });
+    await connect(fetch).audit.listAuditEntries({ identity: "a b&c", since, pageSize: 5 });
     assert.equal(seen[0]?.url, `${URL_}/v1/audit/entries?identity=a+b%26c&since=2023-11-14T22%3A13%3A20Z&page_size=5`);
     assert.equal(seen[0].init.headers["content-type"], undefined);
     assert.equal(seen[0].init.body, undefined);

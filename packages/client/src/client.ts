@@ -10,6 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import {
   AliasService,
+  AuditService,
   KeyBatchService,
   KeyLifeService,
   KeyService,
@@ -61,6 +62,7 @@ export interface BunkmsClient {
   readonly secrets: ServiceClient<typeof SecretService>;
   readonly tokens: ServiceClient<typeof TokenService>;
   readonly seals: ServiceClient<typeof SealService>;
+  readonly audit: ServiceClient<typeof AuditService>;
   readonly system: ServiceClient<typeof SystemService>;
   /** Whether the server is alive. Needs no token. @throws ConnectionError */
   health(options?: CallOptions): Promise<ProbeResult>;
@@ -100,6 +102,7 @@ export function createClient(options: TransportOptions): BunkmsClient {
     secrets: serviceClient(SecretService, call),
     tokens: serviceClient(TokenService, call),
     seals: serviceClient(SealService, call),
+    audit: serviceClient(AuditService, call),
     system: serviceClient(SystemService, call),
     health: (callOptions?: CallOptions) => probe("/health", callOptions),
     ready: (callOptions?: CallOptions) => probe("/ready", callOptions),

@@ -79,7 +79,7 @@ export const auditCommands: CommandGroup = {
   commands: [list],
 };
 
-type AuditRequest = Parameters<BunkmsClient["system"]["listAuditEntries"]>[0];
+type AuditRequest = Parameters<BunkmsClient["audit"]["listAuditEntries"]>[0];
 
 async function fetchEntries(
   client: BunkmsClient,
@@ -87,7 +87,7 @@ async function fetchEntries(
   limit: number,
 ): Promise<ListAuditEntriesResponse> {
   const fetchPage = (count: number, pageToken: string | undefined) =>
-    client.system.listAuditEntries({
+    client.audit.listAuditEntries({
       ...request,
       pageSize: Math.min(count, MAX_PAGE),
       ...(pageToken === undefined ? {} : { pageToken }),

@@ -1,7 +1,20 @@
-import { Frontier, leafHash } from "@bunkms/tlog";
+import { Frontier, HASH_BYTES, leafHash, MAX_ENTRY_BYTES } from "@bunkms/tlog";
+import { Edges, type FilledTile } from "./edges.ts";
 
-const FORMAT = 1;
-const HASH_LENGTH = 32;
+const FORMAT = 2;
+const HEAD_BYTES = 21;
+
+/** Where the log ends. Immutable. */
+export interface LogEnd {
+  /** Number of entries, and what is needed of the tree to append. */
+  readonly frontier: Frontier;
+  /** The last tile of each level, as far as it is filled. */
+  readonly edges: Edges;
+  /** Bytes of all entries so far, of pruned ones as well. */
+  readonly bytes: number;
+}
+
+export const EMPTY_LOG: LogEnd = { frontier: Frontier.EMPTY, edges: Edges.EMPTY, bytes: 0 };
 
 /** A batch of entries, not yet on disk. */
 export interface PreparedBatch {
@@ -9,8 +22,10 @@ export interface PreparedBatch {
   readonly path: string;
   /** Content of its record, to be sealed. */
   readonly payload: Buffer;
-  /** The log's frontier with the batch. */
-  readonly frontier: Frontier;
+  /** Where the log ends with the batch. */
+  readonly end: LogEnd;
+  /** Tiles that it fills, and those of the higher levels that it makes wider: to be written with it. */
+  readonly tiles: readonly FilledTile[];
 }
 
 /** A batch read back. */
@@ -19,6 +34,16 @@ export interface Batch {
   readonly first: number;
   readonly entries: readonly Buffer[];
   readonly frontier: Frontier;
+  /** Bytes of all entries up to its last one. */
+  readonly bytes: number;
+}
+
+/** An entry is too long for the log, whose bundles give its length two bytes (C2SP tlog-tiles). */
+export class EntryTooLong extends Error {
+  constructor(bytes: number) {
+    super(`an audit entry of ${bytes} bytes is longer than ${MAX_ENTRY_BYTES}`);
+    this.name = "EntryTooLong";
+  }
 }
 
 /**
@@ -26,26 +51,35 @@ export interface Batch {
  * a batch, one record (spec/audit.md). The log itself is the batches in the store: this object only knows where it ends.
  */
 export class AuditLog {
-  #frontier: Frontier = Frontier.EMPTY;
+  #end: LogEnd = EMPTY_LOG;
+
+  get end(): LogEnd {
+    return this.#end;
+  }
 
   /** The end of the log: number of entries and root. */
   get frontier(): Frontier {
-    return this.#frontier;
+    return this.#end.frontier;
   }
 
   /** Lays out the next batch. Nothing changes until `adopt`. */
   prepare(entries: readonly Buffer[]): PreparedBatch {
-    const frontier = this.#frontier.append(entries.map(leafHash));
+    const leaves = entries.map(leafHash);
+    const { size } = this.#end.frontier;
+    const frontier = this.#end.frontier.append(leaves);
+    const bytes = entries.reduce((sum, entry) => sum + entry.length, this.#end.bytes);
+    const { edges, tiles } = this.#end.edges.append(size, leaves);
     return {
       path: batchPath(frontier.size - 1),
-      payload: encodeBatch(this.#frontier.size, entries, frontier),
-      frontier,
+      payload: encodeBatch(size, entries, frontier, bytes),
+      end: { frontier, edges, bytes },
+      tiles,
     };
   }
 
-  /** Goes on from this frontier: the one of a prepared batch once it is durable, or of the last stored batch. */
-  adopt(frontier: Frontier): void {
-    this.#frontier = frontier;
+  /** Goes on from this end: the one of a prepared batch once it is durable, or what was found in the store. */
+  adopt(end: LogEnd): void {
+    this.#end = end;
   }
 }
 
@@ -60,11 +94,17 @@ export function batchPath(lastIndex: number): string {
   return BATCH_PREFIX + lastIndex.toString(16).padStart(16, "0");
 }
 
-function encodeBatch(first: number, entries: readonly Buffer[], frontier: Frontier): Buffer {
-  const head = Buffer.alloc(13);
+/** Path of a tile's record in the table `audit-tile`. */
+export function tileRecordPath(level: number, index: number): string {
+  return `${BATCH_PREFIX}${level.toString(16).padStart(2, "0")}/${index.toString(16).padStart(16, "0")}`;
+}
+
+function encodeBatch(first: number, entries: readonly Buffer[], frontier: Frontier, bytes: number): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt8(FORMAT, 0);
   head.writeBigUInt64BE(BigInt(first), 1);
   head.writeUInt32BE(entries.length, 9);
+  head.writeBigUInt64BE(BigInt(bytes), 13);
   const parts: Buffer[] = [head];
   for (const entry of entries) {
     const length = Buffer.alloc(4);
@@ -80,13 +120,14 @@ function encodeBatch(first: number, entries: readonly Buffer[], frontier: Fronti
  * @throws RangeError when it is not exactly one batch.
  */
 export function decodeBatch(payload: Buffer): Batch {
-  if (payload.length < 13 || payload.readUInt8(0) !== FORMAT) {
+  if (payload.length < HEAD_BYTES || payload.readUInt8(0) !== FORMAT) {
     throw new RangeError("not an audit batch of a known format");
   }
   const first = Number(payload.readBigUInt64BE(1));
   const count = payload.readUInt32BE(9);
+  const bytes = Number(payload.readBigUInt64BE(13));
   const entries: Buffer[] = [];
-  let at = 13;
+  let at = HEAD_BYTES;
   for (let i = 0; i < count; i++) {
     const end = at + 4 + payload.readUInt32BE(at);
     if (end > payload.length) {
@@ -96,11 +137,11 @@ export function decodeBatch(payload: Buffer): Batch {
     at = end;
   }
   const hashes: Buffer[] = [];
-  for (; at + HASH_LENGTH <= payload.length; at += HASH_LENGTH) {
-    hashes.push(payload.subarray(at, at + HASH_LENGTH));
+  for (; at + HASH_BYTES <= payload.length; at += HASH_BYTES) {
+    hashes.push(payload.subarray(at, at + HASH_BYTES));
   }
-  if (at !== payload.length) {
+  if (at !== payload.length || !Number.isSafeInteger(bytes)) {
     throw new RangeError("the audit batch has bytes too many");
   }
-  return { first, entries, frontier: new Frontier(first + count, hashes) };
+  return { first, entries, frontier: new Frontier(first + count, hashes), bytes };
 }

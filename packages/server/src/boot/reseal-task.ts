@@ -23,6 +23,10 @@ const TABLES: readonly Table[] = [
   "secret-value",
   "token",
   "audit",
+  "audit-tile",
+  "audit-checkpoint",
+  "audit-cursor",
+  "audit-key",
 ];
 
 /** How far the records are sealed anew. */

@@ -1,14 +1,12 @@
 import { fromJson, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec, readOperations } from "@bunkms/contract";
 import { authoriseByRole } from "../access/authorise.ts";
-import { AuditReader } from "../audit/reader.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
-import { auditBatches } from "../pipeline/audit-batches.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
 import { Keeper } from "./keeper.ts";
-import { sealedServices } from "./sealed-services.ts";
+import { openServices, sealedServices } from "./services.ts";
 import { FaultyStore, testSeal, testSeals } from "./test-vault.ts";
 import type { Unsealed } from "./unseal.ts";
 
@@ -47,10 +45,7 @@ export async function testCalls(
     seals: testSeals(seal),
     rootTokenTtl: 0,
     clock: () => time.now,
-    services: ({ vault, tokens, log }) => {
-      const audit = new AuditReader(auditBatches(vault.records), log);
-      return { vault, tokens, audit, introspection, seals: keeper };
-    },
+    services: (unsealed) => openServices(unsealed, introspection, keeper),
     servicesWhileSealed: (seals) => sealedServices(introspection, seals),
     onOpen: () => {},
     beforeSeal: async () => {},

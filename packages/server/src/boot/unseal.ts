@@ -1,12 +1,16 @@
 import { Tokens } from "../access/tokens.ts";
 import { ownEntry } from "../audit/entry.ts";
-import { AuditLog, decodeBatch } from "../audit/log.ts";
-import { lastBatch } from "../pipeline/audit-batches.ts";
+import { Checkpoints } from "../audit/checkpoints.ts";
+import { AuditLog } from "../audit/log.ts";
+import { AuditTree } from "../audit/tree.ts";
+import { treeStore } from "../pipeline/audit-batches.ts";
+import { saveCheckpoint } from "../pipeline/audit-checkpoints.ts";
 import { Committer } from "../pipeline/committer.ts";
 import type { Seal } from "../seal/seal.ts";
 import type { Store } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import { VaultRolledBack } from "../vault/records.ts";
+import { readEnd, resumeLog } from "./resume-log.ts";
 import { type OpenedRoot, openRoot, plainSeal, readSlots, type SlotSeal } from "../vault/root.ts";
 import { createVault, isInitialised, loadVault, unsealVault, type Vault } from "../vault/vault.ts";
 
@@ -15,6 +19,8 @@ export interface Unsealed {
   readonly vault: Vault;
   readonly tokens: Tokens;
   readonly log: AuditLog;
+  readonly tree: AuditTree;
+  readonly checkpoints: Checkpoints;
   readonly committer: Committer;
 }
 
@@ -49,12 +55,12 @@ export async function prepareVault(
 export async function openVault(store: Store, opened: OpenedRoot): Promise<Unsealed> {
   const { vault, keyringVersion } = await unsealVault(store, opened);
   try {
-    const last = await lastBatch(vault.records);
+    const last = await readEnd(vault.records);
     await vault.records.reload(last?.generation);
     await vault.records.verifyState(keyringVersion, (report) => loadVault(vault, report));
     const unsealed = assemble(vault);
     if (last !== undefined) {
-      unsealed.log.adopt(decodeBatch(last.payload).frontier);
+      await resumeLog(unsealed, last.end);
     }
     return unsealed;
   } catch (error) {
@@ -83,22 +89,31 @@ export async function openOrCreate(store: Store, seal: Seal, rootTtlSeconds = 0)
 }
 
 function assemble(vault: Vault): Unsealed {
-  const tokens = new Tokens(vault.records, vault.tokenKey);
+  const { records, logKeys } = vault;
+  const tokens = new Tokens(records, vault.tokenKey);
   const log = new AuditLog();
+  const tree = new AuditTree(treeStore(records), log);
+  const checkpoints = new Checkpoints({
+    origin: logKeys.origin,
+    sign: (text) => logKeys.sign(text),
+    save: (note) => saveCheckpoint(records, note),
+    monotonic: () => performance.now(),
+  });
   const committer = new Committer({
-    records: vault.records,
+    records,
     log,
-    lastBatch: () => lastBatch(vault.records),
+    checkpoints,
+    readEnd: () => readEnd(records),
     onReload: async () => {
       // A change of the root key or the barrier key may have come through though its commit failed. If the keyring does not
       // open, nothing more is answered until the next start, which opens what is there.
       await vault.slots.reload();
       tokens.forget();
       await loadVault(vault);
-      vault.records.forgetResealed();
+      records.forgetResealed();
     },
   });
-  return { vault, tokens, log, committer };
+  return { vault, tokens, log, tree, checkpoints, committer };
 }
 
 /** Makes a root token, recorded as this operation of the server's own. @param ttlSeconds 0: it does not expire. */

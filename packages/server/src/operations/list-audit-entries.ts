@@ -1,12 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type AuditEntrySchema, BunkmsError, SystemService } from "@bunkms/contract";
+import { type AuditEntrySchema, AuditService, BunkmsError } from "@bunkms/contract";
 import type { AuditFilter, IndexedRecord } from "../audit/reader.ts";
 import { defineOperation } from "./operation.ts";
 import { pageSize, pageStart, pageToken } from "./paging.ts";
 import { timestamp } from "./timestamp.ts";
 
-export const listAuditEntries = defineOperation(SystemService.method.listAuditEntries, async ({ audit }, request) => {
+export const listAuditEntries = defineOperation(AuditService.method.listAuditEntries, async ({ audit }, request) => {
   const filter: AuditFilter = {
     ...given("operation", request.operation),
     ...given("resource", request.resource),

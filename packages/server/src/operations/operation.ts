@@ -1,5 +1,6 @@
 import type { DescMethod, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { TokenInfo, Tokens } from "../access/tokens.ts";
+import type { AuditProofs } from "../audit/proofs.ts";
 import type { AuditReader } from "../audit/reader.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -18,9 +19,10 @@ export interface Introspection {
 
 /** What handlers work with. */
 export interface Services {
-  readonly vault: Pick<Vault, "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots">;
+  readonly vault: Pick<Vault, "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots" | "logKeys" | "auditKey">;
   readonly tokens: Tokens;
   readonly audit: AuditReader;
+  readonly auditProofs: AuditProofs;
   readonly introspection: Introspection;
   readonly seals: SealControl;
 }

@@ -4,7 +4,8 @@ import type { SlotInfo } from "../vault/seal-slots.ts";
 
 /** Where an entry is made durable, and a plan's changes with it. */
 export interface Recorder {
-  submit(entry: Buffer, plan?: Plan<unknown>): Promise<void>;
+  /** @returns The entry's index in the log. */
+  submit(entry: Buffer, plan?: Plan<unknown>, wantsReceipt?: boolean): Promise<number>;
 }
 
 /** What a call did that had no open vault before, and where it is recorded: then, and only then, it counts. */

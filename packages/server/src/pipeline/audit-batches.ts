@@ -1,6 +1,7 @@
-import { BATCH_PREFIX, batchPath } from "../audit/log.ts";
+import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
 import type { BatchSource } from "../audit/reader.ts";
-import type { Records } from "../vault/records.ts";
+import type { TreeStore } from "../audit/tree.ts";
+import { RecordDamaged, type Records } from "../vault/records.ts";
 
 const PAGE = 64;
 
@@ -38,4 +39,53 @@ export function auditBatches(records: Records): BatchSource {
       after = page.at(-1)?.path;
     }
   };
+}
+
+/** Where the log's entries and tiles lie, for reading its tree. */
+export function treeStore(records: Records): TreeStore {
+  return {
+    async tile(level, index) {
+      try {
+        return (await records.read("audit-tile", tileRecordPath(level, index)))?.payload;
+      } catch (error) {
+        if (error instanceof RecordDamaged) {
+          // It is made again from what it is derived from.
+          return undefined;
+        }
+        throw error;
+      }
+    },
+    keepTiles: (tiles) =>
+      records.keep(
+        tiles.map(({ level, index, payload }) => ({ table: "audit-tile", path: tileRecordPath(level, index), payload })),
+      ),
+    entries: (first, end) => readEntries(records, first, end),
+    archivedBundle: async () => undefined,
+  };
+}
+
+/** Entries from `first` to before `end`. @throws RangeError when one of them is missing. */
+async function readEntries(records: Records, first: number, end: number): Promise<readonly Buffer[]> {
+  const entries: Buffer[] = [];
+  let after = first === 0 ? undefined : batchPath(first - 1);
+  while (entries.length < end - first) {
+    const range = after === undefined ? {} : { after };
+    const page = await records.list("audit", { prefix: BATCH_PREFIX, ...range, limit: PAGE });
+    for (const { payload } of page) {
+      const batch = decodeBatch(payload);
+      const at = first + entries.length;
+      if (batch.first > at || batch.first + batch.entries.length <= at) {
+        throw new RangeError("a batch of the audit log is missing");
+      }
+      entries.push(...batch.entries.slice(at - batch.first, end - batch.first));
+      if (entries.length === end - first) {
+        return entries;
+      }
+    }
+    if (page.length < PAGE) {
+      throw new RangeError("the end of the audit log is missing");
+    }
+    after = page.at(-1)?.path;
+  }
+  return entries;
 }

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { DescField, Message } from "@bufbuild/protobuf";
 import type { AuditField, OperationSpec } from "@bunkms/contract";
-import { mac } from "../crypto/kdf.ts";
+import { hashedField } from "../audit/hashed-field.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -38,7 +38,7 @@ function hashedValue(field: DescField, value: unknown, key: KeyObject | undefine
   if (key === undefined) {
     throw new Error(`${field}: is to be hashed, and there is no key`);
   }
-  return `hmac-sha256:${mac(key, Buffer.from(`${field.name}\0`), asBytes(value)).toString("hex")}`;
+  return hashedField(key, field.name, asBytes(value));
 }
 
 function isDefault(value: unknown): boolean {

@@ -1,22 +1,32 @@
-import type { AuditLog } from "../audit/log.ts";
-import { decodeBatch } from "../audit/log.ts";
+import { MAX_ENTRY_BYTES } from "@bunkms/tlog";
+import type { Checkpoints } from "../audit/checkpoints.ts";
+import { type AuditLog, EntryTooLong, type LogEnd, type PreparedBatch, tileRecordPath } from "../audit/log.ts";
 import { RevisionConflict, type Table } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
-import type { Records } from "../vault/records.ts";
+import type { Aside, Records } from "../vault/records.ts";
 
 interface Item {
   readonly entry: Buffer;
   readonly plan: Plan<unknown> | undefined;
-  readonly resolve: () => void;
+  /** Whether its caller waits for a checkpoint that covers the entry. */
+  readonly wantsReceipt: boolean;
+  readonly resolve: (index: number) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** Items that were committed, the first with this index in the log. */
+interface Committed {
+  readonly items: readonly Item[];
+  readonly first: number;
 }
 
 /** What the committer commits to. */
 interface Targets {
   readonly records: Records;
   readonly log: AuditLog;
-  /** The stored log's last batch, opened, with the generation that it carries. */
-  readonly lastBatch: () => Promise<{ readonly payload: Buffer; readonly generation: number } | undefined>;
+  readonly checkpoints: Checkpoints;
+  /** Where the stored log ends, with the generation that its last batch carries. */
+  readonly readEnd: () => Promise<{ readonly end: LogEnd; readonly generation: number } | undefined>;
   /** Called when the store turned out to be ahead of what memory knows. */
   readonly onReload: () => Promise<void>;
 }
@@ -27,7 +37,8 @@ const BATCH = 256;
 /**
  * Group commit: the one place where anything reaches the disk. Entries that arrive while a commit is under way, or in
  * the same turn of the event loop, become durable together with the next one, at the cost of one fsync. A mutation's
- * changes are in the same commit as its entry, so that neither is ever there without the other.
+ * changes are in the same commit as its entry, so that neither is ever there without the other. Checkpoints are signed
+ * between commits, when one is due.
  */
 export class Committer {
   readonly #targets: Targets;
@@ -39,6 +50,8 @@ export class Committer {
   #stale = false;
   /** Why nothing is taken any more. */
   #closed: Error | undefined;
+  /** Those who wait for a checkpoint of all that is in the log. */
+  #signing: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
 
   constructor(targets: Targets) {
     this.#targets = targets;
@@ -51,20 +64,29 @@ export class Committer {
 
   /**
    * Makes an audit entry durable, and the changes of a plan with it.
+   * @param wantsReceipt Waits also for a checkpoint that covers the entry, if one can be signed.
+   * @returns The entry's index in the log.
    * @throws RevisionConflict when the plan is outdated: neither changes nor entry were written.
    * @throws Error, for example StoreUnavailable, when nothing could be written.
    */
-  submit(entry: Buffer, plan?: Plan<unknown>): Promise<void> {
+  submit(entry: Buffer, plan?: Plan<unknown>, wantsReceipt = false): Promise<number> {
     if (this.#closed !== undefined) {
       return Promise.reject(this.#closed);
     }
+    if (entry.length > MAX_ENTRY_BYTES) {
+      return Promise.reject(new EntryTooLong(entry.length));
+    }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ entry, plan, resolve, reject });
-      if (!this.#running) {
-        this.#running = true;
-        // After the poll phase, so that all requests read in this turn of the loop share a commit.
-        setImmediate(() => void this.#drain());
-      }
+      this.#queue.push({ entry, plan, wantsReceipt, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** Signs a checkpoint over all that is in the log, unless there is one. @throws StoreUnavailable */
+  checkpoint(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#signing.push({ resolve, reject });
+      this.#start();
     });
   }
 
@@ -88,37 +110,79 @@ export class Committer {
     }
   }
 
+  #start(): void {
+    if (!this.#running) {
+      this.#running = true;
+      // After the poll phase, so that all requests read in this turn of the loop share a commit.
+      setImmediate(() => void this.#drain());
+    }
+  }
+
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#signing.length > 0) {
       const items = usesFirst(this.#withoutTwins(this.#queue.splice(0, BATCH)));
+      let committed: Committed | undefined;
       try {
-        await this.#commit(items);
+        committed = await this.#commit(items);
       } catch (error) {
         this.#uncertain = true;
         for (const item of items) {
           item.reject(error);
         }
       }
+      await this.#signIfAsked(committed);
     }
     this.#running = false;
   }
 
-  /** Commits the items; those whose plan is outdated are refused one after the other, the others go on without them. */
-  async #commit(items: readonly Item[]): Promise<void> {
-    if (this.#uncertain || this.#stale) {
+  /** Signs a checkpoint if one is due or somebody waits for it, and tells those who do. */
+  async #signIfAsked(committed: Committed | undefined): Promise<void> {
+    const { checkpoints, log } = this.#targets;
+    const waiting = this.#signing.splice(0);
+    const isWanted = waiting.length > 0 || (committed?.items.some(({ wantsReceipt }) => wantsReceipt) ?? false);
+    let failure: unknown;
+    if (isWanted || checkpoints.isDue(log.frontier)) {
+      try {
+        await checkpoints.sign(log.frontier);
+      } catch (error) {
+        // The entries are on disk all the same. It stays due, and is tried again.
+        failure = error;
+      }
+    }
+    for (const [i, item] of committed?.items.entries() ?? []) {
+      if (item.wantsReceipt) {
+        item.resolve((committed as Committed).first + i);
+      }
+    }
+    for (const { resolve, reject } of waiting) {
+      failure === undefined ? resolve() : reject(failure);
+    }
+  }
+
+  /**
+   * Commits the items; those whose plan is outdated are refused one after the other, the others go on without them.
+   * Whoever waits for no receipt is told.
+   */
+  async #commit(items: readonly Item[]): Promise<Committed | undefined> {
+    if (items.length > 0 && (this.#uncertain || this.#stale)) {
       await this.#reload();
     }
     for (let left = stillHolding(items); left.length > 0; ) {
-      const { records, log } = this.#targets;
+      const { records, log, checkpoints } = this.#targets;
+      const first = log.frontier.size;
       const batch = log.prepare(left.map((item) => item.entry));
       try {
         const written = await records.commit(
           left.flatMap((item) => item.plan?.changes ?? []),
-          batch,
+          { ...batch, asides: tileRecords(batch) },
         );
-        log.adopt(batch.frontier);
-        settle(left, written);
-        return;
+        log.adopt(batch.end);
+        if (left.some(({ plan }) => plan?.isLast)) {
+          // Its commit counts, signed or not.
+          await checkpoints.sign(log.frontier).catch(() => {});
+        }
+        settle(left, written, first);
+        return { items: left, first };
       } catch (error) {
         const outdated = error instanceof RevisionConflict ? left.find((item) => touches(item, error)) : undefined;
         if (outdated === undefined) {
@@ -128,6 +192,7 @@ export class Committer {
         left = left.filter((item) => item !== outdated);
       }
     }
+    return undefined;
   }
 
   /** Of two plans that change the same record, the second waits for the next commit, which finds it outdated. */
@@ -151,11 +216,11 @@ export class Committer {
 
   /** After a failure: reads what the store holds now, and goes on from there. */
   async #reload(): Promise<void> {
-    const { records, log, lastBatch, onReload } = this.#targets;
-    const last = await lastBatch();
+    const { records, log, readEnd, onReload } = this.#targets;
+    const last = await readEnd();
     this.#stale = (await records.reload(last?.generation)) || this.#stale;
     if (last !== undefined) {
-      log.adopt(decodeBatch(last.payload).frontier);
+      log.adopt(last.end);
     }
     if (this.#stale) {
       await onReload();
@@ -189,8 +254,16 @@ function touches(item: Item, conflict: RevisionConflict): boolean {
   return (item.plan?.changes ?? []).some((change) => change.table === conflict.table && change.path === conflict.path);
 }
 
+function tileRecords({ tiles }: PreparedBatch): Aside[] {
+  return tiles.map(({ level, index, hashes }) => ({
+    table: "audit-tile",
+    path: tileRecordPath(level, index),
+    payload: Buffer.concat(hashes),
+  }));
+}
+
 /** Caches follow first, all in one go; only then is anybody told. */
-function settle(items: readonly Item[], written: Awaited<ReturnType<Records["commit"]>>): void {
+function settle(items: readonly Item[], written: Awaited<ReturnType<Records["commit"]>>, first: number): void {
   let at = 0;
   for (const { plan } of items) {
     if (plan !== undefined) {
@@ -198,7 +271,9 @@ function settle(items: readonly Item[], written: Awaited<ReturnType<Records["com
       at += plan.changes.length;
     }
   }
-  for (const item of items) {
-    item.resolve();
+  for (const [i, item] of items.entries()) {
+    if (!item.wantsReceipt) {
+      item.resolve(first + i);
+    }
   }
 }

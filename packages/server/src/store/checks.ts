@@ -32,6 +32,10 @@ const TABLES: ReadonlySet<string> = new Set(
     "secret-value": true,
     token: true,
     audit: true,
+    "audit-tile": true,
+    "audit-checkpoint": true,
+    "audit-cursor": true,
+    "audit-key": true,
     probe: true,
   } satisfies Record<Table, true>),
 );

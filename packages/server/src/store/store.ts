@@ -18,6 +18,10 @@ export type Table =
   | "secret-value"
   | "token"
   | "audit"
+  | "audit-tile"
+  | "audit-checkpoint"
+  | "audit-cursor"
+  | "audit-key"
   | "probe";
 
 /** What lies under one path. */

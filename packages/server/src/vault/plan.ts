@@ -12,6 +12,8 @@ export interface Plan<T> {
    * conditions say it. A use of a key changes nothing, but must not be recorded after the key was disabled.
    */
   holds?(): boolean;
+  /** Whether nothing is written after it: a checkpoint covers its entry before anybody is told. */
+  readonly isLast?: boolean;
   /** Called once, after the commit, before anything else happens: caches follow the store. */
   committed(written: readonly (RecordRef | undefined)[]): void;
   /** Called at the end, committed or not: zeroes the plain content of the changes. */

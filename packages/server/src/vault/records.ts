@@ -1,5 +1,5 @@
 import { equal, wipe } from "../crypto/kdf.ts";
-import type { ListOptions, Store, StoredRecord, Table, Write } from "../store/store.ts";
+import { type ListOptions, RevisionConflict, type Store, type StoredRecord, type Table, type Write } from "../store/store.ts";
 import type { Keyring } from "./keyring.ts";
 import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
@@ -36,6 +36,28 @@ export interface Change {
   /** How the content gets the form that lies in the store, where it is not the barrier that seals it. */
   readonly sealAs?: (payload: Uint8Array, version: number) => Uint8Array;
 }
+
+/**
+ * A record that says nothing of the vault itself: it is derived from the audit log, or says how far somebody is with it. It
+ * is sealed like all, but to write it is no mutation. The last writer wins.
+ */
+export interface Aside {
+  readonly table: "audit" | "audit-tile" | "audit-checkpoint" | "audit-cursor";
+  readonly path: string;
+  /** Null: to delete. */
+  readonly payload: Uint8Array | null;
+}
+
+/** What goes into a commit besides changes. */
+export interface BatchRecord {
+  readonly path: string;
+  readonly payload: Uint8Array;
+  /** Written with it. */
+  readonly asides?: readonly Aside[];
+}
+
+/** So often an aside is written anew when it was sealed by another key meanwhile. */
+const ASIDE_ATTEMPTS = 5;
 
 const STATE_PATH = "state";
 const PAGE = 1000;
@@ -159,10 +181,7 @@ export class Records {
    * @returns What was written, in the order of the changes (of a deleted record: undefined).
    * @throws RevisionConflict, StoreUnavailable
    */
-  async commit(
-    changes: readonly Change[],
-    batch: { readonly path: string; readonly payload: Uint8Array },
-  ): Promise<readonly (RecordRef | undefined)[]> {
+  async commit(changes: readonly Change[], batch: BatchRecord): Promise<readonly (RecordRef | undefined)[]> {
     const all = [...changes, ...this.#genesis];
     const state =
       all.length === 0
@@ -177,7 +196,7 @@ export class Records {
       writes.push(this.#sealed("meta", STATE_PATH, state.generation, state.encode(), this.#stateRevision));
     }
     writes.push(this.#sealed("audit", batch.path, state.generation, batch.payload, 0));
-    const revisions = await this.#store.commit(writes);
+    const revisions = await this.#withAsides(writes, batch.asides ?? []);
     // The keyring is among them, in the clear.
     wipe(...this.#genesis.flatMap(({ payload }) => payload ?? []));
     this.#genesis = [];
@@ -188,6 +207,36 @@ export class Records {
     return changes.map((change, i) =>
       change.payload === null ? undefined : { revision: revisions[i] as number, version: state.generation },
     );
+  }
+
+  /** Writes records that are no mutation, as one commit. @throws StoreUnavailable */
+  async keep(asides: readonly Aside[]): Promise<void> {
+    await this.#withAsides([], asides);
+  }
+
+  /** Commits the writes, and asides over whatever is in their places. */
+  async #withAsides(writes: readonly Write[], asides: readonly Aside[]): Promise<readonly number[]> {
+    for (let attempt = 1; ; attempt++) {
+      const over: Write[] = [];
+      for (const { table, path, payload } of asides) {
+        const before = await this.#store.get(table, path);
+        const expected = before?.revision ?? 0;
+        if (payload !== null) {
+          over.push(this.#sealed(table, path, this.#state.generation, payload, expected));
+        } else if (before !== undefined) {
+          over.push({ table, path, value: null, expected });
+        }
+      }
+      try {
+        return await this.#store.commit([...writes, ...over]);
+      } catch (error) {
+        const isOver =
+          error instanceof RevisionConflict && over.some(({ table, path }) => table === error.table && path === error.path);
+        if (!isOver || attempt === ASIDE_ATTEMPTS) {
+          throw error;
+        }
+      }
+    }
   }
 
   /**

@@ -17,6 +17,7 @@ export const MUTABLE_TABLES: readonly Table[] = [
   "secret",
   "secret-version",
   "token",
+  "audit-key",
 ];
 
 /**

@@ -9,6 +9,7 @@ import { KeyUsage } from "./key-usage.ts";
 import { type Keyring, loadKeyring, newKeyring } from "./keyring.ts";
 import { keyringChange, readKeyring, wipeKeyring } from "./keyring-record.ts";
 import { Keys } from "./keys.ts";
+import { firstLogKey, type HeldLogKey, LogKeys } from "./log-keys.ts";
 import { type Change, Records, type ReportRecord } from "./records.ts";
 import { hasRoot, newRoot, type OpenedRoot, type Root, type SlotSeal, wrapSlot } from "./root.ts";
 import { entryOf, isListed, SealSlots, slotChange } from "./seal-slots.ts";
@@ -25,6 +26,7 @@ export interface Vault {
   readonly secrets: Secrets;
   readonly imports: ImportKeys;
   readonly backups: KeyBackups;
+  readonly logKeys: LogKeys;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
   readonly witnessKey: KeyObject;
@@ -58,8 +60,9 @@ export async function createVault(
       content.slots.push(entryOf(slot, seal.psk));
       genesis.push(slotChange(slot, null));
     }
-    genesis.push(keyringChange(root.cluster, root.key, content, null));
-    return openVault(store, root, loadKeyring(content), genesis);
+    const logKey = firstLogKey(root.cluster, now);
+    genesis.push(keyringChange(root.cluster, root.key, content, null), logKey.change);
+    return openVault(store, root, loadKeyring(content), { changes: genesis, logKey: logKey.held });
   } catch (error) {
     root.wipe();
     throw error;
@@ -88,7 +91,7 @@ export async function unsealVault(store: Store, { root, slot }: OpenedRoot): Pro
           `this ${slot.kind} seal slot was removed from the vault, or changed; nothing was changed`,
         );
       }
-      return { vault: openVault(store, root, loadKeyring(content), []), keyringVersion: ref.version };
+      return { vault: openVault(store, root, loadKeyring(content)), keyringVersion: ref.version };
     } finally {
       wipeKeyring(content);
     }
@@ -108,11 +111,18 @@ export async function loadVault(vault: Vault, report?: ReportRecord): Promise<re
   vault.usage.forget();
   await vault.aliases.load(report);
   await vault.secrets.load(report);
-  return ["key", "alias", "secret"];
+  await vault.logKeys.load(report);
+  return ["key", "alias", "secret", "audit-key"];
 }
 
-function openVault(store: Store, root: Root, keys: Keyring, genesis: readonly Change[]): Vault {
-  const records = new Records(store, root.cluster, keys, genesis);
+/** What a new vault begins with. */
+interface Genesis {
+  readonly changes: readonly Change[];
+  readonly logKey: HeldLogKey;
+}
+
+function openVault(store: Store, root: Root, keys: Keyring, genesis?: Genesis): Vault {
+  const records = new Records(store, root.cluster, keys, genesis?.changes);
   const vaultKeys = new Keys(records, keys.index, keys.check);
   const usage = new KeyUsage(records);
   return {
@@ -125,6 +135,7 @@ function openVault(store: Store, root: Root, keys: Keyring, genesis: readonly Ch
     secrets: new Secrets(records, keys.index),
     imports: new ImportKeys(records),
     backups: new KeyBackups(vaultKeys, usage, keys.backup),
+    logKeys: new LogKeys(records, root.cluster, genesis && [genesis.logKey]),
     tokenKey: keys.token,
     auditKey: keys.audit,
     witnessKey: keys.witness,

@@ -6,69 +6,47 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
 import { file_bunkms_v1_options } from "./options_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file bunkms/v1/system.proto.
  */
 export const file_bunkms_v1_system = /*@__PURE__*/
-  fileDesc("ChZidW5rbXMvdjEvc3lzdGVtLnByb3RvEglidW5rbXMudjEi3wIKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0Eh8KCW9wZXJhdGlvbhgBIAEoCUIMukgFcgMYgAGQtRgBEh4KCHJlc291cmNlGAIgASgJQgy6SAVyAxiwCZC1GAESHgoIaWRlbnRpdHkYAyABKAlCDLpIBXIDGIACkLUYARIcCgdvdXRjb21lGAQgASgJQgu6SARyAhhAkLUYARIgCgpyZXF1ZXN0X2lkGAUgASgJQgy6SAVyAxiAAZC1GAESLwoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgSQtRgDEi8KBXVudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIEkLUYAxIfCglwYWdlX3NpemUYCCABKA1CDLpIBSoDGOgHkLUYARIgCgpwYWdlX3Rva2VuGAkgASgJQgy6SAVyAxiAEJC1GAMijAQKCkF1ZGl0RW50cnkSEwoFaW5kZXgYASABKARCBJC1GAMSLgoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBJC1GAMSGAoKcmVxdWVzdF9pZBgDIAEoCUIEkLUYAxIWCghpZGVudGl0eRgEIAEoCUIEkLUYAxIbCg1pZGVudGl0eV9uYW1lGAUgASgJQgSQtRgDEhIKBHJvbGUYBiABKAlCBJC1GAMSFwoJb3BlcmF0aW9uGAcgASgJQgSQtRgDEhYKCHJlc291cmNlGAggASgJQgSQtRgDEhUKB291dGNvbWUYCSABKAlCBJC1GAMSHAoOc291cmNlX2FkZHJlc3MYCiABKAlCBJC1GAMSFwoJdHJhbnNwb3J0GAsgASgJQgSQtRgDEjkKB3JlcXVlc3QYDCADKAsyIi5idW5rbXMudjEuQXVkaXRFbnRyeS5SZXF1ZXN0RW50cnlCBJC1GAMSOwoIcmVzcG9uc2UYDSADKAsyIy5idW5rbXMudjEuQXVkaXRFbnRyeS5SZXNwb25zZUVudHJ5QgSQtRgDGi4KDFJlcXVlc3RFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi8KDVJlc3BvbnNlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKdAQoYTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlEiwKB2VudHJpZXMYASADKAsyFS5idW5rbXMudjEuQXVkaXRFbnRyeUIEkLUYAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBJC1GAMSFwoJdHJlZV9zaXplGAMgASgEQgSQtRgDEhsKDXJvb3RfaGFzaF9iNjQYBCABKAxCBJC1GAMiEwoRR2V0TWV0cmljc1JlcXVlc3QiEwoRR2V0T3BlbkFwaVJlcXVlc3QiOQoHUmF3Qm9keRIaCgxjb250ZW50X3R5cGUYASABKAlCBJC1GAMSEgoEZGF0YRgCIAEoDEIEkLUYAyI0ChVHZW5lcmF0ZVJhbmRvbVJlcXVlc3QSGwoFYnl0ZXMYASABKA1CDLpIBSoDGIAIkLUYASI1ChZHZW5lcmF0ZVJhbmRvbVJlc3BvbnNlEhsKCnJhbmRvbV9iNjQYASABKAxCB4ABAZC1GAMy+wMKDVN5c3RlbVNlcnZpY2USigEKEExpc3RBdWRpdEVudHJpZXMSIi5idW5rbXMudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaIy5idW5rbXMudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlIi2KtRgQCgphdWRpdC5saXN0GAEgBILT5JMCExIRL3YxL2F1ZGl0L2VudHJpZXMSaAoKR2V0TWV0cmljcxIcLmJ1bmttcy52MS5HZXRNZXRyaWNzUmVxdWVzdBoSLmJ1bmttcy52MS5SYXdCb2R5IiiKtRgUCg5zeXN0ZW0ubWV0cmljcxgBIAKC0+STAgoSCC9tZXRyaWNzEm0KCkdldE9wZW5BcGkSHC5idW5rbXMudjEuR2V0T3BlbkFwaVJlcXVlc3QaEi5idW5rbXMudjEuUmF3Qm9keSItirUYFAoOc3lzdGVtLm9wZW5hcGkYASABgtPkkwIPEg0vb3BlbmFwaS5qc29uEoMBCg5HZW5lcmF0ZVJhbmRvbRIgLmJ1bmttcy52MS5HZW5lcmF0ZVJhbmRvbVJlcXVlc3QaIS5idW5rbXMudjEuR2VuZXJhdGVSYW5kb21SZXNwb25zZSIsirUYEwoNc3lzdGVtLnJhbmRvbRgCIAOC0+STAg86ASoiCi92MS9yYW5kb21iBnByb3RvMw", [file_buf_validate_validate, file_bunkms_v1_options, file_google_api_annotations, file_google_protobuf_timestamp]);
-
-/**
- * Describes the message bunkms.v1.ListAuditEntriesRequest.
- * Use `create(ListAuditEntriesRequestSchema)` to create a new message.
- */
-export const ListAuditEntriesRequestSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 0);
-
-/**
- * Describes the message bunkms.v1.AuditEntry.
- * Use `create(AuditEntrySchema)` to create a new message.
- */
-export const AuditEntrySchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 1);
-
-/**
- * Describes the message bunkms.v1.ListAuditEntriesResponse.
- * Use `create(ListAuditEntriesResponseSchema)` to create a new message.
- */
-export const ListAuditEntriesResponseSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 2);
+  fileDesc("ChZidW5rbXMvdjEvc3lzdGVtLnByb3RvEglidW5rbXMudjEiEwoRR2V0TWV0cmljc1JlcXVlc3QiEwoRR2V0T3BlbkFwaVJlcXVlc3QiOQoHUmF3Qm9keRIaCgxjb250ZW50X3R5cGUYASABKAlCBJC1GAMSEgoEZGF0YRgCIAEoDEIEkLUYAyI0ChVHZW5lcmF0ZVJhbmRvbVJlcXVlc3QSGwoFYnl0ZXMYASABKA1CDLpIBSoDGIAIkLUYASI1ChZHZW5lcmF0ZVJhbmRvbVJlc3BvbnNlEhsKCnJhbmRvbV9iNjQYASABKAxCB4ABAZC1GAMy7gIKDVN5c3RlbVNlcnZpY2USaAoKR2V0TWV0cmljcxIcLmJ1bmttcy52MS5HZXRNZXRyaWNzUmVxdWVzdBoSLmJ1bmttcy52MS5SYXdCb2R5IiiKtRgUCg5zeXN0ZW0ubWV0cmljcxgBIAKC0+STAgoSCC9tZXRyaWNzEm0KCkdldE9wZW5BcGkSHC5idW5rbXMudjEuR2V0T3BlbkFwaVJlcXVlc3QaEi5idW5rbXMudjEuUmF3Qm9keSItirUYFAoOc3lzdGVtLm9wZW5hcGkYASABgtPkkwIPEg0vb3BlbmFwaS5qc29uEoMBCg5HZW5lcmF0ZVJhbmRvbRIgLmJ1bmttcy52MS5HZW5lcmF0ZVJhbmRvbVJlcXVlc3QaIS5idW5rbXMudjEuR2VuZXJhdGVSYW5kb21SZXNwb25zZSIsirUYEwoNc3lzdGVtLnJhbmRvbRgCIAOC0+STAg86ASoiCi92MS9yYW5kb21iBnByb3RvMw", [file_buf_validate_validate, file_bunkms_v1_options, file_google_api_annotations]);
 
 /**
  * Describes the message bunkms.v1.GetMetricsRequest.
  * Use `create(GetMetricsRequestSchema)` to create a new message.
  */
 export const GetMetricsRequestSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 3);
+  messageDesc(file_bunkms_v1_system, 0);
 
 /**
  * Describes the message bunkms.v1.GetOpenApiRequest.
  * Use `create(GetOpenApiRequestSchema)` to create a new message.
  */
 export const GetOpenApiRequestSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 4);
+  messageDesc(file_bunkms_v1_system, 1);
 
 /**
  * Describes the message bunkms.v1.RawBody.
  * Use `create(RawBodySchema)` to create a new message.
  */
 export const RawBodySchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 5);
+  messageDesc(file_bunkms_v1_system, 2);
 
 /**
  * Describes the message bunkms.v1.GenerateRandomRequest.
  * Use `create(GenerateRandomRequestSchema)` to create a new message.
  */
 export const GenerateRandomRequestSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 6);
+  messageDesc(file_bunkms_v1_system, 3);
 
 /**
  * Describes the message bunkms.v1.GenerateRandomResponse.
  * Use `create(GenerateRandomResponseSchema)` to create a new message.
  */
 export const GenerateRandomResponseSchema = /*@__PURE__*/
-  messageDesc(file_bunkms_v1_system, 7);
+  messageDesc(file_bunkms_v1_system, 4);
 
 /**
  * The server's own affairs.

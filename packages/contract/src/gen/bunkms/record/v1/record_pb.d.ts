@@ -559,3 +559,67 @@ export declare type TokenRecord = Message<"bunkms.record.v1.TokenRecord"> & {
  */
 export declare const TokenRecordSchema: GenMessage<TokenRecord>;
 
+/**
+ * Table `audit-key`, path: the version. A key that signs the audit log's checkpoints.
+ *
+ * @generated from message bunkms.record.v1.LogKeyRecord
+ */
+export declare type LogKeyRecord = Message<"bunkms.record.v1.LogKeyRecord"> & {
+  /**
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * Ed25519's private key (RFC 8032 section 5.1.5), 32 bytes; empty once it signs no more.
+   *
+   * @generated from field: bytes seed = 2;
+   */
+  seed: Uint8Array;
+
+  /**
+   * 32 bytes.
+   *
+   * @generated from field: bytes public_key = 3;
+   */
+  publicKey: Uint8Array;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 4;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * Of every key but the first: the signed hand-over from the one before (spec/audit.md).
+   *
+   * @generated from field: string handover = 5;
+   */
+  handover: string;
+};
+
+/**
+ * Describes the message bunkms.record.v1.LogKeyRecord.
+ * Use `create(LogKeyRecordSchema)` to create a new message.
+ */
+export declare const LogKeyRecordSchema: GenMessage<LogKeyRecord>;
+
+/**
+ * Table `audit-checkpoint`.
+ *
+ * @generated from message bunkms.record.v1.CheckpointRecord
+ */
+export declare type CheckpointRecord = Message<"bunkms.record.v1.CheckpointRecord"> & {
+  /**
+   * The signed note.
+   *
+   * @generated from field: string note = 1;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message bunkms.record.v1.CheckpointRecord.
+ * Use `create(CheckpointRecordSchema)` to create a new message.
+ */
+export declare const CheckpointRecordSchema: GenMessage<CheckpointRecord>;
+

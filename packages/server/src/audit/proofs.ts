@@ -1,0 +1,74 @@
+import { formatTlogProof } from "@bunkms/tlog";
+import type { Checkpoints, SignedCheckpoint } from "./checkpoints.ts";
+import type { AuditLog } from "./log.ts";
+import type { AuditTree } from "./tree.ts";
+
+/** What proofs are made of. */
+interface ProofParts {
+  readonly log: AuditLog;
+  readonly tree: AuditTree;
+  readonly checkpoints: Checkpoints;
+  /** Signs a checkpoint over all that is in the log. */
+  readonly signNow: () => Promise<void>;
+}
+
+/** What the log shows to those who verify it. */
+export class AuditProofs {
+  readonly #parts: ProofParts;
+
+  constructor(parts: ProofParts) {
+    this.#parts = parts;
+  }
+
+  /** The newest checkpoint; undefined in a log that has none yet. */
+  checkpoint(): SignedCheckpoint | undefined {
+    return this.#parts.checkpoints.latest;
+  }
+
+  /** The tree as it is on disk. */
+  head(): { readonly size: number; readonly root: Buffer } {
+    const { frontier } = this.#parts.log;
+    return { size: frontier.size, root: frontier.root() };
+  }
+
+  /** @throws RangeError when the log does not have it. */
+  tile(level: number, index: number, width: number): Promise<readonly Buffer[]> {
+    return this.#parts.tree.tile(level, index, width);
+  }
+
+  /** @throws RangeError when the log does not have it. */
+  bundle(index: number, width: number): Promise<Buffer> {
+    return this.#parts.tree.bundle(index, width);
+  }
+
+  /** @throws RangeError when the log does not have it. */
+  async entry(index: number): Promise<Buffer> {
+    if (index >= this.#parts.log.frontier.size) {
+      throw new RangeError("there is no such entry");
+    }
+    return (await this.#parts.tree.entries(index, index + 1))[0] as Buffer;
+  }
+
+  /**
+   * The proof that the log has an entry (C2SP tlog-proof), with the entry as its extra data. Reads as many tiles as the
+   * tree is high.
+   * @throws RangeError when there is no such entry; StoreUnavailable.
+   */
+  async receipt(index: number, entry: Buffer): Promise<string> {
+    const { checkpoints, tree, signNow } = this.#parts;
+    if ((checkpoints.latest?.size ?? 0) <= index) {
+      await signNow();
+    }
+    const { size = 0, note = "" } = checkpoints.latest ?? {};
+    return formatTlogProof({ extra: entry, index, path: await tree.proveInclusion(index, size), checkpoint: note });
+  }
+
+  /** @throws RangeError when the log is not that long, or the sizes are the wrong way round. */
+  async consistency(from: number, to: number): Promise<readonly Buffer[]> {
+    const { tree, log } = this.#parts;
+    if (to > log.frontier.size) {
+      throw new RangeError("the log is not that long");
+    }
+    return tree.proveConsistency(from, to);
+  }
+}

@@ -1,0 +1,76 @@
+import { type Checkpoint, Frontier, parseCheckpoint, TILE_WIDTH, treeRoot } from "@bunkms/tlog";
+import { Edges } from "./edges.ts";
+import { AuditLog, type Batch, type LogEnd } from "./log.ts";
+import { AuditTree, type TreeStore } from "./tree.ts";
+
+/** The stored log is not what was signed, or not in itself whole. */
+export class LogDamaged extends Error {
+  constructor(what: string) {
+    super(what);
+    this.name = "LogDamaged";
+  }
+}
+
+/**
+ * Finds where the stored log ends: computes the tree's edges anew from tiles and entries, and compares them with what the
+ * last batch says.
+ * @throws LogDamaged
+ */
+export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): Promise<LogEnd> {
+  const log = new AuditLog();
+  log.adopt({ frontier, edges: Edges.EMPTY, bytes });
+  const tree = new AuditTree(store, log);
+  const levels: (readonly Buffer[])[] = [];
+  try {
+    for (let level = 0, hashes = frontier.size; hashes > 0; level++, hashes = Math.floor(hashes / TILE_WIDTH)) {
+      const index = Math.floor(hashes / TILE_WIDTH);
+      const width = hashes % TILE_WIDTH;
+      // Partial tiles of leaves are not stored.
+      const edge = level === 0 ? tree.derive(0, index, width) : tree.tile(level, index, width);
+      levels.push(width === 0 ? [] : await edge);
+    }
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new LogDamaged(error.message);
+    }
+    throw error;
+  }
+  const end = { frontier, edges: new Edges(levels), bytes };
+  log.adopt(end);
+  if (!(await frontierOf(frontier.size, tree)).root().equals(frontier.root())) {
+    throw new LogDamaged("its entries and its last batch do not agree");
+  }
+  return end;
+}
+
+/**
+ * Compares a log with the last checkpoint that was signed for it.
+ * @param text The checkpoint's text, whose signature was verified.
+ * @returns What was signed.
+ * @throws LogDamaged when the checkpoint is of more entries than there are, or of others.
+ */
+export async function checkAgainst(text: string, tree: AuditTree, { frontier }: LogEnd): Promise<Checkpoint> {
+  const signed = parseCheckpoint(text);
+  if (signed.size > frontier.size) {
+    throw new LogDamaged(`it has ${frontier.size} entries, and a checkpoint over ${signed.size} was signed`);
+  }
+  if (!(await treeRoot(signed.size, tree.nodes(signed.size))).equals(signed.root)) {
+    throw new LogDamaged(`its first ${signed.size} entries are not those that a checkpoint was signed over`);
+  }
+  return signed;
+}
+
+/** The frontier of the tree of the first entries, from its tiles. */
+async function frontierOf(size: number, tree: AuditTree): Promise<Frontier> {
+  const read = tree.nodes(size);
+  const hashes: Buffer[] = [];
+  let done = 0;
+  for (let level = Math.floor(Math.log2(Math.max(1, size))); level >= 0; level--) {
+    const count = 2 ** level;
+    if (Math.floor(size / count) % 2 === 1) {
+      hashes.push(await read(level, done / count));
+      done += count;
+    }
+  }
+  return new Frontier(size, hashes);
+}

@@ -1,0 +1,124 @@
+import {
+  decodeBundle,
+  encodeBundle,
+  HASH_BYTES,
+  leafHash,
+  nodesOfTiles,
+  proveConsistency,
+  proveInclusion,
+  type ReadNode,
+  subtreeRoot,
+  TILE_WIDTH,
+  tileHashes,
+  tileWidth,
+} from "@bunkms/tlog";
+import type { AuditLog } from "./log.ts";
+
+/** Where the tree's parts lie. */
+export interface TreeStore {
+  /** A stored tile; undefined when there is none. */
+  tile(level: number, index: number): Promise<Buffer | undefined>;
+  /** Writes tiles that were lost. */
+  keepTiles(tiles: readonly StoredTile[]): Promise<void>;
+  /** Entries from `first` to before `end`. @throws RangeError when one of them is missing. */
+  entries(first: number, end: number): Promise<readonly Buffer[]>;
+  /** A bundle that was archived, in its whole width; undefined when there is none. */
+  archivedBundle(index: number): Promise<Buffer | undefined>;
+}
+
+/** A tile, and its content. */
+export interface StoredTile {
+  readonly level: number;
+  readonly index: number;
+  readonly payload: Buffer;
+}
+
+/**
+ * The log's Merkle tree, read from its tiles. Tiles are derived from the entries: one that was lost is made again.
+ */
+export class AuditTree {
+  readonly #store: TreeStore;
+  readonly #log: AuditLog;
+
+  constructor(store: TreeStore, log: AuditLog) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /**
+   * The first hashes of a tile.
+   * @throws RangeError when the tree does not have them.
+   */
+  async tile(level: number, index: number, width: number): Promise<readonly Buffer[]> {
+    const { frontier, edges } = this.#log.end;
+    const present = tileWidth(level, index, frontier.size);
+    if (width > present || width < 1) {
+      throw new RangeError("there is no such tile");
+    }
+    const edge = present < TILE_WIDTH ? edges.level(level) : [];
+    return edge.length >= width ? edge.slice(0, width) : (await this.#full(level, index)).slice(0, width);
+  }
+
+  /**
+   * The first entries of a bundle, as C2SP tlog-tiles lays them out.
+   * @throws RangeError when the log does not have them.
+   */
+  async bundle(index: number, width: number): Promise<Buffer> {
+    const { size } = this.#log.frontier;
+    if (width > tileWidth("entries", index, size) || width < 1) {
+      throw new RangeError("there is no such bundle");
+    }
+    return encodeBundle(await this.entries(index * TILE_WIDTH, index * TILE_WIDTH + width));
+  }
+
+  /** Entries from `first` to before `end`, archived ones as well. @throws RangeError when one is missing. */
+  async entries(first: number, end: number): Promise<readonly Buffer[]> {
+    const index = Math.floor(first / TILE_WIDTH);
+    const isOfOne = end <= (index + 1) * TILE_WIDTH;
+    const archived = isOfOne ? await this.#store.archivedBundle(index) : undefined;
+    if (archived === undefined) {
+      return this.#store.entries(first, end);
+    }
+    return decodeBundle(archived, TILE_WIDTH).slice(first % TILE_WIDTH, end - index * TILE_WIDTH);
+  }
+
+  /** Nodes of the tree of the first `size` entries. */
+  nodes(size: number): ReadNode {
+    return nodesOfTiles(size, (level, index, width) => this.tile(level, index, width));
+  }
+
+  /** @throws RangeError */
+  async proveInclusion(index: number, size: number): Promise<readonly Buffer[]> {
+    return proveInclusion(index, size, this.nodes(size));
+  }
+
+  /** @throws RangeError */
+  async proveConsistency(from: number, to: number): Promise<readonly Buffer[]> {
+    return proveConsistency(from, to, this.nodes(to));
+  }
+
+  /** A full tile, or a partial one of a higher level: stored, or made again from what it is derived from. */
+  async #full(level: number, index: number): Promise<readonly Buffer[]> {
+    const width = tileWidth(level, index, this.#log.frontier.size);
+    const stored = await this.#store.tile(level, index);
+    if (stored?.length === width * HASH_BYTES) {
+      return tileHashes(stored, width);
+    }
+    const hashes = await this.derive(level, index, width);
+    await this.#store.keepTiles([{ level, index, payload: Buffer.concat(hashes) }]);
+    return hashes;
+  }
+
+  /** Makes the first hashes of a tile from the entries, or from the tiles below. @throws RangeError */
+  async derive(level: number, index: number, width: number): Promise<readonly Buffer[]> {
+    const first = index * TILE_WIDTH;
+    if (level === 0) {
+      return (await this.entries(first, first + width)).map(leafHash);
+    }
+    const hashes: Buffer[] = [];
+    for (let below = first; below < first + width; below++) {
+      hashes.push(subtreeRoot(await this.#full(level - 1, below)));
+    }
+    return hashes;
+  }
+}

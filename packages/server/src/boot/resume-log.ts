@@ -1,0 +1,69 @@
+import { NoteMalformed, parseNote, SignatureInvalid, verifyNote } from "@bunkms/tlog";
+import type { AuditLog } from "../audit/log.ts";
+import { decodeBatch, type LogEnd } from "../audit/log.ts";
+import type { Checkpoints } from "../audit/checkpoints.ts";
+import { checkAgainst, LogDamaged, restoreEnd } from "../audit/restore.ts";
+import type { AuditTree } from "../audit/tree.ts";
+import { lastBatch, treeStore } from "../pipeline/audit-batches.ts";
+import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
+import { type Records, VaultRolledBack } from "../vault/records.ts";
+import type { Vault } from "../vault/vault.ts";
+
+/**
+ * Where the stored log ends, with the generation that its last batch carries; undefined of a log without entries.
+ * @throws VaultRolledBack when entries, tiles and last batch do not agree.
+ */
+export async function readEnd(
+  records: Records,
+): Promise<{ readonly end: LogEnd; readonly generation: number } | undefined> {
+  const last = await lastBatch(records);
+  if (last === undefined) {
+    return undefined;
+  }
+  try {
+    return { end: await restoreEnd(treeStore(records), decodeBatch(last.payload)), generation: last.generation };
+  } catch (error) {
+    throw asRolledBack(error);
+  }
+}
+
+/** What a vault's log is resumed with. */
+interface ResumedLog {
+  readonly vault: Vault;
+  readonly log: AuditLog;
+  readonly tree: AuditTree;
+  readonly checkpoints: Checkpoints;
+}
+
+/**
+ * Goes on with a stored log, unless a checkpoint was signed over more entries or others than it has. There is no torn end
+ * to drop: a batch is in the store with all that belongs to it, or is not.
+ * @throws VaultRolledBack
+ */
+export async function resumeLog({ vault, log, tree, checkpoints }: ResumedLog, end: LogEnd): Promise<void> {
+  log.adopt(end);
+  const text = await loadCheckpoint(vault.records);
+  if (text === undefined) {
+    return;
+  }
+  try {
+    const note = parseNote(text);
+    verifyNote(
+      note,
+      vault.logKeys.all.map(({ key }) => key),
+    );
+    checkpoints.adopt({ ...(await checkAgainst(note.text, tree, end)), note: text });
+  } catch (error) {
+    throw asRolledBack(error);
+  }
+}
+
+function asRolledBack(error: unknown): unknown {
+  if (error instanceof LogDamaged || error instanceof RangeError) {
+    return new VaultRolledBack(`the audit log is damaged: ${error.message}`);
+  }
+  if (error instanceof NoteMalformed || error instanceof SignatureInvalid) {
+    return new VaultRolledBack("the audit log's last checkpoint is not signed by the log's key");
+  }
+  return error;
+}

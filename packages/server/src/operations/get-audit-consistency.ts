@@ -1,0 +1,10 @@
+import { AuditService } from "@bunkms/contract";
+import { defineOperation } from "./operation.ts";
+import { orNotFound } from "./tile-answer.ts";
+
+export const getAuditConsistency = defineOperation(
+  AuditService.method.getAuditConsistency,
+  async ({ auditProofs }, { from, to }) => ({
+    response: { hashesB64: [...(await orNotFound(auditProofs.consistency(Number(from), Number(to))))] },
+  }),
+);

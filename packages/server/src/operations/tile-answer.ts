@@ -1,0 +1,30 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { BunkmsError, type RawBodySchema } from "@bunkms/contract";
+import { parseTilePath, type TileAddress } from "@bunkms/tlog";
+
+/** Which tile a path below a level means. @throws BunkmsError `not_found` */
+export function tileAddress(level: string, rest: string): TileAddress {
+  const address = parseTilePath(`tile/${level}/${rest}`);
+  if (address === undefined) {
+    throw notFound();
+  }
+  return address;
+}
+
+/** Tiles never change. */
+export function tileAnswer(data: Buffer): MessageInitShape<typeof RawBodySchema> {
+  return { contentType: "application/octet-stream", data, immutable: true };
+}
+
+/** What the log does not have is not there: of a size that it has not reached, or pruned. @throws BunkmsError `not_found` */
+export async function orNotFound<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    throw error instanceof RangeError ? notFound() : error;
+  }
+}
+
+function notFound(): BunkmsError {
+  return new BunkmsError("not_found", "the audit log has no such part: it is not that long, or it was pruned");
+}
