@@ -13,6 +13,7 @@ import { addReflectionService } from "./grpc-reflection.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { addStreams } from "./grpc-stream.ts";
 import { catchUnknownMethods, unknownMethods } from "./grpc-unknown.ts";
+import { receiptFor } from "./headers.ts";
 import type { Health } from "./health.ts";
 
 /** What the gRPC listener works with. */
@@ -76,17 +77,28 @@ async function answer(
       aborted.abort(cancellation(call));
     }
   });
-  const pipelined = pipelineCall(spec, call.metadata, call, secure, aborted.signal, async () =>
+  const { receiptHeaders, onReceipt } = receiptFor(call.metadata.get("bunkms-receipt")[0]);
+  const plain = pipelineCall(spec, call.metadata, call, secure, aborted.signal, async () =>
     decodeRequest(spec, call.request),
   );
-  const trailers = new grpc.Metadata();
-  trailers.set("x-request-id", pipelined.requestId);
+  const pipelined = { ...plain, onReceipt };
   try {
     const message = await pipeline.run(pipelined);
     answered = true;
+    const trailers = new grpc.Metadata();
+    trailers.set("x-request-id", pipelined.requestId);
+    addHeaders(trailers, receiptHeaders);
     done(null, encodeAnswer(spec, message), trailers);
   } catch (error) {
-    done(grpcStatus(asRefusal(error), pipelined.requestId));
+    const status = grpcStatus(asRefusal(error), pipelined.requestId);
+    addHeaders(status.metadata, receiptHeaders);
+    done(status);
+  }
+}
+
+function addHeaders(metadata: grpc.Metadata, headers: ReadonlyMap<string, string>): void {
+  for (const [name, value] of headers) {
+    metadata.set(name, value);
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "../crypto/random.ts";
+import type { Receipt } from "../pipeline/call.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const BEARER = /^Bearer ([!-~]{1,256})$/i;
@@ -24,4 +25,32 @@ export function bearerToken(header: unknown): string | undefined {
 /** The token of Vault's own header; undefined when there is none. */
 export function vaultToken(header: unknown): string | undefined {
   return typeof header === "string" && /^[!-~]{1,256}$/.test(header) ? header : undefined;
+}
+
+/** What a caller who asks for a receipt of his call is answered in headers or trailers. */
+interface WantedReceipt {
+  /** Filled when the call was recorded. */
+  readonly receiptHeaders: ReadonlyMap<string, string>;
+  /** For the call; undefined when no receipt is wanted. */
+  readonly onReceipt: ((receipt: Receipt) => void) | undefined;
+}
+
+const NO_RECEIPT: WantedReceipt = { receiptHeaders: new Map(), onReceipt: undefined };
+
+/**
+ * Whether a receipt is wanted: the header or metadata `bunkms-receipt` with the value `true`. Answered with
+ * `bunkms-audit-index`, the entry's index, and `bunkms-receipt`, the proof's text in base64.
+ */
+export function receiptFor(header: unknown): WantedReceipt {
+  if (header !== "true") {
+    return NO_RECEIPT;
+  }
+  const receiptHeaders = new Map<string, string>();
+  const onReceipt = ({ index, proof }: Receipt): void => {
+    receiptHeaders.set("bunkms-audit-index", String(index));
+    if (proof !== undefined) {
+      receiptHeaders.set("bunkms-receipt", Buffer.from(proof).toString("base64"));
+    }
+  };
+  return { receiptHeaders, onReceipt };
 }

@@ -6,7 +6,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
-import { bearerToken, chooseRequestId, vaultToken } from "./headers.ts";
+import { bearerToken, chooseRequestId, receiptFor, vaultToken } from "./headers.ts";
 import type { Health } from "./health.ts";
 import { requestFromHttp } from "./rest-request.ts";
 import { type Route, Router } from "./router.ts";
@@ -53,6 +53,7 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
         aborted.abort(new BunkmsError("cancelled"));
       }
     });
+    const { receiptHeaders, onReceipt } = receiptFor(request.headers["bunkms-receipt"]);
     try {
       const message = await pipeline.run({
         transport: "rest",
@@ -64,10 +65,13 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
           (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined),
         operation: route.operation,
         signal: aborted.signal,
+        onReceipt,
         readRequest: (spec) => readRequest(request, spec, route, query, isVaultsOwn(request, path)),
       });
+      setHeaders(response, receiptHeaders);
       sendMessage(response, requestId, route.operation as OperationSpec, message);
     } catch (error) {
+      setHeaders(response, receiptHeaders);
       sendError(request, response, requestId, asRefusal(error), route.allow);
     }
   }
@@ -120,12 +124,21 @@ async function readRequest(
 function sendMessage(response: ServerResponse, requestId: string, spec: OperationSpec, message: Message): void {
   if (spec.method.output.typeName === RawBodySchema.typeName) {
     const raw = message as RawBody;
+    if (raw.immutable) {
+      response.setHeader("cache-control", "private, max-age=31536000, immutable");
+    }
     send(response, spec.route.status, requestId, raw.contentType, Buffer.from(raw.data));
     return;
   }
   const json = toJson(spec.method.output, message as never, { useProtoFieldName: true, alwaysEmitImplicit: true });
   wipeSecrets(spec.method.output, message);
   send(response, spec.route.status, requestId, JSON_TYPE, JSON.stringify(json));
+}
+
+function setHeaders(response: ServerResponse, headers: ReadonlyMap<string, string>): void {
+  for (const [name, value] of headers) {
+    response.setHeader(name, value);
+  }
 }
 
 function sendError(
@@ -171,7 +184,7 @@ function send(
   response.writeHead(status, {
     "content-type": type,
     "content-length": Buffer.byteLength(body),
-    "cache-control": "no-store",
+    ...(response.hasHeader("cache-control") ? {} : { "cache-control": "no-store" }),
     "x-content-type-options": "nosniff",
     "x-request-id": requestId,
   });

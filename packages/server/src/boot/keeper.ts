@@ -137,7 +137,7 @@ export class Keeper implements SealControl, Custody {
   async close(): Promise<void> {
     this.#byItself.close();
     await this.#opened?.care.stop();
-    await this.#opened?.care.remember();
+    await this.#opened?.care.signAndRemember();
     this.#desk.forgetAll();
     await this.#parts.seals.close();
   }
@@ -261,6 +261,7 @@ export class Keeper implements SealControl, Custody {
     return {
       result: undefined,
       changes: [],
+      isLast: true,
       committed: () => {
         if (opened !== undefined && this.#opened === opened) {
           this.#forget(opened);

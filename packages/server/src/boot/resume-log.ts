@@ -1,7 +1,7 @@
 import { NoteMalformed, parseNote, SignatureInvalid, verifyNote } from "@bunkms/tlog";
+import type { Checkpoints } from "../audit/checkpoints.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { decodeBatch, type LogEnd } from "../audit/log.ts";
-import type { Checkpoints } from "../audit/checkpoints.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "../audit/restore.ts";
 import type { AuditTree } from "../audit/tree.ts";
 import { lastBatch, treeStore } from "../pipeline/audit-batches.ts";

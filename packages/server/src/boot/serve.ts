@@ -11,7 +11,7 @@ import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
 import type { IssuedRootToken, SealState } from "../operations/seal-control.ts";
 import { Periodic } from "../pipeline/periodic.ts";
-import { Pipeline } from "../pipeline/pipeline.ts";
+import { Pipeline, type PipelineParts } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
 import type { SealSource } from "./configured-seals.ts";
 import { Keeper } from "./keeper.ts";
@@ -169,11 +169,11 @@ class PeriodicWork {
 const AUDIT_ACTIONS: readonly string[] = ["audit.checkpoint", "audit.tile", "audit.keys", "audit.consistency"];
 
 /** What the operator opened to callers without a token. */
-function publicActions({ metricsPublic, jwksPublic, auditPublic }: Config): ReadonlySet<string> {
-  return new Set([
-    ...(metricsPublic ? ["system.metrics"] : []),
-    ...(jwksPublic ? ["keys.get_jwks"] : []),
-    ...(auditPublic ? AUDIT_ACTIONS : []),
+function publicActions({ metricsPublic, jwksPublic, auditPublic }: Config): PipelineParts["publicActions"] {
+  return new Map([
+    ...(metricsPublic ? [["system.metrics", "recorded"] as const] : []),
+    ...(jwksPublic ? [["keys.get_jwks", "recorded"] as const] : []),
+    ...(auditPublic ? AUDIT_ACTIONS.map((action) => [action, "unrecorded"] as const) : []),
   ]);
 }
 

@@ -58,7 +58,7 @@ export async function testCalls(
     operations: await loadOperations([...SPECS.values()]),
     authorise: authoriseByRole,
     reporter: { call: () => {}, failure: (_, error) => failures.push(error) },
-    publicActions: new Set(),
+    publicActions: new Map(),
     maxInFlight: 1000,
     clock: () => time.now,
   });

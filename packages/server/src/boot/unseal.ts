@@ -1,6 +1,6 @@
 import { Tokens } from "../access/tokens.ts";
-import { ownEntry } from "../audit/entry.ts";
 import { Checkpoints } from "../audit/checkpoints.ts";
+import { ownEntry } from "../audit/entry.ts";
 import { AuditLog } from "../audit/log.ts";
 import { AuditTree } from "../audit/tree.ts";
 import { treeStore } from "../pipeline/audit-batches.ts";
@@ -10,9 +10,9 @@ import type { Seal } from "../seal/seal.ts";
 import type { Store } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import { VaultRolledBack } from "../vault/records.ts";
-import { readEnd, resumeLog } from "./resume-log.ts";
 import { type OpenedRoot, openRoot, plainSeal, readSlots, type SlotSeal } from "../vault/root.ts";
 import { createVault, isInitialised, loadVault, unsealVault, type Vault } from "../vault/vault.ts";
+import { readEnd, resumeLog } from "./resume-log.ts";
 
 /** A vault at work. */
 export interface Unsealed {

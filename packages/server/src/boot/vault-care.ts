@@ -26,6 +26,8 @@ export class VaultCare {
   #timer: NodeJS.Timeout | undefined;
   /** Whether the last position was not written: said once, not every second. */
   #isForgetting = false;
+  /** Whether the last checkpoint was not written, likewise. */
+  #isUnsigned = false;
 
   constructor(unsealed: Unsealed, parts: VaultCareParts) {
     const { store, seals, clock, report } = parts;
@@ -36,7 +38,7 @@ export class VaultCare {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.remember(), REMEMBER_EVERY_MS);
+    this.#timer = setInterval(() => void this.signAndRemember(), REMEMBER_EVERY_MS);
     this.#timer.unref();
     this.reseal.start();
     this.checks.start();
@@ -47,6 +49,23 @@ export class VaultCare {
     clearInterval(this.#timer);
     this.checks.stop();
     await this.reseal.stop();
+  }
+
+  /** Signs a checkpoint over what is in the log, and writes how far the vault is to the witness file. */
+  async signAndRemember(): Promise<void> {
+    const { committer, log, checkpoints } = this.#unsealed;
+    try {
+      if ((checkpoints.latest?.size ?? 0) < log.frontier.size) {
+        await committer.checkpoint();
+      }
+      this.#isUnsigned = false;
+    } catch (err) {
+      if (!this.#isUnsigned) {
+        this.#parts.report.error({ err }, "the audit log's checkpoint cannot be written");
+      }
+      this.#isUnsigned = true;
+    }
+    await this.remember();
   }
 
   /** Writes how far the vault is to the witness file. */

@@ -72,6 +72,7 @@ test("without settings, development mode has the documented defaults", () => {
       logLevel: "info",
       metricsPublic: false,
       jwksPublic: false,
+      auditPublic: false,
       maxInFlight: 1024,
     },
   );

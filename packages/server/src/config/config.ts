@@ -34,6 +34,7 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   readonly metricsPublic: boolean;
   readonly jwksPublic: boolean;
+  readonly auditPublic: boolean;
   readonly maxInFlight: number;
 }
 
@@ -164,6 +165,7 @@ function freeze(command: CommandLine["command"], values: Values, seals: SealSett
     logLevel: known(values.logLevel),
     metricsPublic: known(values.metricsPublic),
     jwksPublic: known(values.jwksPublic),
+    auditPublic: known(values.auditPublic),
     maxInFlight: known(values.maxInFlight),
   });
 }

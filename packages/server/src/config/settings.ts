@@ -254,6 +254,13 @@ export const SETTINGS = Object.freeze({
     "false",
     "Serve the JWK sets of keys (/v1/keys/NAME/jwks.json) without a token",
   ),
+  auditPublic: setting(
+    "--audit-public",
+    "BUNKMS_AUDIT_PUBLIC",
+    SWITCH,
+    "false",
+    "Serve the audit log's checkpoints, hash tiles, keys and consistency proofs without a token; never its entries",
+  ),
   maxInFlight: setting(
     "--max-in-flight",
     "BUNKMS_MAX_IN_FLIGHT",

@@ -1,6 +1,6 @@
 import { AuditService, BunkmsError, Role } from "@bunkms/contract";
-import { decodeEntry } from "../audit/entry.ts";
 import { roleRank } from "../access/identity.ts";
+import { decodeEntry } from "../audit/entry.ts";
 import { defineOperation } from "./operation.ts";
 import { orNotFound } from "./tile-answer.ts";
 

@@ -19,7 +19,10 @@ export interface Introspection {
 
 /** What handlers work with. */
 export interface Services {
-  readonly vault: Pick<Vault, "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots" | "logKeys" | "auditKey">;
+  readonly vault: Pick<
+    Vault,
+    "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots" | "logKeys" | "auditKey"
+  >;
   readonly tokens: Tokens;
   readonly audit: AuditReader;
   readonly auditProofs: AuditProofs;

@@ -57,7 +57,11 @@ export function treeStore(records: Records): TreeStore {
     },
     keepTiles: (tiles) =>
       records.keep(
-        tiles.map(({ level, index, payload }) => ({ table: "audit-tile", path: tileRecordPath(level, index), payload })),
+        tiles.map(({ level, index, payload }) => ({
+          table: "audit-tile",
+          path: tileRecordPath(level, index),
+          payload,
+        })),
       ),
     entries: (first, end) => readEntries(records, first, end),
     archivedBundle: async () => undefined,

@@ -15,8 +15,20 @@ export interface Call {
   readonly operation: OperationSpec | BunkmsError;
   /** Aborted when the caller goes away or its deadline passes. */
   readonly signal: AbortSignal;
+  /**
+   * Told where the call was recorded, and the proof of it, before its answer leaves; absent when nobody asked for it.
+   */
+  readonly onReceipt?: ((receipt: Receipt) => void) | undefined;
   /** Reads and parses the request, once the caller is known. @throws BunkmsError */
   readonly readRequest: (spec: OperationSpec) => Promise<Message>;
+}
+
+/** Where a call is in the audit log. */
+export interface Receipt {
+  /** Its entry's index. */
+  readonly index: number;
+  /** The text of a `.tlog-proof` (C2SP tlog-proof); undefined when no checkpoint could be signed just now. */
+  readonly proof: string | undefined;
 }
 
 /** One line of the request log. Nothing in it is secret, and nothing is the caller's free text. */

@@ -27,8 +27,8 @@ export interface PipelineParts {
   readonly operations: ReadonlyMap<string, RegisteredOperation>;
   readonly authorise: Authorise;
   readonly reporter: Reporter;
-  /** Actions that need no token, by the operator's choice. */
-  readonly publicActions: ReadonlySet<string>;
+  /** Actions that need no token, by the operator's choice, and whether calls without one are recorded. */
+  readonly publicActions: ReadonlyMap<string, "recorded" | "unrecorded">;
   /** So many calls at most at once. */
   readonly maxInFlight: number;
   /** Milliseconds since 1970. */
@@ -239,7 +239,7 @@ export class Pipeline {
    * @throws as `#noteStranger`
    */
   #noteRefusedStranger(call: Call, { caller, vault }: Progress): void {
-    if (caller === ANYBODY && vault !== undefined && leavesEntry(call)) {
+    if (caller === ANYBODY && vault !== undefined && this.#leavesEntry(call)) {
       this.#noteStranger(call);
     }
   }
@@ -363,7 +363,7 @@ export class Pipeline {
     recorder: Recorder | undefined = progress.vault?.committer,
   ): Promise<void> {
     const { caller, spec, resource, request } = progress;
-    if (!leavesEntry(call)) {
+    if (!this.#leavesEntry(call)) {
       return;
     }
     const entry = encodeEntry({
@@ -386,7 +386,8 @@ export class Pipeline {
       return;
     }
     try {
-      await recorder.submit(entry, plan);
+      const index = await recorder.submit(entry, plan, call.onReceipt !== undefined);
+      await this.#giveReceipt(call, progress, index, entry);
     } catch (error) {
       if (error instanceof RevisionConflict) {
         throw error;
@@ -396,6 +397,30 @@ export class Pipeline {
         error instanceof BunkmsError ? error : new BunkmsError("audit_unavailable", undefined, { cause: error });
       throw new Unrecorded(refusal);
     }
+  }
+
+  /** Its call is recorded by now, and answered, whether there is a proof at once or not. */
+  async #giveReceipt({ onReceipt, requestId }: Call, progress: Progress, index: number, entry: Buffer): Promise<void> {
+    if (onReceipt === undefined) {
+      return;
+    }
+    let proof: string | undefined;
+    try {
+      proof = await progress.vault?.services.auditProofs.receipt(index, entry);
+    } catch (error) {
+      this.#parts.reporter.failure(requestId, error);
+    }
+    onReceipt({ index, proof });
+  }
+
+  /** All calls do, but those that read what anybody may see: as `/health`, it is asked for every second by probes. */
+  #leavesEntry({ operation, token }: Call): boolean {
+    if (operation instanceof BunkmsError || operation.effect !== Effect.READ) {
+      return true;
+    }
+    // Who watches the log must not make it grow by that, or it would never be watched to its end.
+    const watches = token === undefined && this.#parts.publicActions.get(operation.action) === "unrecorded";
+    return !operation.anonymous && !watches;
   }
 }
 
@@ -418,11 +443,6 @@ async function record(custody: Custody, entry: Buffer): Promise<void> {
   } else {
     await custody.current.committer.submit(entry);
   }
-}
-
-/** All calls do, but those that read what anybody may see: as `/health`, it is asked for every second by probes. */
-function leavesEntry({ operation }: Call): boolean {
-  return operation instanceof BunkmsError || !operation.anonymous || operation.effect !== Effect.READ;
 }
 
 function findOperation(call: Call): OperationSpec {

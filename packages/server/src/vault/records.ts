@@ -1,5 +1,12 @@
 import { equal, wipe } from "../crypto/kdf.ts";
-import { type ListOptions, RevisionConflict, type Store, type StoredRecord, type Table, type Write } from "../store/store.ts";
+import {
+  type ListOptions,
+  RevisionConflict,
+  type Store,
+  type StoredRecord,
+  type Table,
+  type Write,
+} from "../store/store.ts";
 import type { Keyring } from "./keyring.ts";
 import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
@@ -231,7 +238,8 @@ export class Records {
         return await this.#store.commit([...writes, ...over]);
       } catch (error) {
         const isOver =
-          error instanceof RevisionConflict && over.some(({ table, path }) => table === error.table && path === error.path);
+          error instanceof RevisionConflict &&
+          over.some(({ table, path }) => table === error.table && path === error.path);
         if (!isOver || attempt === ASIDE_ATTEMPTS) {
           throw error;
         }

@@ -49,6 +49,13 @@ export declare type RawBody = Message<"bunkms.v1.RawBody"> & {
    * @generated from field: bytes data = 2;
    */
   data: Uint8Array;
+
+  /**
+   * Whether it stays so for ever, so that whoever got it may keep it.
+   *
+   * @generated from field: bool immutable = 3;
+   */
+  immutable: boolean;
 };
 
 /**
