@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { EncryptRequestSchema, readOperations, SignRequestSchema } from "@bunkms/contract";
 import { Frontier, leafHash } from "@bunkms/tlog";
+import { Edges } from "../packages/server/src/audit/edges.ts";
 import { type AuditRecord, decodeEntry, encodeEntry } from "../packages/server/src/audit/entry.ts";
 import { AuditLog, decodeBatch } from "../packages/server/src/audit/log.ts";
 import { secretKey } from "../packages/server/src/crypto/keys.ts";
@@ -71,7 +72,7 @@ for (const vector of FILE.batches) {
 }
 
 function readsAndWrites(vector: BatchVector): void {
-  const { first = 0, frontier_before = [], entries = [], path, payload, root } = vector;
+  const { first = 0, frontier_before = [], bytes_before = 0, entries = [], path, payload, root } = vector;
   const read = decodeBatch(bytes(payload));
   assert.equal(read.first, first);
   assert.deepEqual(
@@ -81,7 +82,7 @@ function readsAndWrites(vector: BatchVector): void {
   assert.equal(read.frontier.root().toString("hex"), root);
 
   const log = new AuditLog();
-  log.adopt(new Frontier(first, frontier_before.map(bytes)));
+  log.adopt({ frontier: new Frontier(first, frontier_before.map(bytes)), edges: Edges.EMPTY, bytes: bytes_before });
   const written = log.prepare(entries.map((entry) => Buffer.from(entry)));
   assert.equal(written.path, path);
   assert.equal(written.payload.toString("hex"), payload);

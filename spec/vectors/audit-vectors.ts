@@ -47,6 +47,7 @@ export interface BatchVector {
   /** Of a batch that reads: the tree that it grows, its entries as text, and the root afterwards. */
   readonly first?: number;
   readonly frontier_before?: readonly string[];
+  readonly bytes_before?: number;
   readonly entries?: readonly string[];
   readonly root?: string;
 }
@@ -163,17 +164,19 @@ function malformed(): BatchVector[] {
   };
   const broken: readonly (readonly [string, Buffer])[] = [
     ["nothing", Buffer.alloc(0)],
-    ["cut in the head", good.subarray(0, 12)],
-    ["cut after the head", good.subarray(0, 13)],
-    ["cut in an entry", good.subarray(0, 19)],
+    ["cut in the head", good.subarray(0, 20)],
+    ["cut after the head", good.subarray(0, 21)],
+    ["cut in an entry", good.subarray(0, 27)],
     ["cut in the frontier", good.subarray(0, -1)],
     ["a hash of the frontier is missing", good.subarray(0, -32)],
     ["a hash too many", Buffer.concat([good, Buffer.alloc(32)])],
     ["a byte too many", Buffer.concat([good, Buffer.alloc(1)])],
-    ["format 2", changed((payload) => payload.writeUInt8(2, 0))],
+    ["format 1", changed((payload) => payload.writeUInt8(1, 0))],
+    ["format 3", changed((payload) => payload.writeUInt8(3, 0))],
     ["more entries than there are", changed((payload) => payload.writeUInt32BE(3, 9))],
-    ["an entry longer than the payload", changed((payload) => payload.writeUInt32BE(0xffffffff, 13))],
+    ["an entry longer than the payload", changed((payload) => payload.writeUInt32BE(0xffffffff, 21))],
     ["an index of 2^53", changed((payload) => payload.writeBigUInt64BE(2n ** 53n, 1))],
+    ["2^53 bytes of entries", changed((payload) => payload.writeBigUInt64BE(2n ** 53n, 13))],
   ];
   return broken.map(([name, payload]) => ({ name, path: path(2), payload: hex(payload), outcome: "malformed" }));
 }
@@ -181,7 +184,9 @@ function malformed(): BatchVector[] {
 function batch(name: string, before: readonly string[], added: readonly string[]): BatchVector {
   const old = before.map((text) => Buffer.from(text));
   const all = [...old, ...added.map((text) => Buffer.from(text))];
-  const head = Buffer.concat([Buffer.of(1), bigEndian(before.length, 8), bigEndian(added.length, 4)]);
+  const bytesOf = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const total = bigEndian(bytesOf(before) + bytesOf(added), 8);
+  const head = Buffer.concat([Buffer.of(2), bigEndian(before.length, 8), bigEndian(added.length, 4), total]);
   const body = added.flatMap((text) => [bigEndian(Buffer.byteLength(text), 4), Buffer.from(text)]);
   return {
     name,
@@ -190,6 +195,7 @@ function batch(name: string, before: readonly string[], added: readonly string[]
     outcome: "reads",
     first: before.length,
     frontier_before: frontier(old).map(hex),
+    bytes_before: bytesOf(before),
     entries: added,
     root: hex(treeHash(all)),
   };

@@ -120,8 +120,13 @@ function edgeValues(field: DescField): fc.Arbitrary<JsonValue> {
     case ScalarType.UINT32:
       return fc.constantFrom(...COUNTS);
     default: {
-      const named = (fieldSchema(field, () => "")["enum"] ?? []) as readonly string[];
-      return fc.constantFrom(...TEXTS, ...LONG_TEXTS, ...named);
+      const schema = fieldSchema(field, () => "");
+      const edges = fc.constantFrom(...TEXTS, ...LONG_TEXTS, ...((schema["enum"] ?? []) as readonly string[]));
+      const pattern = new RegExp((schema["pattern"] ?? "") as string, "u");
+      // Of fields with a form of their own, no text above may be one.
+      return TEXTS.some((text) => text !== "" && pattern.test(text))
+        ? edges
+        : fc.oneof(edges, fc.stringMatching(pattern));
     }
   }
 }

@@ -17,6 +17,9 @@ import type { OperationSpec } from "./operations.ts";
 const RAW_CONTENT: Readonly<Record<string, { readonly type: string; readonly schema: JsonSchema }>> = {
   "system.metrics": { type: "text/plain; version=0.0.4; charset=utf-8", schema: { type: "string" } },
   "system.openapi": { type: "application/json", schema: { type: "object" } },
+  "audit.checkpoint": { type: "text/plain; charset=utf-8", schema: { type: "string" } },
+  "audit.tile": { type: "application/octet-stream", schema: { type: "string", format: "binary" } },
+  "audit.bundle": { type: "application/octet-stream", schema: { type: "string", format: "binary" } },
   "keys.get_jwks": { type: "application/jwk-set+json", schema: { type: "object" } },
 };
 

@@ -29,7 +29,7 @@ function logOf(sizes: readonly number[], fields: (index: number) => Partial<Audi
     const entries = Array.from({ length: size }, (_, i) => encodeEntry(record(first + i, fields(first + i))));
     const batch = log.prepare(entries);
     payloads.push(batch.payload);
-    log.adopt(batch.frontier);
+    log.adopt(batch.end);
   }
   const reader = new AuditReader(async function* (before) {
     yield* payloads.filter((payload) => decodeBatch(payload).first < (before ?? Number.POSITIVE_INFINITY)).reverse();

@@ -259,7 +259,7 @@ export const SETTINGS = Object.freeze({
     "BUNKMS_AUDIT_PUBLIC",
     SWITCH,
     "false",
-    "Serve the audit log's checkpoints, hash tiles, keys and consistency proofs without a token; never its entries",
+    "Serve the audit log's checkpoints, hash tiles and keys, not its entries, without a token",
   ),
   maxInFlight: setting(
     "--max-in-flight",

@@ -4,7 +4,8 @@ import { orNotFound } from "./tile-answer.ts";
 
 export const getAuditConsistency = defineOperation(
   AuditService.method.getAuditConsistency,
-  async ({ auditProofs }, { from, to }) => ({
-    response: { hashesB64: [...(await orNotFound(auditProofs.consistency(Number(from), Number(to))))] },
-  }),
+  async ({ auditProofs }, { from, to }) => {
+    const hashes = await orNotFound(auditProofs.consistency(Number(from), Number(to)));
+    return { response: { hashes: hashes.map((hash) => hash.toString("base64")) } };
+  },
 );

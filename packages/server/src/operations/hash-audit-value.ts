@@ -7,6 +7,6 @@ export const hashAuditValue = defineOperation(AuditService.method.hashAuditValue
   if (given.case === undefined) {
     throw new BunkmsError("invalid_request", "give value or value_b64");
   }
-  const value = given.case === "value" ? Buffer.from(given.value) : given.valueB64;
+  const value = given.case === "value" ? Buffer.from(given.value) : given.value;
   return { response: { hash: hashedField(vault.auditKey, field, value) } };
 });

@@ -1,7 +1,8 @@
 import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
 import type { BatchSource } from "../audit/reader.ts";
 import type { TreeStore } from "../audit/tree.ts";
-import { RecordDamaged, type Records } from "../vault/records.ts";
+import { RecordDamaged } from "../vault/record.ts";
+import type { Records } from "../vault/records.ts";
 
 const PAGE = 64;
 

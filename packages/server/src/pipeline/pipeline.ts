@@ -81,7 +81,7 @@ export class Pipeline {
     this.#slots = new Slots(parts.maxInFlight);
     const { custody, clock, reporter } = parts;
     this.#strangers = new Strangers({
-      committer: { submit: (entry) => record(custody, entry) },
+      record: (entry) => record(custody, entry),
       clock,
       monotonic: () => performance.now(),
       onFailure: (error) => reporter.failure("", error),

@@ -26,7 +26,7 @@ beforeEach(() => {
 function strangers(context: TestContext): Strangers {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   return new Strangers({
-    committer: { submit: (entry) => submit(entry) },
+    record: (entry) => submit(entry),
     clock: () => START + now,
     monotonic: () => now,
     onFailure: (error) => failures.push(error),

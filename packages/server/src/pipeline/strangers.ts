@@ -1,9 +1,9 @@
 import { encodeEntry } from "../audit/entry.ts";
-import type { Committer } from "./committer.ts";
 
 /** What the counting of strangers works with. */
 interface StrangersParts {
-  readonly committer: Pick<Committer, "submit">;
+  /** Makes an entry durable. */
+  readonly record: (entry: Buffer) => Promise<void>;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** Milliseconds of a clock that is never put back. */
@@ -109,7 +109,7 @@ export class Strangers {
     this.#tally = undefined;
     try {
       if (tally !== undefined) {
-        await this.#parts.committer.submit(this.#entry(tally));
+        await this.#parts.record(this.#entry(tally));
       }
     } catch (error) {
       this.#parts.onFailure(error);

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type LogKeyRecord, LogKeyRecordSchema } from "@bunkms/contract/record";
-import { ED25519, formatHandover, type NoteKey, noteKey, signNote } from "@bunkms/tlog";
+import { ED25519, formatHandover, formatNote, type NoteKey, noteKey, signNote } from "@bunkms/tlog";
 import { privateEd25519, publicEd25519 } from "../crypto/ed25519.ts";
 import { wipe } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
@@ -96,9 +96,10 @@ export class LogKeys {
     const newest = this.#keys.at(-1) as HeldLogKey;
     const record = newKey(newest.version + 1, now);
     const made = hold(this.#origin, record);
-    const handover = formatHandover({ origin: this.#origin, ...head, from: newest.key, to: made.key }, (text) =>
-      [newest, made].map(({ key, privateKey }) => signNote(text, key, privateKey as KeyObject)),
-    );
+    const checkpoint = { origin: this.#origin, ...head };
+    const text = formatHandover({ checkpoint, oldKey: newest.key, newKey: made.key });
+    const signatures = [newest, made].map(({ key, privateKey }) => signNote(text, key, privateKey as KeyObject));
+    const handover = formatNote(text, signatures);
     record.handover = handover;
     const retired = this.#keys.slice(0, 1 - SIGNING).filter(({ isActive }) => isActive);
     const changes = [change(record, null)];

@@ -342,11 +342,11 @@ export declare const GetAuditConsistencyRequestSchema: GenMessage<GetAuditConsis
  */
 export declare type GetAuditConsistencyResponse = Message<"bunkms.v1.GetAuditConsistencyResponse"> & {
   /**
-   * 32 bytes each.
+   * 32 bytes each, in base64.
    *
-   * @generated from field: repeated bytes hashes_b64 = 1;
+   * @generated from field: repeated string hashes = 1;
    */
-  hashesB64: Uint8Array[];
+  hashes: string[];
 };
 
 /**
