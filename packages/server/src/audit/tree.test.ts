@@ -47,6 +47,7 @@ function logOf(size: number) {
       }
       return found;
     },
+    pruned: 0,
     archivedBundle: async () => undefined,
   };
   return { entries, tiles, kept, log, store, tree: new AuditTree(store, log), last: decodeBatch(last) };

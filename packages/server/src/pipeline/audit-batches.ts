@@ -42,8 +42,15 @@ export function auditBatches(records: Records): BatchSource {
   };
 }
 
+/** Where entries lie that are not in the store any more. */
+export interface Archive {
+  /** They are those before this index. */
+  pruned(): number;
+  readBundle(index: number): Promise<Buffer | undefined>;
+}
+
 /** Where the log's entries and tiles lie, for reading its tree. */
-export function treeStore(records: Records): TreeStore {
+export function treeStore(records: Records, archive: Archive): TreeStore {
   return {
     async tile(level, index) {
       try {
@@ -65,7 +72,10 @@ export function treeStore(records: Records): TreeStore {
         })),
       ),
     entries: (first, end) => readEntries(records, first, end),
-    archivedBundle: async () => undefined,
+    get pruned() {
+      return archive.pruned();
+    },
+    archivedBundle: (index) => archive.readBundle(index),
   };
 }
 
