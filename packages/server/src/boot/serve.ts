@@ -10,7 +10,7 @@ import { AuditReader } from "../audit/reader.ts";
 import type { Config } from "../config/config.ts";
 import type { Introspection, Services } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
-import type { IssuedRootToken, SealState } from "../operations/seal-control.ts";
+import type { IssuedRootToken, SealStatusInfo } from "../operations/seal-control.ts";
 import { auditBatches } from "../pipeline/audit-batches.ts";
 import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -31,7 +31,7 @@ export interface Running {
   readonly restUrl: string;
   /** For example `127.0.0.1:8081`. */
   readonly grpcAddress: string;
-  state(): SealState;
+  status(): SealStatusInfo;
   /** The vault that is open, for who shares this process. */
   unsealed(): Unsealed | undefined;
   /** Reads the TLS certificate again. */
@@ -48,11 +48,14 @@ interface ServerParts {
   readonly store: Store;
   readonly seals: SealSource;
   readonly log: Logger;
-  /** Called with the root token of a vault that was made just now, before anything else can fail. */
+  /**
+   * Called with the root token of a vault that was made just now, before anything else can fail: before the server
+   * listens, or later, when it had to wait for a seal. Must not throw.
+   */
   readonly announce: (token: IssuedRootToken) => void;
 }
 
-/** Puts the rooms together, opens the vault if it opens by itself, and listens. */
+/** Puts the rooms together, opens or makes the vault if that goes by itself, and listens. */
 export async function serve({ config, store, seals, log, announce }: ServerParts): Promise<Running> {
   const specs = readOperations();
   const introspection: Introspection = {
@@ -69,6 +72,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     clock: Date.now,
     services: (unsealed) => openServices(unsealed, introspection, keeper),
     servicesWhileSealed: (control) => sealedServices(introspection, control),
+    onMade: announce,
     onOpen: (unsealed) => work.start(unsealed),
     beforeSeal: () => work.stop(),
     report: log,
@@ -96,10 +100,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     clock: Date.now,
   });
   try {
-    const token = await keeper.start();
-    if (token !== undefined) {
-      announce(token);
-    }
+    await keeper.start();
     const health = new Health(
       () => keeper.notReady(),
       () => probe(store),
@@ -114,7 +115,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     return {
       restUrl: `${tls === undefined ? "http" : "https"}://${rest.address}`,
       grpcAddress: grpc.address,
-      state: () => keeper.status().state,
+      status: () => keeper.status(),
       unsealed: () => keeper.unsealed,
       reload: () => tls?.reload(),
       async close() {
@@ -122,13 +123,11 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
         tls?.close();
         await Promise.all([rest.close(GRACE_MS), grpc.close(GRACE_MS)]);
         await pipeline.close();
-        await work.stop();
         await keeper.close();
         await store.close();
       },
     };
   } catch (error) {
-    await work.stop();
     await keeper.close();
     throw error;
   }
@@ -149,7 +148,6 @@ class PeriodicWork {
   }
 
   start({ vault, committer }: Unsealed): void {
-    void this.#periodic?.stop();
     void this.#periodic?.stop();
     this.#periodic = new Periodic({
       vault,

@@ -42,6 +42,7 @@ export async function testCalls(
     version: "0.0.0",
     storage: "memory",
   };
+  let token = rootToken;
   const keeper: Keeper = new Keeper({
     store,
     seals: testSeals(seal),
@@ -52,11 +53,14 @@ export async function testCalls(
       return { vault, tokens, audit, introspection, seals: keeper };
     },
     servicesWhileSealed: (seals) => sealedServices(introspection, seals),
+    onMade: (made) => {
+      token = made.token;
+    },
     onOpen: () => {},
     beforeSeal: async () => {},
     report: { info: () => {}, warn: () => {}, error: ({ err }) => failures.push(err) },
   });
-  const token = (await keeper.start())?.token ?? rootToken;
+  await keeper.start();
   let requests = 0;
   const pipeline = new Pipeline({
     custody: keeper,
