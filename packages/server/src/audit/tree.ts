@@ -80,14 +80,14 @@ export class AuditTree {
     while (next < end && next < this.#store.pruned) {
       const index = Math.floor(next / TILE_WIDTH);
       const start = index * TILE_WIDTH;
-      entries.push(...(await this.#archived(index)).slice(next - start, end - start));
+      entries.push(...(await this.archived(index)).slice(next - start, end - start));
       next = Math.min(end, start + TILE_WIDTH);
     }
     return next < end ? [...entries, ...(await this.#store.entries(next, end))] : entries;
   }
 
   /** The entries of an archived bundle, if they are those that the tree was made of. @throws RangeError */
-  async #archived(index: number): Promise<readonly Buffer[]> {
+  async archived(index: number): Promise<readonly Buffer[]> {
     const bundle = await this.#store.archivedBundle(index);
     if (bundle === undefined) {
       throw new RangeError("these entries are archived, and the archive does not have them");
