@@ -387,8 +387,12 @@ export class Pipeline {
       return;
     }
     try {
-      const index = await recorder.submit(entry, plan, call.onReceipt !== undefined);
-      await this.#giveReceipt(call, progress, index, entry);
+      // Not for strangers: a checkpoint for each would cost more than their refusal.
+      const wantsReceipt = call.onReceipt !== undefined && caller !== undefined && caller !== ANYBODY;
+      const index = await recorder.submit(entry, plan, wantsReceipt);
+      if (wantsReceipt) {
+        await this.#giveReceipt(call, progress, index, entry);
+      }
     } catch (error) {
       if (error instanceof RevisionConflict) {
         throw error;
@@ -402,16 +406,13 @@ export class Pipeline {
 
   /** Its call is recorded by now, and answered, whether there is a proof at once or not. */
   async #giveReceipt({ onReceipt, requestId }: Call, progress: Progress, index: number, entry: Buffer): Promise<void> {
-    if (onReceipt === undefined) {
-      return;
-    }
     let proof: string | undefined;
     try {
       proof = await progress.vault?.services.auditProofs.receipt(index, entry);
     } catch (error) {
       this.#parts.reporter.failure(requestId, error);
     }
-    onReceipt({ index, proof });
+    onReceipt?.({ index, proof });
   }
 
   /** All calls do, but those that read what anybody may see: as `/health`, it is asked for every second by probes. */
