@@ -51,6 +51,8 @@ test("REQ-05 REQ-32 a full log refuses rather than forgets, until it is archived
     }
   }
   assert.equal((await fetch(`${server.url}/v1/nonsense`)).status, ERRORS.audit_full.http);
+  assert.equal((await fetch(`${server.url}/ready`)).status, ERRORS.audit_full.http);
+  assert.equal((await fetch(`${server.url}/health`)).status, 200);
   const grown = Number((await call("audit.retention")).value["stored_bytes"]) - Number(full["stored_bytes"]);
   assert.ok(grown < 2000, `${grown} bytes more`);
   assert.equal((await call("audit.archive", {}, "nonsense")).code, "unauthenticated");
@@ -60,4 +62,5 @@ test("REQ-05 REQ-32 a full log refuses rather than forgets, until it is archived
   assert.equal((await call("keys.get", { name: "k" })).code, "audit_full");
   assert.equal((await call("audit.prune", { before: end as string })).code, "ok");
   assert.equal((await call("keys.get", { name: "k" })).code, "ok");
+  assert.equal((await fetch(`${server.url}/ready`)).status, 200);
 });
