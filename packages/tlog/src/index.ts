@@ -1,10 +1,13 @@
 export * from "./checkpoint.ts";
 export * from "./cosignature.ts";
+export * from "./handover.ts";
 export * from "./note.ts";
 export * from "./note-key.ts";
+export * from "./policy.ts";
 export * from "./proof.ts";
 export * from "./signature.ts";
 export { NoteMalformed } from "./text-form.ts";
 export * from "./tile.ts";
 export * from "./tlog-proof.ts";
 export * from "./tree.ts";
+export * from "./verify.ts";
