@@ -9,6 +9,7 @@ export {
   parseHandover,
 } from "./handover.ts";
 export * from "./handover-file.ts";
+export { type ReadLog, readAhead } from "./log-parts.ts";
 export * from "./note.ts";
 export * from "./note-key.ts";
 export * from "./policy.ts";

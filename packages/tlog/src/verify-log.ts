@@ -1,15 +1,9 @@
 import type { Checkpoint } from "./checkpoint.ts";
+import { hashBundle, type ReadLog, readAhead, readPart } from "./log-parts.ts";
 import { isConsistent, proveConsistency } from "./proof.ts";
-import { MAX_ENTRY_BYTES, nodesOfTiles, TILE_WIDTH, type TileAddress, tileHashes, tilePath } from "./tile.ts";
+import { nodesOfTiles, TILE_WIDTH, type TileAddress, tileHashes, tilePath } from "./tile.ts";
 import { edgeTiles, tilesOf } from "./tile-walk.ts";
-import { Frontier, HASH_BYTES, leafHashAt, packedRoot } from "./tree.ts";
-
-/**
- * Where a log's tiles and bundles come from. Nothing of it is trusted. Bytes of a full tile or bundle may be given in place of
- * a partial one.
- * @returns undefined when it is not there.
- */
-export type ReadLog = (address: TileAddress) => Promise<Uint8Array | undefined>;
+import { Frontier, HASH_BYTES, packedRoot } from "./tree.ts";
 
 /** What is wrong with a log, and where. */
 export interface LogProblem {
@@ -33,7 +27,7 @@ export interface VerifyLogOptions {
   readonly ahead?: number;
   /** Is told of each problem as it is found. It may throw: then verifying ends with that error. */
   readonly onProblem?: (problem: LogProblem) => void;
-  /** Is given each tile and bundle that is what the checkpoint says it is. Full ones in place of partial ones are not cut. */
+  /** Is given each tile and bundle that is what the checkpoint says it is; of a full one in place of a partial one, that part. */
   readonly onVerified?: (address: TileAddress, bytes: Uint8Array) => Promise<void> | void;
   /** Is told, after each bundle, up to which entry the log was verified. */
   readonly onProgress?: (entries: number) => void;
@@ -134,8 +128,8 @@ class LogVerifier {
       return;
     }
     const nodes = nodesOfTiles(size, async (level, index, width) => {
-      const bytes = await read({ level, index, width });
-      return tileHashes(cut(bytes, width) ?? new Uint8Array(0), width);
+      const bytes = await readPart(read, { level, index, width });
+      return tileHashes(bytes ?? new Uint8Array(0), width);
     });
     let proof: readonly Buffer[] | undefined;
     try {
@@ -217,7 +211,7 @@ class LogVerifier {
     }
     this.#hasBundle = true;
     const tile = this.#tileOf(0, index);
-    const { count, end, problem } = hashBundle(bytes, width, (at, hash) => {
+    const { right, entries, problem } = hashBundle(bytes, width, (at, hash) => {
       const expected = hashAt(tile, at);
       if (expected !== undefined && !hash.equals(expected)) {
         const message =
@@ -229,10 +223,10 @@ class LogVerifier {
       }
       return expected !== undefined;
     });
-    this.#entries += count;
+    this.#entries += right;
     if (problem !== undefined) {
-      this.#report({ path, entry: first + Math.min(end, width - 1), message: problem });
-    } else if (count === width && tile?.isTrusted === true) {
+      this.#report({ path, entry: first + Math.min(entries, width - 1), message: problem });
+    } else if (right === width && tile?.isTrusted === true) {
       await this.#options.onVerified?.(address, bytes);
     }
     this.#options.onProgress?.(first + width);
@@ -244,7 +238,7 @@ class LogVerifier {
 
   /** The tile's hashes, so many as belong to the tree; undefined, and a problem, when they are not there. */
   #requireTile(address: TileAddress & { readonly level: number }, bytes: Uint8Array | undefined): Buffer | undefined {
-    const hashes = cut(bytes, address.width);
+    const hashes = bytes?.length === address.width * HASH_BYTES ? asBuffer(bytes) : undefined;
     if (hashes === undefined) {
       const what = bytes === undefined ? "is missing" : `is ${bytes.length} bytes long, not ${address.width} hashes`;
       const entry = address.index * TILE_WIDTH ** (address.level + 1);
@@ -261,47 +255,8 @@ class LogVerifier {
   }
 }
 
-/**
- * Hashes a bundle's entries one after the other, and says what is wrong with its form. A full bundle may stand for a partial
- * one; then what follows the width is not looked at, but for its form.
- * @param isRight Takes each entry's place in the bundle, and its hash.
- * @returns How many entries were right, and how many there are.
- */
-function hashBundle(
-  bundle: Uint8Array,
-  width: number,
-  isRight: (at: number, hash: Buffer) => boolean,
-): { readonly count: number; readonly end: number; readonly problem?: string } {
-  // A copy: hashing writes a byte before each entry.
-  const bytes = Buffer.from(bundle);
-  let count = 0;
-  let entry = 0;
-  for (let at = 0; at < bytes.length; entry++) {
-    if (entry === TILE_WIDTH) {
-      return { count, end: entry, problem: `the bundle has more than ${TILE_WIDTH} entries` };
-    }
-    const end = at + 2 <= bytes.length ? at + 2 + bytes.readUInt16BE(at) : Number.POSITIVE_INFINITY;
-    if (end > bytes.length) {
-      return { count, end: entry, problem: "the bundle is cut short" };
-    }
-    if (entry < width && isRight(entry, leafHashAt(bytes, at + 2, end))) {
-      count += 1;
-    }
-    at = end;
-  }
-  return entry === width || entry === TILE_WIDTH
-    ? { count, end: entry }
-    : { count, end: entry, problem: `the bundle has ${entry} entries, not ${width}` };
-}
-
-/** The most bytes that a bundle can be long. */
-export const MAX_BUNDLE_BYTES: number = TILE_WIDTH * (2 + MAX_ENTRY_BYTES);
-
-/** So many hashes of a tile that has just them, or is full; undefined when it is neither. */
-function cut(bytes: Uint8Array | undefined, width: number): Buffer | undefined {
-  return bytes?.length === width * HASH_BYTES || bytes?.length === TILE_WIDTH * HASH_BYTES
-    ? Buffer.from(bytes.buffer, bytes.byteOffset, width * HASH_BYTES)
-    : undefined;
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function hashAt(tile: HeldTile | undefined, at: number): Buffer | undefined {
@@ -327,30 +282,4 @@ function rootOfEdges(size: number, tiles: readonly Buffer[]): Buffer {
     }
   }
   return new Frontier(size, hashes).root();
-}
-
-interface ReadPart {
-  readonly address: TileAddress;
-  readonly bytes: Uint8Array | undefined;
-}
-
-/** What was read, in order, while some more is being read. */
-async function* readAhead(read: ReadLog, addresses: Iterable<TileAddress>, count: number): AsyncGenerator<ReadPart> {
-  const reading: { readonly address: TileAddress; readonly bytes: Promise<Uint8Array | undefined> }[] = [];
-  const next = async (): Promise<ReadPart> => {
-    const { address, bytes } = reading.shift() as (typeof reading)[number];
-    return { address, bytes: await bytes };
-  };
-  for (const address of addresses) {
-    const bytes = read(address);
-    // Awaited in its turn; until then nobody has failed to handle it.
-    bytes.catch(() => {});
-    reading.push({ address, bytes });
-    if (reading.length >= count) {
-      yield await next();
-    }
-  }
-  while (reading.length > 0) {
-    yield await next();
-  }
 }
