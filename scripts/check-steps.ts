@@ -22,7 +22,8 @@ export interface StepResult {
   readonly output: string;
 }
 
-const GO = { cwd: join(ROOT, "clients", "go") };
+/** The Go modules: the client, and the strangers of the audit log's tests. */
+const GO = ["clients/go", "test/audit/go"];
 
 /** A step that is one program: what it prints when it fails. */
 function program(name: string, command: string, args: readonly string[], options = {}): Step {
@@ -44,11 +45,8 @@ const STEPS: readonly Step[] = [
   program("contract lint (buf lint)", "buf", ["lint"]),
   program("contract format (buf format)", "buf", ["format", "proto", "--diff", "--exit-code"]),
   { name: "contract compatible with the last commit (buf breaking)", run: checkBreaking },
-  {
-    name: "Go format (gofmt)",
-    run: async () => (await runProgram("gofmt", ["-l", "."], GO)).output,
-  },
-  program("Go vet", "go", ["vet", "./..."], GO),
+  { name: "Go format (gofmt)", run: async () => (await runProgram("gofmt", ["-l", ...GO])).output },
+  ...GO.map((folder) => program(`Go vet ${folder}`, "go", ["vet", "./..."], { cwd: join(ROOT, folder) })),
 ];
 
 /** The names of all checks, in the order in which they run. */

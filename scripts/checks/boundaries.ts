@@ -25,7 +25,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "pipeline",
     sees: ["access", "audit", "operations"],
-    also: ["crypto/kdf.ts", "store/store.ts", "vault/plan.ts", "vault/record.ts", "vault/records.ts"],
+    also: ["crypto/kdf.ts", "store/store.ts", "vault/plan.ts", "vault/record.ts", "vault/records.ts", "vault/vault.ts"],
   },
   { name: "api", sees: ["pipeline"], also: ["crypto/random.ts"] },
   {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -66,6 +66,17 @@ function slotRows(vault: VaultAtWork): readonly string[] {
     .map(({ path, value }) => `${path} ${Buffer.from(value).toString("base64")}`);
 }
 
+/** All that a stopped server's store holds. */
+function allRows(vault: VaultAtWork): readonly unknown[] {
+  using rows = new SealedRows(vault.dataPath);
+  return rows.all();
+}
+
+/** The root token that a server has printed; empty when it has not. */
+function printedToken(output: string): string {
+  return /^Root token {2}(bkms_\S+)$/m.exec(output)?.[1] ?? "";
+}
+
 /** The server's log lines with this message. */
 function logged(vault: VaultAtWork, msg: string): readonly Record<string, unknown>[] {
   const lines = vault.server.output().split("\n");
@@ -75,6 +86,7 @@ function logged(vault: VaultAtWork, msg: string): readonly Record<string, unknow
 
 const WAITING = "waiting for seals that cannot be reached";
 const NOT_OPENED = "a seal did not open the vault";
+const NOT_WRAPPED = "a seal did not wrap the root key of the new vault";
 
 async function ready(vault: VaultAtWork): Promise<{ readonly status: number; readonly body: Record<string, string> }> {
   const response = await fetch(`${vault.server.url}/ready`);
@@ -196,16 +208,103 @@ test("REQ-11 a wrong key, and no key at all, without another slot: not started, 
   }
 });
 
-test("a first start whose seal is down makes no vault, and the next one does", async () => {
+test("a first start whose seal is down waits for it, says so, and makes the vault when it is back", async () => {
+  await using vault = new VaultAtWork();
+  const both = withTransit(["env"], "env,transit");
+  await otherDown();
+  await vault.start(both);
+  assert.equal(vault.token, "");
+  const { state, initialized, sealed, type, failing_seals } = await vault.status();
+  assert.deepEqual([state, initialized, sealed, type, failing_seals], ["waiting", false, true, "transit", ["transit"]]);
+  assert.equal((await vault.value("seals.get_init_status"))["initialized"], false);
+  const { status, body } = await ready(vault);
+  assert.deepEqual([status, body["code"]], [503, "not_initialised"]);
+  assert.match(body["error"] ?? "", /no vault yet.* waits for a seal to be reached: transit/);
+  assert.equal((await fetch(`${vault.server.url}/v1/sys/health`)).status, 501);
+  assert.equal((await vault.call("keys.list")).code, "not_initialised");
+  assert.match(vault.server.output(), /^There is no vault yet: it is made, and its root token printed, when/m);
+  await vault.until(() => logged(vault, NOT_WRAPPED).length > 0, "a line in the log");
+  const [failure] = logged(vault, NOT_WRAPPED);
+  assert.equal(failure?.["seal"], "transit");
+  assert.match(JSON.stringify(failure?.["err"]), /cannot be reached/);
+  await vault.until(() => logged(vault, WAITING).length === 2, "two tries");
+  assert.deepEqual(
+    logged(vault, WAITING).map(({ seals: kinds, retry_ms }) => [kinds, retry_ms]),
+    [
+      [["transit"], 1_000],
+      [["transit"], 2_000],
+    ],
+  );
+  assert.equal((await vault.call("seals.initialise")).code, "seal_unavailable");
+  // It ends in order while it waits, at once, and has stored nothing, though one of the two seals answers.
+  const stopping = performance.now();
+  await vault.stop();
+  assert.ok(performance.now() - stopping < 5_000);
+  assert.deepEqual(allRows(vault), []);
+
+  await vault.start(both);
+  assert.equal((await vault.status())["state"], "waiting");
+  await otherUp();
+  await vault.until(() => printedToken(vault.server.output()) !== "", "the root token");
+  vault.token = printedToken(vault.server.output());
+  assert.equal((await vault.status())["state"], "unsealed");
+  assert.equal((await ready(vault)).status, 200);
+  assert.deepEqual((await vault.slots()).map(({ kind }) => kind).toSorted(), ["env", "transit"]);
+  await vault.value("secrets.put", { name: "s", value: "kept" });
+  const { entries } = await vault.value("audit.list");
+  const operations = (entries as { operation: string }[]).map(({ operation }) => operation);
+  assert.equal(operations.filter((operation) => operation === "system.initialise").length, 1);
+
+  for (const kinds of [["env"], []] as const) {
+    await vault.start(withTransit(kinds));
+    assert.equal(vault.server.rootToken, "");
+    assert.equal((await vault.value("secrets.get", { name: "s" }))["value"], "kept");
+  }
+});
+
+test("in development mode the root token of a vault that was waited for is kept for the command line", async () => {
+  await otherDown();
+  const server = await startServer({ env: { ...transit.env, BUNKMS_SEALS: "transit" } });
+  try {
+    assert.equal(server.rootToken, "");
+    assert.doesNotMatch(server.output(), /^CLI /m);
+    await otherUp();
+    const deadline = performance.now() + 60_000;
+    while (!/^CLI /m.test(server.output())) {
+      assert.ok(performance.now() < deadline, server.output());
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const token = readFileSync(join(server.dataPath, "root-token"), "utf8").trim();
+    assert.equal(token, printedToken(server.output()));
+    const call = restTransport(server.url);
+    assert.equal((await call.call(operationOf("keys.list"), {}, { token })).code, "ok");
+    call.close();
+    assert.equal(await server.stop(), 0);
+  } finally {
+    await server.remove();
+  }
+});
+
+test("an operator who makes the vault while the server waits for its seal makes the only one", async () => {
   await using vault = new VaultAtWork();
   await otherDown();
-  const { end, output } = await runServer(vault.dataPath, { env: { ...transit.env, BUNKMS_SEALS: "transit" } });
-  assert.equal(end, 1, output);
-  assert.match(output, /seal cannot be reached now; nothing was changed/);
-  assert.deepEqual(slotRows(vault), []);
+  await vault.start({ env: { ...transit.env, BUNKMS_SEALS: "transit" } });
   await otherUp();
-  await vault.initialise("transit", transit);
-  assert.equal((await vault.status())["state"], "unsealed");
+  const callers = Array.from({ length: 16 }, () => vault.call("seals.initialise"));
+  const answers = await Promise.all(callers);
+  const tokens = answers.filter(({ code }) => code === "ok").map(({ value }) => value["root_token"] as string);
+  const refused = answers.filter(({ code }) => code !== "ok").map(({ code }) => code);
+  assert.ok(
+    refused.every((code) => code === "conflict" || code === "already_initialised"),
+    refused.join(" "),
+  );
+  await vault.until(async () => (await vault.status())["state"] === "unsealed", "it is open");
+  // The server's own try may have been the first.
+  tokens.push(...[printedToken(vault.server.output())].filter((token) => token !== ""));
+  assert.equal(tokens.length, 1);
+  vault.token = tokens[0] as string;
+  assert.equal((await vault.slots()).length, 1);
+  assert.equal(((await vault.value("tokens.list"))["tokens"] as unknown[]).length, 1);
 });
 
 test("while it waits for a seal, shares open it", async () => {

@@ -12,7 +12,7 @@ import {
   saveRootToken,
 } from "./boot/dev-files.ts";
 import { makeRootToken } from "./boot/root-token.ts";
-import { type Running, serve, witnessOf } from "./boot/serve.ts";
+import { besideStore, type Running, serve } from "./boot/serve.ts";
 import { VERSION } from "./boot/version.ts";
 import { type Config, readConfig } from "./config/config.ts";
 import { ConfigError } from "./config/config-error.ts";
@@ -61,11 +61,22 @@ async function start(config: Config, configHome: string | undefined, log: Logger
   const seals = configureSeals(config);
   const store = await openStore(config);
   print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);
-  let running: Running;
+  let running: Running | undefined;
   let rootToken: IssuedRootToken | undefined;
   const announceToken = (token: IssuedRootToken): void => {
     rootToken = token;
-    announceRootToken(config, token);
+    printRootToken(token);
+    try {
+      if (config.dev) {
+        saveRootToken(rootTokenPath(config), token.token);
+      }
+      if (running !== undefined) {
+        // A seal was waited for.
+        invite(config, running, token, configHome);
+      }
+    } catch (err) {
+      log.error({ err }, "the root token was not left for the command line");
+    }
   };
   try {
     running = await serve({ config, store, seals, log, announce: announceToken });
@@ -74,17 +85,15 @@ async function start(config: Config, configHome: string | undefined, log: Logger
     throw error;
   }
   stopOnSignal(running, log);
-  announce(config, running, rootToken);
-  if (config.dev) {
-    leaveForCli(config, running, configHome);
-  }
+  announce(config, running);
+  invite(config, running, rootToken, configHome);
 }
 
 async function newRootToken(config: Config): Promise<void> {
   const seals = configureSeals(config);
   const store = await openStore(config);
   try {
-    const token = await makeRootToken(store, seals, config.rootTokenTtl, witnessOf(config));
+    const token = await makeRootToken(store, seals, config.rootTokenTtl, besideStore(config));
     if (config.dev) {
       saveRootToken(rootTokenPath(config), token.token);
     }
@@ -156,10 +165,7 @@ function checkProcess(config: Config, hardening: Hardening, nodeOptions: string 
   }
 }
 
-function announceRootToken(config: Config, token: IssuedRootToken): void {
-  if (config.dev) {
-    saveRootToken(rootTokenPath(config), token.token);
-  }
+function printRootToken(token: IssuedRootToken): void {
   print(`Root token  ${token.token}`);
   print(`It is shown this once${expiry(token)}. Keep it where nobody else reads it.`);
 }
@@ -168,28 +174,45 @@ function expiry({ expiresAt }: IssuedRootToken): string {
   return expiresAt === 0 ? "" : `, and expires at ${new Date(expiresAt).toISOString()} (--root-token-ttl)`;
 }
 
-function announce(config: Config, running: Running, rootToken: IssuedRootToken | undefined): void {
+function announce(config: Config, running: Running): void {
   print(`REST  ${running.restUrl}`);
   print(`gRPC  ${running.grpcAddress}`);
   print(`Data  ${config.store === "memory" ? "in memory, gone at exit" : config.dataPath}`);
-  const state = running.state();
+  const { state, initialised } = running.status();
   if (state === "uninitialised") {
     print("There is no vault yet: `bunkms operator init` makes it, or POST /v1/sys/init.");
   } else if (state === "sealed") {
     print("The vault is sealed: `bunkms operator unseal` takes shares, or POST /v1/sys/unseal.");
   } else if (state === "waiting") {
-    print("The vault is sealed and waits for a seal that cannot be reached; see the log and /ready.");
+    print(
+      initialised
+        ? "The vault is sealed and waits for a seal that cannot be reached; see the log and /ready."
+        : "There is no vault yet: it is made, and its root token printed, when a seal that cannot be reached is back; " +
+            "see the log and /ready.",
+    );
   }
+}
+
+/** How to begin, for who has just been given the root token, and for the CLI in development mode. */
+function invite(
+  config: Config,
+  running: Running,
+  rootToken: IssuedRootToken | undefined,
+  configHome: string | undefined,
+): void {
   if (rootToken !== undefined) {
     print(`Try it:\n  curl -H 'Authorization: Bearer ${rootToken.token}' \\
     -H 'Content-Type: application/json' -d '{"name":"first"}' ${running.restUrl}/v1/keys`);
+  }
+  if (config.dev) {
+    leaveForCli(config, running, configHome);
   }
 }
 
 /** Development mode: the CLI works in the next terminal without being told anything. */
 function leaveForCli(config: Config, running: Running, configHome: string | undefined): void {
   const tokenFile = rootTokenPath(config);
-  if (running.state() === "uninitialised") {
+  if (!running.status().initialised) {
     savePointer(pointerPath(configHome), running.restUrl, running.grpcAddress, tokenFile);
     return;
   }

@@ -3,14 +3,27 @@ import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
 import { isSysPath, isVaultsOwn, type SysHealth, sysHealthAnswer, withoutNulls } from "./sys-dialect.ts";
 
-const HEALTH: SysHealth = { state: "unsealed", failing: [], cluster: "ab".repeat(16), version: "1.2.3" };
+const HEALTH: SysHealth = {
+  initialised: true,
+  state: "unsealed",
+  failing: [],
+  cluster: "ab".repeat(16),
+  version: "1.2.3",
+};
 
-const status = (state: string, query = "", isClosing = false): number =>
-  sysHealthAnswer({ ...HEALTH, state }, query, isClosing).status;
+const status = (state: string, query = "", isClosing = false): number => answer(state, query, isClosing).status;
+
+/** @param state `making` is that of a vault whose making waits for a seal. */
+function answer(state: string, query = "", isClosing = false): ReturnType<typeof sysHealthAnswer> {
+  const initialised = state !== "uninitialised" && state !== "making";
+  const health = { ...HEALTH, state: state === "making" ? "waiting" : state, initialised, cluster: "" };
+  return sysHealthAnswer(health, query, isClosing);
+}
 
 test("each state has the status code of Vault's health path, or the one that the query gives", () => {
   for (const [state, name, usual] of [
     ["uninitialised", "uninitcode", 501],
+    ["making", "uninitcode", 501],
     ["sealed", "sealedcode", 503],
     ["waiting", "sealedcode", 503],
     ["unsealed", "activecode", 200],
@@ -50,8 +63,14 @@ test("the health path tells Vault's fields, and ours", () => {
     state: "unsealed",
     failing_seals: ["transit"],
   });
-  const none = sysHealthAnswer({ ...HEALTH, state: "uninitialised", cluster: "" }, "", false).body;
-  assert.deepEqual([none["initialized"], none["cluster_name"], none["cluster_id"]], [false, "", ""]);
+  for (const [state, told] of [
+    ["uninitialised", "uninitialised"],
+    ["making", "waiting"],
+  ] as const) {
+    const none = answer(state).body;
+    assert.deepEqual([none["state"], none["initialized"], none["sealed"]], [told, false, true]);
+    assert.deepEqual([none["cluster_name"], none["cluster_id"]], ["", ""]);
+  }
 });
 
 test("only requests below /v1/sys that a browser's page could not send are Vault's own", () => {

@@ -11,6 +11,8 @@ const SYS = "/v1/sys/";
 
 /** What the health path tells. */
 export interface SysHealth {
+  /** Whether there is a vault. */
+  readonly initialised: boolean;
   /** `uninitialised`, `sealed`, `waiting`, `unsealed` or `degraded`. */
   readonly state: string;
   /** Kinds of the seals that fail. */
@@ -49,18 +51,17 @@ export function sysHealthAnswer(
   query: string,
   isClosing: boolean,
 ): { readonly status: number; readonly body: Readonly<Record<string, unknown>> } {
-  const { state, version, cluster, failing } = health;
+  const { initialised, state, version, cluster, failing } = health;
   const isOpen = (state === "unsealed" || state === "degraded") && !isClosing;
-  const [name, usual] =
-    state === "uninitialised"
-      ? (["uninitcode", 501] as const)
-      : isOpen
-        ? (["activecode", 200] as const)
-        : (["sealedcode", 503] as const);
+  const [name, usual] = isOpen
+    ? (["activecode", 200] as const)
+    : initialised
+      ? (["sealedcode", 503] as const)
+      : (["uninitcode", 501] as const);
   return {
     status: codeIn(query, name) ?? usual,
     body: {
-      initialized: state !== "uninitialised",
+      initialized: initialised,
       sealed: !isOpen,
       standby: false,
       performance_standby: false,

@@ -1,4 +1,4 @@
-import { formatTlogProof } from "@bunkms/tlog";
+import { formatTlogProof, treeRoot } from "@bunkms/tlog";
 import type { Checkpoints, SignedCheckpoint } from "./checkpoints.ts";
 import type { AuditLog } from "./log.ts";
 import type { AuditTree } from "./tree.ts";
@@ -39,6 +39,21 @@ export class AuditProofs {
   /** @throws RangeError when the log does not have it. */
   bundle(index: number, width: number): Promise<Buffer> {
     return this.#parts.tree.bundle(index, width);
+  }
+
+  /** @throws RangeError when the log does not have them. */
+  entries(first: number, end: number): Promise<readonly Buffer[]> {
+    return this.#parts.tree.entries(first, end);
+  }
+
+  /** The entries of an archived bundle, if they are those of the log. @throws RangeError; Error when it cannot be read. */
+  archived(index: number): Promise<readonly Buffer[]> {
+    return this.#parts.tree.archived(index);
+  }
+
+  /** Root of the tree of the first entries. @throws RangeError */
+  root(size: number): Promise<Buffer> {
+    return treeRoot(size, this.#parts.tree.nodes(size));
   }
 
   /** @throws RangeError when the log does not have it. */

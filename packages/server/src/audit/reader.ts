@@ -30,6 +30,8 @@ export interface AuditPage {
   /** Where the next page begins; undefined when there is nothing older. */
   readonly next: number | undefined;
   readonly size: number;
+  /** Entries before this index were pruned, and are not among them. */
+  readonly pruned: number;
   /** The tree's root, 32 bytes. */
   readonly root: Buffer;
 }
@@ -41,10 +43,13 @@ const SCANNED = 20_000;
 export class AuditReader {
   readonly #batches: BatchSource;
   readonly #log: AuditLog;
+  readonly #pruned: () => number;
 
-  constructor(batches: BatchSource, log: AuditLog) {
+  /** @param pruned Index of the first entry that the store still has. */
+  constructor(batches: BatchSource, log: AuditLog, pruned: () => number = () => 0) {
     this.#batches = batches;
     this.#log = log;
+    this.#pruned = pruned;
   }
 
   /**
@@ -53,11 +58,12 @@ export class AuditReader {
    */
   async list(filter: AuditFilter, before: number | undefined, limit: number): Promise<AuditPage> {
     const { size } = this.#log.frontier;
-    const root = this.#log.frontier.root();
+    const first = this.#pruned();
+    const whole = { size, pruned: first, root: this.#log.frontier.root() };
     const start = Math.min(before ?? size, size);
     const entries: IndexedRecord[] = [];
-    if (start === 0) {
-      return { entries, next: undefined, size, root };
+    if (start <= first) {
+      return { ...whole, entries, next: undefined };
     }
     let next: number | undefined;
     for await (const payload of this.#batches(start)) {
@@ -71,21 +77,21 @@ export class AuditReader {
       for (let i = Math.min(batch.entries.length, start - batch.first) - 1; i >= 0; i--) {
         const index = batch.first + i;
         const record = decodeEntry(batch.entries[i] as Buffer);
-        if (filter.since !== undefined && record.time < filter.since - CLOCK_STEP) {
-          return { entries, next: undefined, size, root };
+        if (index < first || (filter.since !== undefined && record.time < filter.since - CLOCK_STEP)) {
+          return { ...whole, entries, next: undefined };
         }
         if (fits(record, filter)) {
           entries.push({ ...record, index });
         }
-        if (index > 0 && (entries.length === limit || start - index >= SCANNED)) {
-          return { entries, next: index, size, root };
+        if (index > first && (entries.length === limit || start - index >= SCANNED)) {
+          return { ...whole, entries, next: index };
         }
       }
+      if (next <= first) {
+        return { ...whole, entries, next: undefined };
+      }
     }
-    if (next !== 0) {
-      throw new RangeError("the beginning of the audit log is missing");
-    }
-    return { entries, next: undefined, size, root };
+    throw new RangeError("the beginning of the audit log is missing");
   }
 }
 

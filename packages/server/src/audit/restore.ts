@@ -25,9 +25,12 @@ export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): 
     for (let level = 0, hashes = frontier.size; hashes > 0; level++, hashes = Math.floor(hashes / TILE_WIDTH)) {
       const index = Math.floor(hashes / TILE_WIDTH);
       const width = hashes % TILE_WIDTH;
-      // Partial tiles of leaves are not stored.
-      const edge = level === 0 ? tree.derive(0, index, width) : tree.tile(level, index, width);
-      levels.push(width === 0 ? [] : await edge);
+      if (width === 0) {
+        levels.push([]);
+      } else {
+        // Partial tiles of leaves are not stored.
+        levels.push(await (level === 0 ? tree.derive(0, index, width) : tree.tile(level, index, width)));
+      }
     }
   } catch (error) {
     if (error instanceof RangeError) {

@@ -22,7 +22,9 @@ export interface TreeStore {
   keepTiles(tiles: readonly StoredTile[]): Promise<void>;
   /** Entries from `first` to before `end`. @throws RangeError when one of them is missing. */
   entries(first: number, end: number): Promise<readonly Buffer[]>;
-  /** A bundle that was archived, in its whole width; undefined when there is none. */
+  /** Entries before this index lie in the archive alone: a multiple of 256. */
+  readonly pruned: number;
+  /** A bundle that was archived, as somebody may have changed it; undefined when there is none. */
   archivedBundle(index: number): Promise<Buffer | undefined>;
 }
 
@@ -73,13 +75,40 @@ export class AuditTree {
 
   /** Entries from `first` to before `end`, archived ones as well. @throws RangeError when one is missing. */
   async entries(first: number, end: number): Promise<readonly Buffer[]> {
-    const index = Math.floor(first / TILE_WIDTH);
-    const isOfOne = end <= (index + 1) * TILE_WIDTH;
-    const archived = isOfOne ? await this.#store.archivedBundle(index) : undefined;
-    if (archived === undefined) {
-      return this.#store.entries(first, end);
+    const entries: Buffer[] = [];
+    let next = first;
+    while (next < end && next < this.#store.pruned) {
+      const index = Math.floor(next / TILE_WIDTH);
+      const start = index * TILE_WIDTH;
+      entries.push(...(await this.archived(index)).slice(next - start, end - start));
+      next = Math.min(end, start + TILE_WIDTH);
     }
-    return decodeBundle(archived, TILE_WIDTH).slice(first % TILE_WIDTH, end - index * TILE_WIDTH);
+    return next < end ? [...entries, ...(await this.#store.entries(next, end))] : entries;
+  }
+
+  /** The entries of an archived bundle, if they are those that the tree was made of. @throws RangeError */
+  async archived(index: number): Promise<readonly Buffer[]> {
+    const bundle = await this.#store.archivedBundle(index);
+    if (bundle === undefined) {
+      throw new RangeError("these entries are archived, and the archive does not have them");
+    }
+    const entries = decodeBundle(bundle, TILE_WIDTH);
+    // Not a tile that would itself be made again from these entries.
+    const root = (await this.#storedHashes(1, Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH];
+    if (root === undefined || !subtreeRoot(entries.map(leafHash)).equals(root)) {
+      throw new RangeError("the archive has other entries than those that were archived");
+    }
+    return entries;
+  }
+
+  /** The hashes that there are of a tile; none when it was lost. */
+  async #storedHashes(level: number, index: number): Promise<readonly Buffer[]> {
+    const { frontier, edges } = this.#log.end;
+    if (tileWidth(level, index, frontier.size) < TILE_WIDTH && edges.level(level).length > 0) {
+      return edges.level(level);
+    }
+    const stored = await this.#store.tile(level, index);
+    return stored === undefined ? [] : tileHashes(stored, Math.floor(stored.length / HASH_BYTES));
   }
 
   /** Nodes of the tree of the first `size` entries. */

@@ -60,6 +60,7 @@ async function keep(context: TestContext): Promise<Kept> {
     clock: Date.now,
     services: () => ({}) as Services,
     servicesWhileSealed: () => ({}) as Services,
+    onMade: () => assert.fail("there was a vault"),
     onOpen: (unsealed) => opened.push(unsealed),
     beforeSeal: async () => {},
     report: { info: () => {}, warn: report, error: report },

@@ -14,52 +14,24 @@ import type {
 } from "../operations/seal-control.ts";
 import type { Custody, OpenVault } from "../pipeline/custody.ts";
 import { SealFailure } from "../seal/seal.ts";
-import type { Store } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
 import { RecordDamaged } from "../vault/record.ts";
 import { VaultRolledBack } from "../vault/records.ts";
-import { type OpenedRoot, openRoot, plainSeal, readSlots, type SlotSeal } from "../vault/root.ts";
+import { type OpenedRoot, openRoot, readSlots } from "../vault/root.ts";
 import type { Slot } from "../vault/slot.ts";
 import { isInitialised } from "../vault/vault.ts";
-import type { OwnSealKind, SealSource } from "./configured-seals.ts";
+import type { OwnSealKind } from "./configured-seals.ts";
 import { DeferredEntries } from "./deferred-entries.ts";
+import { Entrance } from "./entrance.ts";
+import type { KeeperParts } from "./keeper-parts.ts";
 import { OwnOpening } from "./own-opening.ts";
-import { asRefusals, openForCaller, SEAL_TIMEOUT_MS, withinTime } from "./seal-calls.ts";
-import { issueShares, NO_SHARES } from "./shamir-slots.ts";
+import { SEAL_TIMEOUT_MS, withinTime } from "./seal-calls.ts";
 import { ShareDesk } from "./share-desk.ts";
 import { SlotSeals } from "./slot-seals.ts";
 import { openSoundVault } from "./sound-vault.ts";
-import { planRootToken, prepareVault, type Unsealed } from "./unseal.ts";
+import { planRootToken, type Unsealed } from "./unseal.ts";
 import { VaultCare } from "./vault-care.ts";
-import type { Witness } from "./witness.ts";
-
-/** What the keeper works with. */
-export interface KeeperParts {
-  readonly store: Store;
-  readonly seals: SealSource;
-  /** Seconds until a new vault's root token expires; 0: never. */
-  readonly rootTokenTtl: number;
-  /** Milliseconds since 1970. */
-  readonly clock: () => number;
-  /** What calls work with, while this vault is open. */
-  readonly services: (unsealed: Unsealed) => Services;
-  /** What there is for calls that need no open vault. */
-  readonly servicesWhileSealed: (keeper: SealControl) => Services;
-  /** Called when a vault was opened: periodic work begins. */
-  readonly onOpen: (unsealed: Unsealed) => void;
-  /** Called before the vault is sealed: periodic work ends, and writes what it has. */
-  readonly beforeSeal: () => Promise<void>;
-  readonly report: KeeperReport;
-  /** Absent for a vault in memory. */
-  readonly witness?: Witness | undefined;
-}
-
-/** What the operator should know, for the log. */
-export interface KeeperReport {
-  info(what: Readonly<Record<string, unknown>>, text: string): void;
-  warn(what: Readonly<Record<string, unknown>>, text: string): void;
-  error(what: Readonly<Record<string, unknown>>, text: string): void;
-}
+import { VaultMaking } from "./vault-making.ts";
 
 interface Opened {
   readonly unsealed: Unsealed;
@@ -83,13 +55,12 @@ export class Keeper implements SealControl, Custody {
   readonly servicesWhileSealed: Services;
   readonly slots: SlotControl;
   readonly #deferred: DeferredEntries;
+  readonly #entrance: Entrance;
+  readonly #making: VaultMaking;
   readonly #byItself: OwnOpening;
-  #isInitialised = true;
+  #isInitialised = false;
   #slots: readonly Slot[] = [];
   #opened: Opened | undefined;
-  #isOpening = false;
-  /** How often a vault was opened: whoever waited for a seal meanwhile comes too late. */
-  #openings = 0;
   /** How often a slot or the root key was changed. */
   #slotChanges = 0;
 
@@ -101,9 +72,12 @@ export class Keeper implements SealControl, Custody {
       () => this.#opened && { cluster: this.#opened.unsealed.vault.root.cluster, checks: this.#opened.care.checks },
     );
     this.#deferred = new DeferredEntries(parts.clock);
+    this.#entrance = new Entrance((unsealed, kind) => this.#adopt(unsealed, kind));
+    this.#making = new VaultMaking(parts, this.#entrance);
     this.#byItself = new OwnOpening({
       seals: parts.seals,
-      slots: () => this.#slots,
+      find: () => this.#find(),
+      make: () => this.#making.byItself(),
       openWith: (kind) => this.#openWith(kind),
       isOpen: () => this.#opened !== undefined,
       report: parts.report,
@@ -113,29 +87,30 @@ export class Keeper implements SealControl, Custody {
 
   /**
    * Opens the vault with the first of the configured seals that can, or makes a new one where there is none and no
-   * shares are to be handed out for it.
-   * @returns The root token of a vault that was made.
-   * @throws SealFailure when no configured seal opens a slot and there are no shares to wait for; what `openVault` throws.
+   * shares are to be handed out for it. Seals that cannot be reached are waited for, after this.
+   * @throws SealFailure when no configured seal opens a slot and there are no shares to wait for, or when there is no
+   * seal for a new vault; what `openVault` and `prepareVault` throw but SealUnavailable.
    */
-  async start(): Promise<IssuedRootToken | undefined> {
-    const { store, seals } = this.#parts;
-    if (!(await isInitialised(store))) {
-      this.#isInitialised = false;
-      if (seals.forNewVault.length === 0) {
+  async start(): Promise<void> {
+    const { forNewVault } = this.#parts.seals;
+    if ((await this.#find()) === undefined) {
+      if (forNewVault.length === 0) {
         throw new SealFailure(
           "there is no vault yet, and no seal for it: give a master key, or name seals with BUNKMS_SEALS",
         );
       }
-      return seals.forNewVault.includes("shamir") ? undefined : this.#initialiseByItself();
+      if (forNewVault.includes("shamir")) {
+        return;
+      }
     }
-    await this.#readSlots();
     await this.#byItself.begin();
-    return undefined;
   }
 
-  /** Ends waiting, checks and resealing, and lets go of the seals. The vault stays as it is. */
+  /** Ends waiting, periodic work, checks and resealing, and lets go of the seals. The vault stays as it is. */
   async close(): Promise<void> {
     this.#byItself.close();
+    await this.#entrance.close();
+    await this.#parts.beforeSeal();
     await this.#opened?.care.stop();
     await this.#opened?.care.signAndRemember();
     this.#desk.forgetAll();
@@ -167,18 +142,20 @@ export class Keeper implements SealControl, Custody {
     if (this.#opened !== undefined) {
       return undefined;
     }
-    return this.#byItself.isWaiting
-      ? new BunkmsError(
-          "sealed",
-          `the vault is sealed, and waits for a seal to be reached: ${this.#byItself.unavailable.join(", ")}`,
-        )
-      : this.#closedReason();
+    if (!this.#byItself.isWaiting) {
+      return this.#closedReason();
+    }
+    const waits = `waits for a seal to be reached: ${this.#byItself.unavailable.join(", ")}`;
+    return this.#isInitialised
+      ? new BunkmsError("sealed", `the vault is sealed, and ${waits}`)
+      : new BunkmsError("not_initialised", `there is no vault yet, and the making of it ${waits}`);
   }
 
   status(): SealStatusInfo {
     const failing = this.#opened?.care.checks.failing ?? this.#byItself.unavailable;
     const { threshold, shares, progress } = this.#desk.progress;
     return {
+      initialised: this.#isInitialised,
       state: this.#opened === undefined ? this.#closedState() : failing.length === 0 ? "unsealed" : "degraded",
       kind: this.#opened?.kind ?? this.#awaitedKind(),
       threshold,
@@ -195,28 +172,7 @@ export class Keeper implements SealControl, Custody {
     if (this.#isInitialised) {
       throw new BunkmsError("already_initialised");
     }
-    const { seals } = this.#parts;
-    if (!seals.forNewVault.includes("shamir") && request.shares + request.threshold > 0) {
-      throw new BunkmsError("invalid_request", "secret_shares: the settings name no shamir seal (BUNKMS_SEALS)");
-    }
-    return this.#alone(async () => {
-      let issued = NO_SHARES;
-      const unsealed = await this.#prepare(async (kind, cluster) => {
-        if (kind !== "shamir") {
-          return plainSeal(await openForCaller(seals, kind));
-        }
-        const made = await issueShares(cluster, request);
-        issued = made.issued;
-        return made.seal;
-      });
-      const { rootTokenTtl, clock } = this.#parts;
-      const token = planRootToken(unsealed, rootTokenTtl, clock());
-      return {
-        result: { issued, root: token.result },
-        plan: this.#adopting(unsealed, seals.forNewVault[0] as string, token as Plan<unknown>),
-        recorder: unsealed.committer,
-      };
-    });
+    return this.#making.forCaller(request);
   }
 
   async offer(share: string, source: string): Promise<Opening<SealStatusInfo> | undefined> {
@@ -229,7 +185,7 @@ export class Keeper implements SealControl, Custody {
       return undefined;
     }
     await this.#readSlots();
-    if (this.#isOpening) {
+    if (this.#entrance.isTaken) {
       // Before the share is taken, for the last one ends the round.
       throw new BunkmsError("conflict");
     }
@@ -238,12 +194,12 @@ export class Keeper implements SealControl, Custody {
     if (complete === undefined) {
       return undefined;
     }
-    return this.#alone(async () => {
+    return this.#entrance.alone(async () => {
       const opened = await complete.open(AbortSignal.timeout(SEAL_TIMEOUT_MS)).catch(asVaultRefusal);
       const unsealed = await this.#openSound(opened).catch(asVaultRefusal);
       const cluster = unsealed.vault.root.cluster.toString("hex");
       const result = { ...this.status(), state: "unsealed" as SealState, kind: "shamir", progress: 0, cluster };
-      return { result, plan: this.#adopting(unsealed, "shamir"), recorder: unsealed.committer };
+      return { result, plan: this.#entrance.adopting(unsealed, "shamir"), recorder: unsealed.committer };
     });
   }
 
@@ -317,10 +273,10 @@ export class Keeper implements SealControl, Custody {
   }
 
   #closedState(): SealState {
-    if (!this.#isInitialised) {
-      return "uninitialised";
+    if (this.#byItself.isWaiting) {
+      return "waiting";
     }
-    return this.#byItself.isWaiting ? "waiting" : "sealed";
+    return this.#isInitialised ? "sealed" : "uninitialised";
   }
 
   #closedReason(): BunkmsError {
@@ -336,69 +292,10 @@ export class Keeper implements SealControl, Custody {
     return kinds.includes("shamir") ? "shamir" : (kinds[0] ?? "");
   }
 
-  async #initialiseByItself(): Promise<IssuedRootToken> {
-    const { seals, rootTokenTtl, clock } = this.#parts;
-    const unsealed = await this.#prepare(async (kind) => plainSeal(await openForCaller(seals, kind)));
-    const token = planRootToken(unsealed, rootTokenTtl, clock());
-    const entry = ownEntry("system.initialise", `token/${token.result.id}`, clock());
-    await unsealed.committer.submit(
-      entry,
-      this.#adopting(unsealed, seals.forNewVault[0] as string, token as Plan<unknown>),
-    );
-    return token.result;
-  }
-
-  #prepare(sealOf: (kind: OwnSealKind | "shamir", cluster: Buffer) => Promise<SlotSeal>): Promise<Unsealed> {
-    const { store, seals, clock } = this.#parts;
-    const make = async (cluster: Buffer, made: SlotSeal[]): Promise<void> => {
-      for (const kind of seals.forNewVault) {
-        made.push(await sealOf(kind, cluster));
-      }
-    };
-    return asRefusals(prepareVault(store, make, clock(), AbortSignal.timeout(SEAL_TIMEOUT_MS)));
-  }
-
-  /** One opening or making at a time. */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isOpening) {
-      throw new BunkmsError("conflict");
-    }
-    this.#isOpening = true;
-    try {
-      return await work();
-    } catch (error) {
-      this.#isOpening = false;
-      throw error;
-    }
-  }
-
-  /** A plan that, once it is committed, makes this the open vault; if it never is, its keys are forgotten. */
-  #adopting(unsealed: Unsealed, kind: string, inner?: Plan<unknown>): Plan<unknown> {
-    let adopted = false;
-    return {
-      result: inner?.result,
-      changes: inner?.changes ?? [],
-      committed: (written) => {
-        inner?.committed(written);
-        adopted = true;
-        this.#isOpening = false;
-        this.#adopt(unsealed, kind);
-      },
-      discard: () => {
-        inner?.discard();
-        if (!adopted) {
-          this.#isOpening = false;
-          unsealed.vault.root.wipe();
-        }
-      },
-    };
-  }
-
   #adopt(unsealed: Unsealed, kind: string): void {
     const { services, report } = this.#parts;
     const { committer, vault } = unsealed;
     this.#byItself.end();
-    this.#openings += 1;
     this.#isInitialised = true;
     const care = new VaultCare(unsealed, this.#parts);
     this.#opened = {
@@ -435,6 +332,23 @@ export class Keeper implements SealControl, Custody {
     this.#parts.report.info({}, "the vault is sealed");
   }
 
+  /** The vault's slots; undefined while there is no vault. @throws StoreUnavailable */
+  async #find(): Promise<readonly Slot[] | undefined> {
+    // Not what somebody else is just making.
+    if (!this.#isInitialised && !this.#entrance.isTaken && (await isInitialised(this.#parts.store))) {
+      await this.#readSlots();
+      this.#isInitialised = true;
+      if (this.#byItself.isWaiting) {
+        this.#parts.report.warn(
+          {},
+          "the vault was made though its commit seemed to fail, and its root token was not shown: " +
+            "`bunkms server new-root-token` makes one while the server is stopped",
+        );
+      }
+    }
+    return this.#isInitialised ? this.#slots : undefined;
+  }
+
   /** Slots change while the vault is open. @throws StoreUnavailable */
   async #readSlots(): Promise<void> {
     this.#slots = await readSlots(this.#parts.store);
@@ -448,35 +362,24 @@ export class Keeper implements SealControl, Custody {
 
   /** @returns False when shares are just opening it, which may fail yet. */
   async #openWith(kind: OwnSealKind): Promise<boolean> {
-    const openings = this.#openings;
+    const { openings } = this.#entrance;
     const signal = AbortSignal.timeout(SEAL_TIMEOUT_MS);
     const opened: OpenedRoot = await withinTime(
       (async () => openRoot(this.#slots, await this.#parts.seals.open(kind), signal))(),
       signal,
       kind,
     );
-    if (this.#openings !== openings || this.#isOpening) {
-      // Shares were quicker. It may even be sealed again by now, which is not for a late answer to undo.
-      opened.root.wipe();
-      return this.#openings !== openings;
-    }
-    await this.#alone(async () => {
-      const unsealed = await this.#openSound(opened);
-      const entry = ownEntry("system.unseal", `slot/${opened.slot.id.toString("hex")}`, this.#parts.clock());
-      const plan = this.#adopting(unsealed, kind);
-      try {
-        await unsealed.committer.submit(entry, plan);
-      } finally {
-        plan.discard();
-      }
-    });
-    return true;
+    return this.#entrance.enter(openings, opened.root, async () => ({
+      unsealed: await this.#openSound(opened),
+      kind,
+      entry: ownEntry("system.unseal", `slot/${opened.slot.id.toString("hex")}`, this.#parts.clock()),
+    }));
   }
 
   /** Opens the vault and records what was deferred, and that it is an older one if so. @throws what `openSoundVault` throws. */
   async #openSound(opened: OpenedRoot): Promise<Unsealed> {
-    const { store, witness, clock } = this.#parts;
-    const { unsealed, accepted } = await openSoundVault(store, opened, witness, clock());
+    const { store, clock } = this.#parts;
+    const { unsealed, accepted } = await openSoundVault(store, opened, this.#parts, clock());
     try {
       await this.#deferred.record(unsealed, accepted);
       return unsealed;

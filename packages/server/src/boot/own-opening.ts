@@ -2,15 +2,24 @@ import { SealFailure, SealUnavailable } from "../seal/seal.ts";
 import { StoreUnavailable } from "../store/store.ts";
 import type { Slot } from "../vault/slot.ts";
 import type { OwnSealKind, SealSource } from "./configured-seals.ts";
-import type { KeeperReport } from "./keeper.ts";
+import type { KeeperReport } from "./keeper-parts.ts";
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
+/**
+ * What a try came to: the kinds of the seals that could not be reached; none, when another try would be of no use; or
+ * somebody else was just opening or making the vault, which may fail yet.
+ */
+export type Tried = readonly string[] | "overtaken";
+
 /** What opening by itself works with. */
 interface OwnOpeningParts {
   readonly seals: SealSource;
-  readonly slots: () => readonly Slot[];
+  /** The vault's slots; undefined while there is no vault. @throws StoreUnavailable */
+  readonly find: () => Promise<readonly Slot[] | undefined>;
+  /** Makes the vault. */
+  readonly make: () => Promise<Tried>;
   /**
    * Opens the vault with a seal.
    * @returns False when shares are just opening it, which may fail yet.
@@ -20,7 +29,10 @@ interface OwnOpeningParts {
   readonly report: KeeperReport;
 }
 
-/** Opens the vault with the first of the configured seals that can, and waits for those that cannot be reached. */
+/**
+ * Opens the vault with the first of the configured seals that can, or makes it where there is none, and waits for seals
+ * that cannot be reached.
+ */
 export class OwnOpening {
   readonly #parts: OwnOpeningParts;
   #unavailable: readonly string[] = [];
@@ -44,7 +56,10 @@ export class OwnOpening {
     return this.#unavailable;
   }
 
-  /** @throws SealFailure when no configured seal opens a slot and there are no shares to wait for; what `openWith` throws. */
+  /**
+   * @throws SealFailure when no configured seal opens a slot and there are no shares to wait for; what `openWith` and
+   * `make` throw.
+   */
   async begin(): Promise<void> {
     await this.#try(FIRST_RETRY_MS);
   }
@@ -65,20 +80,44 @@ export class OwnOpening {
 
   /** @param retryMs After which the next try is, if a seal is down. */
   async #try(retryMs: number): Promise<void> {
-    const { seals, slots, report, openWith } = this.#parts;
+    const { find, make, report } = this.#parts;
     const round = this.#round;
+    const isCurrent = (): boolean => round === this.#round;
+    let tried: Tried;
+    try {
+      const slots = await find();
+      tried = slots === undefined ? await make() : await this.#open(slots, isCurrent);
+    } catch (error) {
+      if (isCurrent()) {
+        throw error;
+      }
+      return;
+    }
+    if (!isCurrent()) {
+      return;
+    }
+    if (tried !== "overtaken") {
+      this.#unavailable = tried;
+      this.#isWaiting = tried.length > 0;
+      if (!this.#isWaiting) {
+        return;
+      }
+      report.warn({ seals: tried, retry_ms: retryMs }, "waiting for seals that cannot be reached");
+    }
+    this.#retryAfter(retryMs);
+  }
+
+  async #open(slots: readonly Slot[], isCurrent: () => boolean): Promise<Tried> {
+    const { seals, report, openWith } = this.#parts;
     const unavailable: string[] = [];
     let failure: unknown;
-    for (const kind of seals.kinds.filter((candidate) => slots().some((slot) => slot.kind === candidate))) {
+    for (const kind of seals.kinds.filter((candidate) => slots.some((slot) => slot.kind === candidate))) {
       try {
-        if (!(await openWith(kind)) && round === this.#round) {
-          this.#retryAfter(retryMs);
-        }
-        return;
+        return (await openWith(kind)) ? [] : "overtaken";
       } catch (err) {
-        if (round !== this.#round) {
+        if (!isCurrent()) {
           // Somebody was quicker. It may even be sealed again by now, which is not for a late failure to undo.
-          return;
+          return [];
         }
         if (err instanceof SealUnavailable) {
           unavailable.push(kind);
@@ -90,17 +129,13 @@ export class OwnOpening {
         report.warn({ seal: kind, err }, "a seal did not open the vault");
       }
     }
-    this.#unavailable = unavailable;
-    this.#isWaiting = unavailable.length > 0;
-    if (this.#isWaiting) {
-      report.warn({ seals: unavailable, retry_ms: retryMs }, "waiting for seals that cannot be reached");
-      this.#retryAfter(retryMs);
-      return;
+    if (unavailable.length === 0) {
+      if (!slots.some(({ kind }) => kind === "shamir")) {
+        throw failure ?? noSeal(slots);
+      }
+      report.warn({}, "the vault is sealed and waits for shares");
     }
-    if (!slots().some(({ kind }) => kind === "shamir")) {
-      throw failure ?? noSeal(slots());
-    }
-    report.warn({}, "the vault is sealed and waits for shares");
+    return unavailable;
   }
 
   #retryAfter(ms: number): void {

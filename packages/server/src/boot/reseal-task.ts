@@ -27,6 +27,7 @@ const TABLES: readonly Table[] = [
   "audit-checkpoint",
   "audit-cursor",
   "audit-key",
+  "audit-retention",
 ];
 
 /** How far the records are sealed anew. */

@@ -1,10 +1,10 @@
 import { NoteMalformed, parseNote, SignatureInvalid, verifyNote } from "@bunkms/tlog";
 import type { Checkpoints } from "../audit/checkpoints.ts";
 import type { AuditLog } from "../audit/log.ts";
-import { decodeBatch, type LogEnd } from "../audit/log.ts";
+import { decodeBatch, EMPTY_LOG, type LogEnd } from "../audit/log.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "../audit/restore.ts";
-import type { AuditTree } from "../audit/tree.ts";
-import { lastBatch, treeStore } from "../pipeline/audit-batches.ts";
+import type { AuditTree, TreeStore } from "../audit/tree.ts";
+import { lastBatch } from "../pipeline/audit-batches.ts";
 import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
 import { type Records, VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -15,13 +15,14 @@ import type { Vault } from "../vault/vault.ts";
  */
 export async function readEnd(
   records: Records,
+  store: TreeStore,
 ): Promise<{ readonly end: LogEnd; readonly generation: number } | undefined> {
   const last = await lastBatch(records);
   if (last === undefined) {
     return undefined;
   }
   try {
-    return { end: await restoreEnd(treeStore(records), decodeBatch(last.payload)), generation: last.generation };
+    return { end: await restoreEnd(store, decodeBatch(last.payload)), generation: last.generation };
   } catch (error) {
     throw asRolledBack(error);
   }
@@ -31,6 +32,7 @@ export async function readEnd(
 interface ResumedLog {
   readonly vault: Vault;
   readonly log: AuditLog;
+  readonly logStore: TreeStore;
   readonly tree: AuditTree;
   readonly checkpoints: Checkpoints;
 }
@@ -40,7 +42,8 @@ interface ResumedLog {
  * to drop: a batch is in the store with all that belongs to it, or is not.
  * @throws VaultRolledBack
  */
-export async function resumeLog({ vault, log, tree, checkpoints }: ResumedLog, end: LogEnd): Promise<void> {
+export async function resumeLog({ vault, log, logStore, tree, checkpoints }: ResumedLog): Promise<void> {
+  const { end } = (await readEnd(vault.records, logStore)) ?? { end: EMPTY_LOG };
   log.adopt(end);
   const text = await loadCheckpoint(vault.records);
   if (text === undefined) {

@@ -4,9 +4,8 @@ import type { Store } from "../store/store.ts";
 import { openRoot, readSlots } from "../vault/root.ts";
 import { isInitialised } from "../vault/vault.ts";
 import type { SealSource } from "./configured-seals.ts";
-import { openSoundVault } from "./sound-vault.ts";
+import { type BesideStore, openSoundVault } from "./sound-vault.ts";
 import { commitRootToken } from "./unseal.ts";
-import type { Witness } from "./witness.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -19,7 +18,7 @@ export async function makeRootToken(
   store: Store,
   seals: Pick<SealSource, "kinds" | "open">,
   ttlSeconds: number,
-  witness?: Witness,
+  beside: BesideStore = {},
 ): Promise<IssuedRootToken> {
   if (!(await isInitialised(store))) {
     throw new Error("there is no vault in this data folder yet: start the server first");
@@ -29,7 +28,7 @@ export async function makeRootToken(
   for (const kind of seals.kinds.filter((candidate) => slots.some((slot) => slot.kind === candidate))) {
     try {
       const opened = await openRoot(slots, await seals.open(kind), AbortSignal.timeout(TIMEOUT_MS));
-      const { unsealed, accepted } = await openSoundVault(store, opened, witness, Date.now());
+      const { unsealed, accepted } = await openSoundVault(store, opened, beside, Date.now());
       for (const entry of accepted) {
         await unsealed.committer.submit(entry);
       }

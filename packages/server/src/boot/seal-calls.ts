@@ -16,11 +16,17 @@ export async function openForCaller(seals: SealSource, kind: string): Promise<Se
 
 /** The seal, which wraps within a time or cannot be reached. @throws BunkmsError from its calls. */
 export function limited(seal: Seal): Seal {
+  const { wrap, ...others } = timed(seal);
+  return { ...others, wrap: (...call) => asRefusals(wrap(...call)) };
+}
+
+/** Likewise. @throws SealUnavailable from its calls. */
+export function timed(seal: Seal): Seal {
   const signal = AbortSignal.timeout(SEAL_TIMEOUT_MS);
   return {
     ...seal,
     wrap: (rootKey, context, caller) =>
-      asRefusals(withinTime(seal.wrap(rootKey, context, AbortSignal.any([caller, signal])), signal, seal.kind)),
+      withinTime(seal.wrap(rootKey, context, AbortSignal.any([caller, signal])), signal, seal.kind),
   };
 }
 

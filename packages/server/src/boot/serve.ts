@@ -6,10 +6,11 @@ import { authoriseByRole } from "../access/authorise.ts";
 import { grpcServer } from "../api/grpc.ts";
 import { Health } from "../api/health.ts";
 import { restListener } from "../api/rest.ts";
+import { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { Config } from "../config/config.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
-import type { IssuedRootToken, SealState } from "../operations/seal-control.ts";
+import type { IssuedRootToken, SealStatusInfo } from "../operations/seal-control.ts";
 import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline, type PipelineParts } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
@@ -18,6 +19,7 @@ import { Keeper } from "./keeper.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
 import { Metrics } from "./metrics.ts";
 import { openServices, sealedServices } from "./services.ts";
+import type { BesideStore } from "./sound-vault.ts";
 import { TlsSource } from "./tls.ts";
 import type { Unsealed } from "./unseal.ts";
 import { VERSION } from "./version.ts";
@@ -29,7 +31,7 @@ export interface Running {
   readonly restUrl: string;
   /** For example `127.0.0.1:8081`. */
   readonly grpcAddress: string;
-  state(): SealState;
+  status(): SealStatusInfo;
   /** The vault that is open, for who shares this process. */
   unsealed(): Unsealed | undefined;
   /** Reads the TLS certificate again. */
@@ -46,11 +48,14 @@ interface ServerParts {
   readonly store: Store;
   readonly seals: SealSource;
   readonly log: Logger;
-  /** Called with the root token of a vault that was made just now, before anything else can fail. */
+  /**
+   * Called with the root token of a vault that was made just now, before anything else can fail: before the server
+   * listens, or later, when it had to wait for a seal. Must not throw.
+   */
   readonly announce: (token: IssuedRootToken) => void;
 }
 
-/** Puts the rooms together, opens the vault if it opens by itself, and listens. */
+/** Puts the rooms together, opens or makes the vault if that goes by itself, and listens. */
 export async function serve({ config, store, seals, log, announce }: ServerParts): Promise<Running> {
   const specs = readOperations();
   const introspection: Introspection = {
@@ -60,17 +65,23 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     storage: config.store,
   };
   const work = new PeriodicWork(log);
+  const beside = besideStore(config);
   const keeper: Keeper = new Keeper({
     store,
     seals,
     rootTokenTtl: config.rootTokenTtl,
     clock: Date.now,
-    services: (unsealed) => openServices(unsealed, introspection, keeper),
+    services: (unsealed) =>
+      openServices(unsealed, introspection, keeper, {
+        auditArchive: beside.archive,
+        auditMaxBytes: config.auditMaxBytes,
+      }),
     servicesWhileSealed: (control) => sealedServices(introspection, control),
+    onMade: announce,
     onOpen: (unsealed) => work.start(unsealed),
     beforeSeal: () => work.stop(),
     report: log,
-    witness: witnessOf(config),
+    ...beside,
   });
   const metrics = new Metrics({
     auditEntries: () => keeper.unsealed?.log.frontier.size ?? 0,
@@ -94,10 +105,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     clock: Date.now,
   });
   try {
-    const token = await keeper.start();
-    if (token !== undefined) {
-      announce(token);
-    }
+    await keeper.start();
     const health = new Health(
       () => keeper.notReady(),
       () => probe(store),
@@ -112,7 +120,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     return {
       restUrl: `${tls === undefined ? "http" : "https"}://${rest.address}`,
       grpcAddress: grpc.address,
-      state: () => keeper.status().state,
+      status: () => keeper.status(),
       unsealed: () => keeper.unsealed,
       reload: () => tls?.reload(),
       async close() {
@@ -120,21 +128,22 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
         tls?.close();
         await Promise.all([rest.close(GRACE_MS), grpc.close(GRACE_MS)]);
         await pipeline.close();
-        await work.stop();
         await keeper.close();
         await store.close();
       },
     };
   } catch (error) {
-    await work.stop();
     await keeper.close();
     throw error;
   }
 }
 
-/** Remembers how far the vault on disk is; what is in memory alone has nothing to come back from. */
-export function witnessOf({ store, witnessFile, dataPath, acceptRollback }: Config): Witness | undefined {
-  return store === "memory" ? undefined : new Witness(witnessFile ?? join(dataPath, "witness"), acceptRollback);
+/** What lies beside the store. Of a vault in memory nothing remembers how far it is: there is nothing to come back from. */
+export function besideStore({ store, witnessFile, dataPath, acceptRollback, auditArchive }: Config): BesideStore {
+  return {
+    ...(store === "memory" ? {} : { witness: new Witness(witnessFile ?? join(dataPath, "witness"), acceptRollback) }),
+    ...(auditArchive === undefined ? {} : { archive: new ArchiveFolder(auditArchive) }),
+  };
 }
 
 /** The periodic work of the vault that is open. */

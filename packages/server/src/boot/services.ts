@@ -1,19 +1,35 @@
 import { BunkmsError } from "@bunkms/contract";
+import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import { AuditProofs } from "../audit/proofs.ts";
 import { AuditReader } from "../audit/reader.ts";
+import { AuditSpace } from "../audit/space.ts";
 import type { Introspection, Services } from "../operations/operation.ts";
 import type { SealControl } from "../operations/seal-control.ts";
 import { auditBatches } from "../pipeline/audit-batches.ts";
 import type { Unsealed } from "./unseal.ts";
 
+/** Where the audit log may lie, and how large it may be there. */
+interface AuditRoom {
+  readonly auditArchive?: ArchiveFolder | undefined;
+  /** 0: no limit. */
+  readonly auditMaxBytes: number;
+}
+
 /** What there is for calls while a vault is open. */
-export function openServices(unsealed: Unsealed, introspection: Introspection, seals: SealControl): Services {
+export function openServices(
+  unsealed: Unsealed,
+  introspection: Introspection,
+  seals: SealControl,
+  { auditArchive, auditMaxBytes }: AuditRoom,
+): Services {
   const { vault, tokens, log, tree, checkpoints, committer } = unsealed;
   return {
     vault,
     tokens,
-    audit: new AuditReader(auditBatches(vault.records), log),
+    audit: new AuditReader(auditBatches(vault.records), log, () => vault.retention.current.pruned),
     auditProofs: new AuditProofs({ log, tree, checkpoints, signNow: () => committer.checkpoint() }),
+    auditSpace: new AuditSpace(log, () => vault.retention.current.prunedBytes, auditMaxBytes),
+    auditArchive,
     introspection,
     seals,
   };
@@ -37,6 +53,12 @@ export function sealedServices(introspection: Introspection, seals: SealControl)
       return refuse();
     },
     get auditProofs() {
+      return refuse();
+    },
+    get auditSpace() {
+      return refuse();
+    },
+    get auditArchive() {
       return refuse();
     },
   };

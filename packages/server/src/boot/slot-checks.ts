@@ -4,7 +4,7 @@ import { openSlot, readSlots } from "../vault/root.ts";
 import { type Slot, slotDigest } from "../vault/slot.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { SealSource } from "./configured-seals.ts";
-import type { KeeperReport } from "./keeper.ts";
+import type { KeeperReport } from "./keeper-parts.ts";
 
 const CHECK_EVERY_MS = 10 * 60_000;
 /** After the start and after changes, of which several may come one after the other. */

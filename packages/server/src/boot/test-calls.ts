@@ -1,6 +1,7 @@
 import { fromJson, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec, readOperations } from "@bunkms/contract";
 import { authoriseByRole } from "../access/authorise.ts";
+import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -31,6 +32,7 @@ export async function testCalls(
   store: Store = new FaultyStore(),
   seal: ReturnType<typeof testSeal> = testSeal(),
   rootToken?: string,
+  archive?: ArchiveFolder,
 ): Promise<TestCalls> {
   const failures: unknown[] = [];
   const time = { now: Date.now() };
@@ -40,18 +42,23 @@ export async function testCalls(
     version: "0.0.0",
     storage: "memory",
   };
+  let token = rootToken;
   const keeper: Keeper = new Keeper({
     store,
+    archive,
     seals: testSeals(seal),
     rootTokenTtl: 0,
     clock: () => time.now,
-    services: (unsealed) => openServices(unsealed, introspection, keeper),
+    services: (unsealed) => openServices(unsealed, introspection, keeper, { auditArchive: archive, auditMaxBytes: 0 }),
     servicesWhileSealed: (seals) => sealedServices(introspection, seals),
+    onMade: (made) => {
+      token = made.token;
+    },
     onOpen: () => {},
     beforeSeal: async () => {},
     report: { info: () => {}, warn: () => {}, error: ({ err }) => failures.push(err) },
   });
-  const token = (await keeper.start())?.token ?? rootToken;
+  await keeper.start();
   let requests = 0;
   const pipeline = new Pipeline({
     custody: keeper,

@@ -1,9 +1,10 @@
 import { Tokens } from "../access/tokens.ts";
+import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import { Checkpoints } from "../audit/checkpoints.ts";
 import { ownEntry } from "../audit/entry.ts";
 import { AuditLog } from "../audit/log.ts";
-import { AuditTree } from "../audit/tree.ts";
-import { treeStore } from "../pipeline/audit-batches.ts";
+import { AuditTree, type TreeStore } from "../audit/tree.ts";
+import { type Archive, lastBatch, treeStore } from "../pipeline/audit-batches.ts";
 import { saveCheckpoint } from "../pipeline/audit-checkpoints.ts";
 import { Committer } from "../pipeline/committer.ts";
 import type { Seal } from "../seal/seal.ts";
@@ -19,6 +20,8 @@ export interface Unsealed {
   readonly vault: Vault;
   readonly tokens: Tokens;
   readonly log: AuditLog;
+  /** Where the log's entries and tiles lie. */
+  readonly logStore: TreeStore;
   readonly tree: AuditTree;
   readonly checkpoints: Checkpoints;
   readonly committer: Committer;
@@ -41,27 +44,26 @@ export async function prepareVault(
   seals: (cluster: Buffer, into: SlotSeal[]) => Promise<void>,
   now: number,
   signal: AbortSignal,
+  archive?: ArchiveFolder,
 ): Promise<Unsealed> {
   if ((await store.list("audit", { limit: 1 })).length > 0) {
     throw new VaultRolledBack("the data folder has an audit log but no seal slot");
   }
-  return assemble(await createVault(store, seals, now, signal));
+  return assemble(await createVault(store, seals, now, signal), archive);
 }
 
 /**
  * Opens a vault by what a slot gave. Nothing is recorded yet.
  * @throws SealFailure, VaultRolledBack, RecordDamaged, StoreUnavailable. Nothing was changed then.
  */
-export async function openVault(store: Store, opened: OpenedRoot): Promise<Unsealed> {
+export async function openVault(store: Store, opened: OpenedRoot, archive?: ArchiveFolder): Promise<Unsealed> {
   const { vault, keyringVersion } = await unsealVault(store, opened);
   try {
-    const last = await readEnd(vault.records);
-    await vault.records.reload(last?.generation);
-    await vault.records.verifyState(keyringVersion, (report) => loadVault(vault, report));
-    const unsealed = assemble(vault);
-    if (last !== undefined) {
-      await resumeLog(unsealed, last.end);
-    }
+    const { records } = vault;
+    await records.reload((await lastBatch(records))?.generation);
+    await records.verifyState(keyringVersion, (report) => loadVault(vault, report));
+    const unsealed = assemble(vault, archive);
+    await resumeLog(unsealed);
     return unsealed;
   } catch (error) {
     vault.root.wipe();
@@ -88,11 +90,16 @@ export async function openOrCreate(store: Store, seal: Seal, rootTtlSeconds = 0)
   return { ...unsealed, rootToken: (await commitRootToken(unsealed, "system.initialise", rootTtlSeconds)).token };
 }
 
-function assemble(vault: Vault): Unsealed {
+function assemble(vault: Vault, folder: ArchiveFolder | undefined): Unsealed {
   const { records, logKeys } = vault;
   const tokens = new Tokens(records, vault.tokenKey);
   const log = new AuditLog();
-  const tree = new AuditTree(treeStore(records), log);
+  const archive: Archive = {
+    pruned: () => vault.retention.current.pruned,
+    readBundle: async (index) => folder?.readBundle(index),
+  };
+  const logStore = treeStore(records, archive);
+  const tree = new AuditTree(logStore, log);
   const checkpoints = new Checkpoints({
     origin: logKeys.origin,
     sign: (text) => logKeys.sign(text),
@@ -103,7 +110,7 @@ function assemble(vault: Vault): Unsealed {
     records,
     log,
     checkpoints,
-    readEnd: () => readEnd(records),
+    readEnd: () => readEnd(records, logStore),
     onReload: async () => {
       // A change of the root key or the barrier key may have come through though its commit failed. If the keyring does not
       // open, nothing more is answered until the next start, which opens what is there.
@@ -113,7 +120,7 @@ function assemble(vault: Vault): Unsealed {
       records.forgetResealed();
     },
   });
-  return { vault, tokens, log, tree, checkpoints, committer };
+  return { vault, tokens, log, logStore, tree, checkpoints, committer };
 }
 
 /** Makes a root token, recorded as this operation of the server's own. @param ttlSeconds 0: it does not expire. */

@@ -1,6 +1,6 @@
 import type { Store } from "../store/store.ts";
 import type { SealSource } from "./configured-seals.ts";
-import type { KeeperReport } from "./keeper.ts";
+import type { KeeperReport } from "./keeper-parts.ts";
 import { ResealTask } from "./reseal-task.ts";
 import { SlotChecks } from "./slot-checks.ts";
 import type { Unsealed } from "./unseal.ts";

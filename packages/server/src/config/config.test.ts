@@ -73,6 +73,8 @@ test("without settings, development mode has the documented defaults", () => {
       metricsPublic: false,
       jwksPublic: false,
       auditPublic: false,
+      auditArchive: undefined,
+      auditMaxBytes: 0,
       maxInFlight: 1024,
     },
   );

@@ -35,6 +35,9 @@ export interface Config {
   readonly metricsPublic: boolean;
   readonly jwksPublic: boolean;
   readonly auditPublic: boolean;
+  readonly auditArchive: string | undefined;
+  /** 0: no limit. */
+  readonly auditMaxBytes: number;
   readonly maxInFlight: number;
 }
 
@@ -166,6 +169,8 @@ function freeze(command: CommandLine["command"], values: Values, seals: SealSett
     metricsPublic: known(values.metricsPublic),
     jwksPublic: known(values.jwksPublic),
     auditPublic: known(values.auditPublic),
+    auditArchive: values.auditArchive,
+    auditMaxBytes: values.auditMaxSize ?? 0,
     maxInFlight: known(values.maxInFlight),
   });
 }

@@ -1,4 +1,16 @@
-import { ADDRESS, choice, count, HTTP_URL, PATH, SEALS, SECRET, SWITCH, TEXT, type ValueType } from "./value-type.ts";
+import {
+  ADDRESS,
+  BYTES,
+  choice,
+  count,
+  HTTP_URL,
+  PATH,
+  SEALS,
+  SECRET,
+  SWITCH,
+  TEXT,
+  type ValueType,
+} from "./value-type.ts";
 
 /** One setting: where it comes from and what it means. */
 export interface Setting<T> {
@@ -260,6 +272,20 @@ export const SETTINGS = Object.freeze({
     SWITCH,
     "false",
     "Serve the audit log's checkpoints, hash tiles and keys, not its entries, without a token",
+  ),
+  auditArchive: setting(
+    "--audit-archive",
+    "BUNKMS_AUDIT_ARCHIVE",
+    PATH,
+    undefined,
+    "Folder that audit entries are archived to, best on another disk",
+  ),
+  auditMaxSize: setting(
+    "--audit-max-size",
+    "BUNKMS_AUDIT_MAX_SIZE",
+    BYTES,
+    undefined,
+    "Size of the stored audit entries at which everything but audit operations is refused",
   ),
   maxInFlight: setting(
     "--max-in-flight",

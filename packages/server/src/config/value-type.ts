@@ -55,6 +55,24 @@ export const PATH: ValueType<string> = {
   parse: (text) => (text.includes("\0") ? undefined : resolve(text)),
 };
 
+/** A number of bytes, of at least 1 MiB, with a unit or without. */
+export const BYTES: ValueType<number> = {
+  placeholder: "SIZE",
+  rule: "a whole number of bytes, or of MiB, GiB or TiB as in 10GiB; at least 1MiB",
+  parse(text) {
+    const [, digits, unit = ""] = /^([1-9][0-9]{0,14})(MiB|GiB|TiB)?$/.exec(text) ?? [];
+    const bytes = Number(digits) * (UNITS.get(unit) as number);
+    return Number.isSafeInteger(bytes) && bytes >= 2 ** 20 ? bytes : undefined;
+  },
+};
+
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["MiB", 2 ** 20],
+  ["GiB", 2 ** 30],
+  ["TiB", 2 ** 40],
+]);
+
 /** A line of text. */
 export const TEXT: ValueType<string> = {
   placeholder: "TEXT",

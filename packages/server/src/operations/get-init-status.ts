@@ -2,5 +2,5 @@ import { SealService } from "@bunkms/contract";
 import { defineOperation } from "./operation.ts";
 
 export const getInitStatus = defineOperation(SealService.method.getInitStatus, async ({ seals }) => ({
-  response: { initialized: seals.status().state !== "uninitialised" },
+  response: { initialized: seals.status().initialised },
 }));

@@ -22,6 +22,7 @@ export const listAuditEntries = defineOperation(AuditService.method.listAuditEnt
       entries: page.entries.map(entryMessage),
       nextPageToken: page.next === undefined ? "" : pageToken(String(page.next)),
       treeSize: BigInt(page.size),
+      pruned: BigInt(page.pruned),
       rootHashB64: page.root,
     },
   };

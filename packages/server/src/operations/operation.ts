@@ -1,7 +1,9 @@
 import type { DescMethod, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { TokenInfo, Tokens } from "../access/tokens.ts";
+import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { AuditProofs } from "../audit/proofs.ts";
 import type { AuditReader } from "../audit/reader.ts";
+import type { AuditSpace } from "../audit/space.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Recorder, SealControl } from "./seal-control.ts";
@@ -21,11 +23,14 @@ export interface Introspection {
 export interface Services {
   readonly vault: Pick<
     Vault,
-    "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots" | "logKeys" | "auditKey"
+    "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots" | "logKeys" | "auditKey" | "retention"
   >;
   readonly tokens: Tokens;
   readonly audit: AuditReader;
   readonly auditProofs: AuditProofs;
+  readonly auditSpace: AuditSpace;
+  /** Where entries are archived; undefined without a setting for it. */
+  readonly auditArchive: ArchiveFolder | undefined;
   readonly introspection: Introspection;
   readonly seals: SealControl;
 }

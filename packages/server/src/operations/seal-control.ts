@@ -35,8 +35,10 @@ export type SealState = "uninitialised" | "sealed" | "waiting" | "unsealed" | "d
 
 /** What anybody may know. */
 export interface SealStatusInfo {
+  /** Whether there is a vault. */
+  readonly initialised: boolean;
   readonly state: SealState;
-  /** The seal that opened the vault, or the one that is waited for. */
+  /** The seal that opened the vault or made it, or the one that is waited for. */
   readonly kind: string;
   readonly threshold: number;
   readonly shares: number;

@@ -10,7 +10,7 @@ export function sealStatusMessage(
 ): MessageInitShape<typeof SealStatusSchema> {
   return {
     type: status.kind,
-    initialized: status.state !== "uninitialised",
+    initialized: status.initialised,
     sealed: status.state !== "unsealed" && status.state !== "degraded",
     t: status.threshold,
     n: status.shares,

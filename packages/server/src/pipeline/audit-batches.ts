@@ -42,8 +42,15 @@ export function auditBatches(records: Records): BatchSource {
   };
 }
 
+/** Where entries lie that are not in the store any more. */
+export interface Archive {
+  /** They are those before this index. */
+  pruned(): number;
+  readBundle(index: number): Promise<Buffer | undefined>;
+}
+
 /** Where the log's entries and tiles lie, for reading its tree. */
-export function treeStore(records: Records): TreeStore {
+export function treeStore(records: Records, archive: Archive): TreeStore {
   return {
     async tile(level, index) {
       try {
@@ -65,7 +72,10 @@ export function treeStore(records: Records): TreeStore {
         })),
       ),
     entries: (first, end) => readEntries(records, first, end),
-    archivedBundle: async () => undefined,
+    get pruned() {
+      return archive.pruned();
+    },
+    archivedBundle: (index) => archive.readBundle(index),
   };
 }
 
@@ -93,4 +103,17 @@ async function readEntries(records: Records, first: number, end: number): Promis
     after = page.at(-1)?.path;
   }
   return entries;
+}
+
+/**
+ * Removes the next batches that have only entries before this index.
+ * @returns Whether there may be more.
+ */
+export async function removePruned(records: Records, pruned: number): Promise<boolean> {
+  const page = await records.list("audit", { prefix: BATCH_PREFIX, limit: PAGE });
+  const gone = page.filter(({ path }) => path < batchPath(pruned));
+  if (gone.length > 0) {
+    await records.keep(gone.map(({ path }) => ({ table: "audit", path, payload: null })));
+  }
+  return gone.length === PAGE;
 }

@@ -126,3 +126,66 @@ test("COSMIAN-2026-011 a use that no longer holds is outdated, and one that is c
   assert.deepEqual(order, ["use", "disable"]);
   assert.ok(results[1]?.status === "rejected" && results[1].reason instanceof RevisionConflict);
 });
+
+test("each is told the index of its entry in the log", async () => {
+  const { committer, log } = await testVault();
+  const { size } = log.frontier;
+  const indexes = await Promise.all(Array.from({ length: 300 }, (_, i) => committer.submit(entry(`e${i}`))));
+  assert.deepEqual(
+    indexes,
+    Array.from({ length: 300 }, (_, i) => size + i),
+  );
+});
+
+test("whoever wants a receipt waits for a checkpoint that covers his entry, nobody else does", async () => {
+  const { committer, checkpoints, log } = await testVault();
+  await committer.checkpoint();
+  const signed = checkpoints.latest?.size ?? 0;
+  await committer.submit(entry("one"));
+  assert.equal(checkpoints.latest?.size, signed);
+  const index = await committer.submit(entry("two"), undefined, true);
+  assert.equal(checkpoints.latest?.size, index + 1);
+  assert.equal(log.frontier.size, index + 1);
+});
+
+test("a checkpoint that cannot be written fails nobody whose entry is on disk, and is signed later", async () => {
+  const { committer, checkpoints, store, log } = await testVault();
+  await committer.checkpoint();
+  const signed = checkpoints.latest?.size ?? 0;
+  let commits = 0;
+  store.beforeCommit = () => {
+    commits += 1;
+    if (commits > 1) {
+      throw new StoreUnavailable("disk full");
+    }
+  };
+  const index = await committer.submit(entry("one"), undefined, true);
+  assert.equal(index, signed);
+  assert.equal(checkpoints.latest?.size, signed);
+  await assert.rejects(committer.checkpoint(), StoreUnavailable);
+  store.beforeCommit = () => {};
+  await committer.submit(entry("two"), undefined, true);
+  assert.equal(checkpoints.latest?.size, log.frontier.size);
+});
+
+test("never more than a thousand entries are without a checkpoint", async () => {
+  const { committer, checkpoints, log } = await testVault();
+  await committer.checkpoint();
+  for (let i = 0; i < 10; i++) {
+    await Promise.all(Array.from({ length: 250 }, () => committer.submit(entry("e"))));
+    assert.ok(log.frontier.size - (checkpoints.latest?.size ?? 0) <= 1000);
+  }
+  assert.ok((checkpoints.latest?.size ?? 0) > 1500);
+});
+
+test("an entry longer than a bundle can hold is refused by itself", async () => {
+  const { committer, log } = await testVault();
+  const { size } = log.frontier;
+  const [long, short] = await Promise.allSettled([
+    committer.submit(Buffer.alloc(65_536, 32)),
+    committer.submit(Buffer.alloc(65_535, 32)),
+  ]);
+  assert.equal(long.status, "rejected");
+  assert.equal(short.status, "fulfilled");
+  assert.equal(log.frontier.size, size + 1);
+});

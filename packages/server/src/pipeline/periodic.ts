@@ -1,12 +1,13 @@
 import { ownEntry } from "../audit/entry.ts";
-import type { Services } from "../operations/operation.ts";
 import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
+import type { Vault } from "../vault/vault.ts";
+import { removePruned } from "./audit-batches.ts";
 import type { Committer } from "./committer.ts";
 
 /** What the periodic work works with. */
 interface PeriodicParts {
-  readonly vault: Pick<Services["vault"], "keys" | "usage" | "imports">;
+  readonly vault: Pick<Vault, "keys" | "usage" | "imports" | "records" | "retention">;
   readonly committer: Committer;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -69,10 +70,20 @@ export class Periodic {
         () => vault.usage.noteNearlySpent(spent),
       ),
     );
+    await this.#attempt(() => this.#prune());
     if (now - this.#flushedAt >= FLUSH_MS && !this.#isStopping) {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
       await this.#attempt(() => this.#commitIfAny("keys.expire_imports", "", vault.imports.expired(now)));
+    }
+  }
+
+  /** Removes audit batches that are pruned: that they are is recorded, so that a restart goes on with it. */
+  async #prune(): Promise<void> {
+    const { records, retention } = this.#parts.vault;
+    const { pruned } = retention.current;
+    for (let isMore = pruned > 0; isMore && !this.#isStopping; ) {
+      isMore = await removePruned(records, pruned);
     }
   }
 

@@ -191,6 +191,7 @@ export class Pipeline {
         progress.spec = call.operation;
       }
       const vault = this.#vaultFor(call);
+      refuseIfFull(call, vault);
       progress.vault = vault;
       const caller = await this.#admitCaller(call, vault);
       progress.caller = caller;
@@ -442,6 +443,18 @@ async function record(custody: Custody, entry: Buffer): Promise<void> {
     custody.defer(entry, true);
   } else {
     await custody.current.committer.submit(entry);
+  }
+}
+
+/**
+ * Refuses what would make a full log grow; it is not recorded for that reason. What can make room is let through, to whoever
+ * is allowed it.
+ * @throws Unrecorded
+ */
+function refuseIfFull({ operation }: Call, vault: OpenVault | undefined): void {
+  const makesRoom = !(operation instanceof BunkmsError) && operation.action.startsWith("audit.");
+  if (vault?.services.auditSpace.isFull === true && !makesRoom) {
+    throw new Unrecorded(new BunkmsError("audit_full"));
   }
 }
 

@@ -36,6 +36,7 @@ const TABLES: ReadonlySet<string> = new Set(
     "audit-checkpoint": true,
     "audit-cursor": true,
     "audit-key": true,
+    "audit-retention": true,
     probe: true,
   } satisfies Record<Table, true>),
 );

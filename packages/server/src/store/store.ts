@@ -22,6 +22,7 @@ export type Table =
   | "audit-checkpoint"
   | "audit-cursor"
   | "audit-key"
+  | "audit-retention"
   | "probe";
 
 /** What lies under one path. */

@@ -18,6 +18,7 @@ export const MUTABLE_TABLES: readonly Table[] = [
   "secret-version",
   "token",
   "audit-key",
+  "audit-retention",
 ];
 
 /**

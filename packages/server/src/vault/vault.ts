@@ -3,6 +3,7 @@ import { wipe } from "../crypto/kdf.ts";
 import { SealFailure } from "../seal/seal.ts";
 import type { Store, Table } from "../store/store.ts";
 import { Aliases } from "./aliases.ts";
+import { AuditRetention } from "./audit-retention.ts";
 import { ImportKeys } from "./import-keys.ts";
 import { KeyBackups } from "./key-backups.ts";
 import { KeyUsage } from "./key-usage.ts";
@@ -27,6 +28,7 @@ export interface Vault {
   readonly imports: ImportKeys;
   readonly backups: KeyBackups;
   readonly logKeys: LogKeys;
+  readonly retention: AuditRetention;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
   readonly witnessKey: KeyObject;
@@ -112,7 +114,8 @@ export async function loadVault(vault: Vault, report?: ReportRecord): Promise<re
   await vault.aliases.load(report);
   await vault.secrets.load(report);
   await vault.logKeys.load(report);
-  return ["key", "alias", "secret", "audit-key"];
+  await vault.retention.load(report);
+  return ["key", "alias", "secret", "audit-key", "audit-retention"];
 }
 
 /** What a new vault begins with. */
@@ -136,6 +139,7 @@ function openVault(store: Store, root: Root, keys: Keyring, genesis?: Genesis): 
     imports: new ImportKeys(records),
     backups: new KeyBackups(vaultKeys, usage, keys.backup),
     logKeys: new LogKeys(records, root.cluster, genesis && [genesis.logKey]),
+    retention: new AuditRetention(records),
     tokenKey: keys.token,
     auditKey: keys.audit,
     witnessKey: keys.witness,

@@ -203,6 +203,13 @@ export declare type ListAuditEntriesResponse = Message<"bunkms.v1.ListAuditEntri
    * @generated from field: bytes root_hash_b64 = 4;
    */
   rootHashB64: Uint8Array;
+
+  /**
+   * Entries before this index were pruned, and are not listed: the archive has them.
+   *
+   * @generated from field: uint64 pruned = 5;
+   */
+  pruned: bigint;
 };
 
 /**
@@ -535,6 +542,270 @@ export declare type HashAuditValueResponse = Message<"bunkms.v1.HashAuditValueRe
 export declare const HashAuditValueResponseSchema: GenMessage<HashAuditValueResponse>;
 
 /**
+ * @generated from message bunkms.v1.GetAuditRetentionRequest
+ */
+export declare type GetAuditRetentionRequest = Message<"bunkms.v1.GetAuditRetentionRequest"> & {
+};
+
+/**
+ * Describes the message bunkms.v1.GetAuditRetentionRequest.
+ * Use `create(GetAuditRetentionRequestSchema)` to create a new message.
+ */
+export declare const GetAuditRetentionRequestSchema: GenMessage<GetAuditRetentionRequest>;
+
+/**
+ * @generated from message bunkms.v1.GetAuditRetentionResponse
+ */
+export declare type GetAuditRetentionResponse = Message<"bunkms.v1.GetAuditRetentionResponse"> & {
+  /**
+   * Entries in the log.
+   *
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+
+  /**
+   * Bytes of the entries that are in the store.
+   *
+   * @generated from field: uint64 stored_bytes = 2;
+   */
+  storedBytes: bigint;
+
+  /**
+   * The most that there may be; 0: no limit.
+   *
+   * @generated from field: uint64 max_bytes = 3;
+   */
+  maxBytes: bigint;
+
+  /**
+   * Entries before this index are in the archive.
+   *
+   * @generated from field: uint64 archived = 4;
+   */
+  archived: bigint;
+
+  /**
+   * Entries before this index are in the archive alone.
+   *
+   * @generated from field: uint64 pruned = 5;
+   */
+  pruned: bigint;
+
+  /**
+   * @generated from field: repeated bunkms.v1.AuditHold holds = 6;
+   */
+  holds: AuditHold[];
+};
+
+/**
+ * Describes the message bunkms.v1.GetAuditRetentionResponse.
+ * Use `create(GetAuditRetentionResponseSchema)` to create a new message.
+ */
+export declare const GetAuditRetentionResponseSchema: GenMessage<GetAuditRetentionResponse>;
+
+/**
+ * @generated from message bunkms.v1.AuditHold
+ */
+export declare type AuditHold = Message<"bunkms.v1.AuditHold"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Index of the first entry that is kept, and after the last one; 0: all that are to come as well.
+   *
+   * @generated from field: uint64 from = 3;
+   */
+  from: bigint;
+
+  /**
+   * @generated from field: uint64 until = 4;
+   */
+  until: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 5;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bunkms.v1.AuditHold.
+ * Use `create(AuditHoldSchema)` to create a new message.
+ */
+export declare const AuditHoldSchema: GenMessage<AuditHold>;
+
+/**
+ * @generated from message bunkms.v1.ArchiveAuditLogRequest
+ */
+export declare type ArchiveAuditLogRequest = Message<"bunkms.v1.ArchiveAuditLogRequest"> & {
+  /**
+   * Only entries before this index, in decimal digits; all full bundles when empty.
+   *
+   * @generated from field: string before = 1;
+   */
+  before: string;
+};
+
+/**
+ * Describes the message bunkms.v1.ArchiveAuditLogRequest.
+ * Use `create(ArchiveAuditLogRequestSchema)` to create a new message.
+ */
+export declare const ArchiveAuditLogRequestSchema: GenMessage<ArchiveAuditLogRequest>;
+
+/**
+ * @generated from message bunkms.v1.ArchiveAuditLogResponse
+ */
+export declare type ArchiveAuditLogResponse = Message<"bunkms.v1.ArchiveAuditLogResponse"> & {
+  /**
+   * Entries from `first` to before `end` were archived.
+   *
+   * @generated from field: uint64 first = 1;
+   */
+  first: bigint;
+
+  /**
+   * @generated from field: uint64 end = 2;
+   */
+  end: bigint;
+
+  /**
+   * File name of the manifest in the archive's folder.
+   *
+   * @generated from field: string manifest = 3;
+   */
+  manifest: string;
+
+  /**
+   * SHA-256 of its bytes, 64 hexadecimal digits.
+   *
+   * @generated from field: string manifest_sha256 = 4;
+   */
+  manifestSha256: string;
+
+  /**
+   * Whether there is more to archive: one call writes at most 4096 bundles.
+   *
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message bunkms.v1.ArchiveAuditLogResponse.
+ * Use `create(ArchiveAuditLogResponseSchema)` to create a new message.
+ */
+export declare const ArchiveAuditLogResponseSchema: GenMessage<ArchiveAuditLogResponse>;
+
+/**
+ * @generated from message bunkms.v1.PruneAuditLogRequest
+ */
+export declare type PruneAuditLogRequest = Message<"bunkms.v1.PruneAuditLogRequest"> & {
+  /**
+   * Entries before this index, in decimal digits: only whole bundles are pruned.
+   *
+   * @generated from field: string before = 1;
+   */
+  before: string;
+};
+
+/**
+ * Describes the message bunkms.v1.PruneAuditLogRequest.
+ * Use `create(PruneAuditLogRequestSchema)` to create a new message.
+ */
+export declare const PruneAuditLogRequestSchema: GenMessage<PruneAuditLogRequest>;
+
+/**
+ * @generated from message bunkms.v1.PruneAuditLogResponse
+ */
+export declare type PruneAuditLogResponse = Message<"bunkms.v1.PruneAuditLogResponse"> & {
+  /**
+   * Entries before this index are in the archive alone from now on.
+   *
+   * @generated from field: uint64 pruned = 1;
+   */
+  pruned: bigint;
+};
+
+/**
+ * Describes the message bunkms.v1.PruneAuditLogResponse.
+ * Use `create(PruneAuditLogResponseSchema)` to create a new message.
+ */
+export declare const PruneAuditLogResponseSchema: GenMessage<PruneAuditLogResponse>;
+
+/**
+ * @generated from message bunkms.v1.SetAuditHoldRequest
+ */
+export declare type SetAuditHoldRequest = Message<"bunkms.v1.SetAuditHoldRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Index of the first entry that is kept, in decimal digits; the first of the log when empty.
+   *
+   * @generated from field: string from = 3;
+   */
+  from: string;
+
+  /**
+   * Index after the last one; all that are to come when empty.
+   *
+   * @generated from field: string until = 4;
+   */
+  until: string;
+};
+
+/**
+ * Describes the message bunkms.v1.SetAuditHoldRequest.
+ * Use `create(SetAuditHoldRequestSchema)` to create a new message.
+ */
+export declare const SetAuditHoldRequestSchema: GenMessage<SetAuditHoldRequest>;
+
+/**
+ * @generated from message bunkms.v1.ReleaseAuditHoldRequest
+ */
+export declare type ReleaseAuditHoldRequest = Message<"bunkms.v1.ReleaseAuditHoldRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message bunkms.v1.ReleaseAuditHoldRequest.
+ * Use `create(ReleaseAuditHoldRequestSchema)` to create a new message.
+ */
+export declare const ReleaseAuditHoldRequestSchema: GenMessage<ReleaseAuditHoldRequest>;
+
+/**
+ * @generated from message bunkms.v1.ReleaseAuditHoldResponse
+ */
+export declare type ReleaseAuditHoldResponse = Message<"bunkms.v1.ReleaseAuditHoldResponse"> & {
+};
+
+/**
+ * Describes the message bunkms.v1.ReleaseAuditHoldResponse.
+ * Use `create(ReleaseAuditHoldResponseSchema)` to create a new message.
+ */
+export declare const ReleaseAuditHoldResponseSchema: GenMessage<ReleaseAuditHoldResponse>;
+
+/**
  * The audit log: a Merkle tree with signed checkpoints, in the formats of C2SP (spec/audit.md).
  *
  * @generated from service bunkms.v1.AuditService
@@ -620,6 +891,56 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof RotateAuditKeyRequestSchema;
     output: typeof RotateAuditKeyResponseSchema;
+  },
+  /**
+   * How much of the log is archived and pruned, and which holds there are.
+   *
+   * @generated from rpc bunkms.v1.AuditService.GetAuditRetention
+   */
+  getAuditRetention: {
+    methodKind: "unary";
+    input: typeof GetAuditRetentionRequestSchema;
+    output: typeof GetAuditRetentionResponseSchema;
+  },
+  /**
+   * Writes entry bundles that are not in the archive yet to its folder, and a manifest of them; the log keeps them.
+   *
+   * @generated from rpc bunkms.v1.AuditService.ArchiveAuditLog
+   */
+  archiveAuditLog: {
+    methodKind: "unary";
+    input: typeof ArchiveAuditLogRequestSchema;
+    output: typeof ArchiveAuditLogResponseSchema;
+  },
+  /**
+   * Removes entries from the store that are in the archive, once the archive was read back. Tiles, proofs and receipts stay.
+   *
+   * @generated from rpc bunkms.v1.AuditService.PruneAuditLog
+   */
+  pruneAuditLog: {
+    methodKind: "unary";
+    input: typeof PruneAuditLogRequestSchema;
+    output: typeof PruneAuditLogResponseSchema;
+  },
+  /**
+   * Sets a legal hold, or changes the one of this name: its entries cannot be pruned.
+   *
+   * @generated from rpc bunkms.v1.AuditService.SetAuditHold
+   */
+  setAuditHold: {
+    methodKind: "unary";
+    input: typeof SetAuditHoldRequestSchema;
+    output: typeof AuditHoldSchema;
+  },
+  /**
+   * Releases a legal hold.
+   *
+   * @generated from rpc bunkms.v1.AuditService.ReleaseAuditHold
+   */
+  releaseAuditHold: {
+    methodKind: "unary";
+    input: typeof ReleaseAuditHoldRequestSchema;
+    output: typeof ReleaseAuditHoldResponseSchema;
   },
   /**
    * What the log has in the place of a field's value that is recorded hashed, so that entries with it can be found.

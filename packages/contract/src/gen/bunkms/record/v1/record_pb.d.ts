@@ -623,3 +623,80 @@ export declare type CheckpointRecord = Message<"bunkms.record.v1.CheckpointRecor
  */
 export declare const CheckpointRecordSchema: GenMessage<CheckpointRecord>;
 
+/**
+ * Table `audit-retention`, path `main`.
+ *
+ * @generated from message bunkms.record.v1.AuditRetentionRecord
+ */
+export declare type AuditRetentionRecord = Message<"bunkms.record.v1.AuditRetentionRecord"> & {
+  /**
+   * Entries before this index lie in the archive, too: a multiple of 256.
+   *
+   * @generated from field: uint64 archived = 1;
+   */
+  archived: bigint;
+
+  /**
+   * Entries before this index are not in the store any more, or are being removed: a multiple of 256, at most `archived`.
+   *
+   * @generated from field: uint64 pruned = 2;
+   */
+  pruned: bigint;
+
+  /**
+   * Bytes of the entries before `pruned`.
+   *
+   * @generated from field: uint64 pruned_bytes = 3;
+   */
+  prunedBytes: bigint;
+
+  /**
+   * @generated from field: repeated bunkms.record.v1.AuditHoldRecord holds = 4;
+   */
+  holds: AuditHoldRecord[];
+};
+
+/**
+ * Describes the message bunkms.record.v1.AuditRetentionRecord.
+ * Use `create(AuditRetentionRecordSchema)` to create a new message.
+ */
+export declare const AuditRetentionRecordSchema: GenMessage<AuditRetentionRecord>;
+
+/**
+ * @generated from message bunkms.record.v1.AuditHoldRecord
+ */
+export declare type AuditHoldRecord = Message<"bunkms.record.v1.AuditHoldRecord"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Entries from this index on, to before `until`; 0: without an end.
+   *
+   * @generated from field: uint64 from = 3;
+   */
+  from: bigint;
+
+  /**
+   * @generated from field: uint64 until = 4;
+   */
+  until: bigint;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 5;
+   */
+  createdAtMs: bigint;
+};
+
+/**
+ * Describes the message bunkms.record.v1.AuditHoldRecord.
+ * Use `create(AuditHoldRecordSchema)` to create a new message.
+ */
+export declare const AuditHoldRecordSchema: GenMessage<AuditHoldRecord>;
+

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  decodeBundle,
+  Frontier,
+  HASH_BYTES,
+  isConsistent,
+  isIncluded,
+  leafHash,
+  subtreeRoot,
+  TILE_WIDTH,
+  tileWidth,
+} from "@bunkms/tlog";
+import { AuditLog, decodeBatch } from "./log.ts";
+import { checkAgainst, LogDamaged, restoreEnd } from "./restore.ts";
+import { AuditTree, type TreeStore } from "./tree.ts";
+
+const SIZES = [1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537];
+
+/** A log in memory with so many entries, in batches of various sizes. */
+function logOf(size: number) {
+  const entries = Array.from({ length: size }, (_, i) => Buffer.from(`entry ${i}`));
+  const tiles = new Map<string, Buffer>();
+  const log = new AuditLog();
+  let last: Buffer = Buffer.alloc(0);
+  for (let at = 0, step = 1; at < size; at += step, step = (step % 256) + 1) {
+    const batch = log.prepare(entries.slice(at, at + step));
+    for (const { level, index, hashes } of batch.tiles) {
+      tiles.set(`${level}/${index}`, Buffer.concat(hashes));
+    }
+    last = batch.payload;
+    log.adopt(batch.end);
+  }
+  const kept: string[] = [];
+  const store: TreeStore = {
+    tile: async (level, index) => tiles.get(`${level}/${index}`),
+    keepTiles: async (lost) => {
+      for (const { level, index, payload } of lost) {
+        kept.push(`${level}/${index}`);
+        tiles.set(`${level}/${index}`, payload);
+      }
+    },
+    entries: async (first, end) => {
+      const found = entries.slice(first, end);
+      if (found.length < end - first || found.some((entry) => entry === undefined)) {
+        throw new RangeError("missing");
+      }
+      return found;
+    },
+    pruned: 0,
+    archivedBundle: async () => undefined,
+  };
+  return { entries, tiles, kept, log, store, tree: new AuditTree(store, log), last: decodeBatch(last) };
+}
+
+for (const size of SIZES) {
+  test(`a log of ${size} entries has its tiles, bundles and proofs`, async () => {
+    const { entries, log, tree, tiles } = logOf(size);
+    const leaves = entries.map(leafHash);
+    const { frontier } = log;
+    assert.deepEqual(frontier, Frontier.EMPTY.append(leaves));
+    let row: readonly Buffer[] = leaves;
+    for (let level = 0; row.length > 0; level++) {
+      for (let index = 0; index * TILE_WIDTH < row.length; index++) {
+        const width = tileWidth(level, index, size);
+        assert.deepEqual(await tree.tile(level, index, width), row.slice(index * 256, index * 256 + width));
+      }
+      await assert.rejects(tree.tile(level, Math.floor(row.length / 256), (row.length % 256) + 1), RangeError);
+      row = Array.from({ length: Math.floor(row.length / 256) }, (_, i) =>
+        subtreeRoot((row as Buffer[]).slice(i * 256, (i + 1) * 256)),
+      );
+    }
+    // Those of leaves are stored when they are full, which is what a start reads of them.
+    assert.equal([...tiles.keys()].filter((key) => key.startsWith("0/")).length, Math.floor(size / 256));
+    for (const index of new Set([0, size >> 1, size - 1])) {
+      const path = await tree.proveInclusion(index, size);
+      assert.equal(isIncluded(leaves[index] as Buffer, index, size, path, frontier.root()), true);
+      const before = Frontier.EMPTY.append(leaves.slice(0, index)).root();
+      const proof = await tree.proveConsistency(index, size);
+      assert.equal(isConsistent(index, before, size, frontier.root(), proof), true);
+    }
+    const last = Math.floor((size - 1) / 256);
+    const width = tileWidth("entries", last, size);
+    assert.deepEqual(decodeBundle(await tree.bundle(last, width), width), entries.slice(last * 256));
+    await assert.rejects(tree.bundle(last, width + 1), RangeError);
+    await assert.rejects(tree.bundle(last, 0), RangeError);
+  });
+
+  test(`a start finds where a log of ${size} entries ends, with its tiles and without`, async () => {
+    const { log, store, last, tiles, kept } = logOf(size);
+    assert.deepEqual(await restoreEnd(store, last), log.end);
+    assert.deepEqual(kept, []);
+    const before = new Map(tiles);
+    tiles.clear();
+    assert.deepEqual(await restoreEnd(store, last), log.end);
+    for (const [key, tile] of tiles) {
+      assert.deepEqual(tile, before.get(key), key);
+    }
+  });
+}
+
+test("a tile of a higher level that is behind the log is made anew", async () => {
+  const { log, store, last, tiles } = logOf(3 * 256 + 7);
+  tiles.set("1/0", (tiles.get("1/0") as Buffer).subarray(0, 2 * HASH_BYTES));
+  assert.deepEqual(await restoreEnd(store, last), log.end);
+  assert.equal(tiles.get("1/0")?.length, 3 * HASH_BYTES);
+});
+
+test("a lost tile is made again when it is read, and kept", async () => {
+  const { tree, tiles, kept } = logOf(600);
+  const before = tiles.get("0/1") as Buffer;
+  tiles.delete("0/1");
+  assert.deepEqual(Buffer.concat(await tree.tile(0, 1, 256)), before);
+  assert.deepEqual(kept, ["0/1"]);
+  assert.deepEqual(tiles.get("0/1"), before);
+});
+
+test("a log whose entries are others than its last batch says is damaged, and so is one that lacks an entry", async () => {
+  const changed = logOf(300);
+  changed.entries[299] = Buffer.from("another");
+  await assert.rejects(restoreEnd(changed.store, changed.last), LogDamaged);
+  const cut = logOf(300);
+  cut.entries.pop();
+  await assert.rejects(restoreEnd(cut.store, cut.last), LogDamaged);
+});
+
+test("REQ-30: a checkpoint over more entries than there are, or over others, is noticed", async () => {
+  const { log, tree } = logOf(300);
+  const earlier = logOf(290).log.frontier;
+  const signed = (size: number, root: Buffer) => `bkms/test/main\n${size}\n${root.toString("base64")}\n`;
+  await checkAgainst(signed(300, log.frontier.root()), tree, log.end);
+  await checkAgainst(signed(290, earlier.root()), tree, log.end);
+  await assert.rejects(checkAgainst(signed(301, log.frontier.root()), tree, log.end), /300 entries.*over 301/);
+  await assert.rejects(checkAgainst(signed(290, log.frontier.root()), tree, log.end), LogDamaged);
+});

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openCheckpoint, parseNote } from "@bunkms/tlog";
+import { ownEntry } from "../audit/entry.ts";
+import { saveCheckpoint } from "../pipeline/audit-checkpoints.ts";
+import { VaultRolledBack } from "../vault/records.ts";
+import { testVault } from "./test-vault.ts";
+import { openOrCreate, type Unsealed } from "./unseal.ts";
+
+const entry = (name: string): Buffer => ownEntry(name, "", 0);
+
+async function grow({ committer }: Unsealed, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, i) => committer.submit(entry(`test.${i}`))));
+}
+
+test("a vault that is opened again goes on with its log, checkpoint and tiles", async () => {
+  const server = await testVault();
+  await grow(server, 700);
+  await server.committer.checkpoint();
+  const { latest } = server.checkpoints;
+  const again = await openOrCreate(server.store, server.seal());
+  assert.equal(again.log.frontier.size, 702);
+  assert.deepEqual(again.checkpoints.latest?.note, latest?.note);
+  await grow(again, 300);
+  const proof = await again.tree.proveConsistency(701, 1002);
+  assert.ok(proof.length > 0);
+  await openOrCreate(server.store, server.seal());
+});
+
+test("REQ-30: a log that is shorter than its last signed checkpoint does not open, whatever its generation", async () => {
+  const server = await testVault();
+  await grow(server, 3);
+  await server.committer.checkpoint();
+  await grow(server, 3);
+  // As an older copy of the log beside a newer checkpoint.
+  const [last] = await server.store.list("audit", { prefix: "main/", limit: 1, reverse: true });
+  const note = server.checkpoints.latest?.note ?? "";
+  await server.committer.checkpoint();
+  await server.store.commit([
+    { table: "audit", path: last?.path as string, value: null, expected: last?.revision as number },
+  ]);
+  await assert.rejects(openOrCreate(server.store, server.seal()), VaultRolledBack);
+  await saveCheckpoint(server.vault.records, note);
+  await openOrCreate(server.store, server.seal());
+});
+
+test("a checkpoint that another key signed, or that nobody did, does not open the log", async () => {
+  const server = await testVault();
+  const other = await testVault();
+  await other.committer.checkpoint();
+  for (const note of [other.checkpoints.latest?.note ?? "", "no note"]) {
+    await saveCheckpoint(server.vault.records, note);
+    await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint is not signed by the log's key/);
+  }
+});
+
+test("all tiles may be lost", async () => {
+  const server = await testVault();
+  await grow(server, 1000);
+  await server.committer.checkpoint();
+  const tiles = await server.store.list("audit-tile", { limit: 1000 });
+  assert.equal(tiles.length, 4);
+  await server.store.commit(
+    tiles.map(({ path, revision }) => ({ table: "audit-tile", path, value: null, expected: revision })),
+  );
+  const again = await openOrCreate(server.store, server.seal());
+  assert.deepEqual((await again.tree.tile(0, 2, 256)).length, 256);
+  assert.equal((await server.store.list("audit-tile", { limit: 1000 })).length, 4);
+  const { checkpoint } = openCheckpoint(server.checkpoints.latest?.note ?? "", {
+    logs: server.vault.logKeys.all.map(({ key }) => key),
+  });
+  assert.equal(checkpoint.size, 1001);
+});
+
+test("keys are rotated with a hand-over each; the newest two sign, and only those are still held", async () => {
+  const server = await testVault();
+  for (let rotation = 1; rotation <= 3; rotation++) {
+    const { frontier } = server.log;
+    const plan = await server.vault.logKeys.rotate({ size: frontier.size, root: frontier.root() }, rotation);
+    await server.committer.submit(entry("audit.rotate_key"), plan as never);
+    plan.discard();
+    await server.committer.checkpoint();
+  }
+  for (const { vault, checkpoints } of [server, await openOrCreate(server.store, server.seal())]) {
+    const keys = vault.logKeys.all;
+    assert.deepEqual(
+      keys.map(({ version, isActive }) => [version, isActive]),
+      [
+        [1, false],
+        [2, false],
+        [3, true],
+        [4, true],
+      ],
+    );
+    const signed = parseNote(checkpoints.latest?.note ?? "").signatures.map(({ id }) => id.toString("hex"));
+    assert.deepEqual(signed, [keys[3]?.key.id.toString("hex"), keys[2]?.key.id.toString("hex")]);
+  }
+});
