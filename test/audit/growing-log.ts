@@ -1,5 +1,3 @@
-// A log for the unit tests of this folder and of the commands, with a key of its own.
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import {
   ED25519,
   encodeBundle,
@@ -9,39 +7,33 @@ import {
   formatNote,
   formatVkey,
   leafHash,
-  type NoteKey,
-  noteKey,
   packedRoot,
   signNote,
   TILE_WIDTH,
   type TileAddress,
 } from "@bunkms/tlog";
-import { Failure } from "../failure.ts";
-import type { LogPlace } from "./log-place.ts";
+import type { LogPlace } from "../../packages/cli/src/audit/log-place.ts";
+import { Failure } from "../../packages/cli/src/failure.ts";
+import { makeSigner, type Signer } from "./sample-log.ts";
 
 const ORIGIN = "bkms/0123456789abcdef0123456789abcdef/main";
 
-interface LogKey {
-  readonly key: NoteKey;
-  readonly privateKey: KeyObject;
-}
-
 /** A log that grows, hands its key over, and can be spoilt. Of up to 65,535 entries. */
-export class TestLog implements LogPlace {
+export class GrowingLog implements LogPlace {
   readonly name = "the log";
   readonly ahead = 4;
   readonly entries: Buffer[] = [];
   /** Addresses that were read, as `level/index`. */
   readonly asked: string[] = [];
   readonly notes: string[] = [];
-  #signers: LogKey[] = [makeKey()];
+  #signers: Signer[] = [makeKey()];
 
   constructor(size: number) {
     this.grow(size);
   }
 
   get vkey(): string {
-    return formatVkey((this.#signers.at(-1) as LogKey).key);
+    return formatVkey((this.#signers.at(-1) as Signer).key);
   }
 
   grow(size: number): void {
@@ -54,7 +46,7 @@ export class TestLog implements LogPlace {
 
   /** A new key, which alone signs from now on. */
   rotate(): void {
-    const old = this.#signers.at(-1) as LogKey;
+    const old = this.#signers.at(-1) as Signer;
     const next = makeKey();
     const text = formatHandover({ checkpoint: this.#head(), oldKey: old.key, newKey: next.key });
     this.notes.push(
@@ -102,9 +94,8 @@ export class TestLog implements LogPlace {
   }
 }
 
-function makeKey(): LogKey {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  return { key: noteKey(ORIGIN, ED25519, publicKey), privateKey };
+function makeKey(): Signer {
+  return makeSigner(ORIGIN, ED25519);
 }
 
 /** Whether an error is a failure with this exit code and message. */

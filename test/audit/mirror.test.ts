@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { verifyLog } from "@bunkms/tlog";
-import { fakeIo, temporaryFolder } from "../test-bed.ts";
-import { folderPlace, type LogPlace } from "./log-place.ts";
-import { type MirrorReport, mirrorLog } from "./mirror-log.ts";
-import { failsWith, TestLog } from "./test-log.ts";
-import { openNote, readTrust } from "./trust.ts";
+import { folderPlace, type LogPlace } from "../../packages/cli/src/audit/log-place.ts";
+import { type MirrorReport, mirrorLog } from "../../packages/cli/src/audit/mirror-log.ts";
+import { openNote, readTrust } from "../../packages/cli/src/audit/trust.ts";
+import { fakeIo, temporaryFolder } from "../../packages/cli/src/test-bed.ts";
+import { failsWith, GrowingLog } from "./growing-log.ts";
 
 const OPTIONS = { whole: false, allowPruned: false, onProgress: () => {} };
 
@@ -35,7 +35,7 @@ function filesOf(path: string): readonly string[] {
 describe("a mirror", () => {
   test("grows with the log, fetches what is new only, and keeps no outgrown parts", async () => {
     using folder = temporaryFolder();
-    const log = new TestLog(300);
+    const log = new GrowingLog(300);
     assert.equal((await mirror(log, folder.path, log.vkey)).fetched, 5);
     log.asked.length = 0;
     log.grow(1000);
@@ -59,7 +59,7 @@ describe("a mirror", () => {
 
   test("that stopped half-way goes on where it stopped", async () => {
     using folder = temporaryFolder();
-    const log = new TestLog(1000);
+    const log = new GrowingLog(1000);
     let left = 6;
     const failing: LogPlace = {
       ...log,
@@ -78,7 +78,7 @@ describe("a mirror", () => {
 
   test("with --whole fetches again what is missing", async () => {
     using folder = temporaryFolder();
-    const log = new TestLog(1000);
+    const log = new GrowingLog(1000);
     await mirror(log, folder.path, log.vkey);
     rmSync(join(folder.path, "tile/entries/001"));
     rmSync(join(folder.path, "tile/0/002"));
@@ -89,7 +89,7 @@ describe("a mirror", () => {
 
   test("follows the key, over any number of hand-overs", async () => {
     using folder = temporaryFolder();
-    const log = new TestLog(10);
+    const log = new GrowingLog(10);
     const { vkey } = log;
     await mirror(log, folder.path, vkey);
     log.rotate();
@@ -104,7 +104,7 @@ describe("a mirror", () => {
 });
 
 describe("a mirror keeps its checkpoint when the log", () => {
-  const spoil: readonly (readonly [string, (log: TestLog) => unknown, RegExp])[] = [
+  const spoil: readonly (readonly [string, (log: GrowingLog) => unknown, RegExp])[] = [
     [
       "was rewritten",
       (log) => log.entries.splice(5, 1, Buffer.from("{}")),
@@ -115,7 +115,7 @@ describe("a mirror keeps its checkpoint when the log", () => {
   for (const [name, change, message] of spoil) {
     test(name, async () => {
       using folder = temporaryFolder();
-      const log = new TestLog(300);
+      const log = new GrowingLog(300);
       await mirror(log, folder.path, log.vkey);
       const before = readFileSync(join(folder.path, "checkpoint"), "utf8");
       log.grow(600);
@@ -127,7 +127,7 @@ describe("a mirror keeps its checkpoint when the log", () => {
 
   test("serves an entry that is another one, which is never written", async () => {
     using folder = temporaryFolder();
-    const log = new TestLog(600);
+    const log = new GrowingLog(600);
     const lying: LogPlace = {
       name: "the log",
       ahead: 4,
@@ -150,9 +150,9 @@ describe("a mirror keeps its checkpoint when the log", () => {
 
   test("is another log, or signed by a stranger", async () => {
     using folder = temporaryFolder();
-    const log = new TestLog(10);
+    const log = new GrowingLog(10);
     await mirror(log, folder.path, log.vkey);
-    const stranger = new TestLog(20);
+    const stranger = new GrowingLog(20);
     await assert.rejects(mirror(stranger, folder.path, log.vkey), failsWith(8, /no signature of a known key/));
     writeFileSync(join(folder.path, "checkpoint"), "x");
     await assert.rejects(mirror(log, folder.path, log.vkey), failsWith(8, /checkpoint: the note is not/));
