@@ -10,7 +10,9 @@ test("without flags, single requests are measured in three rounds of three secon
   assert.equal(options?.only, "");
 });
 
-test("--keys and --file choose what is measured, and together they are refused", () => {
+test("--keys, --file and --audit choose what is measured, and two of them are refused", () => {
+  assert.equal(readOptions(["--audit"])?.mode, "audit");
+  assert.throws(() => readOptions(["--file", "--audit"]), RangeError);
   assert.equal(readOptions(["--keys"])?.mode, "keys");
   assert.equal(readOptions(["--file"])?.mode, "file");
   assert.throws(() => readOptions(["--keys", "--file"]), RangeError);

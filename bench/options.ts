@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 
-/** What is measured: single requests beside the echo; keys, batches and signatures; files beside age. */
-export type Mode = "requests" | "keys" | "file";
+/** What is measured: single requests beside the echo; keys, batches and signatures; files beside age; an audit log. */
+export type Mode = "requests" | "keys" | "file" | "audit";
 
 /** What the command line asks for. */
 export interface BenchOptions {
@@ -21,6 +21,8 @@ export interface BenchOptions {
   readonly manyKeys: number;
   /** Size of the file that is encrypted. */
   readonly fileMegabytes: number;
+  /** Entries of the audit log that is verified. */
+  readonly auditEntries: number;
   /** Where the server writes CPU profiles when it stops, if it is to. */
   readonly profileFolder: string | undefined;
 }
@@ -28,6 +30,7 @@ export interface BenchOptions {
 export const USAGE = `npm run bench -- [--quick] [--seconds N] [--rounds N] [--only TEXT] [--openbao PATH] [--profile FOLDER]
 npm run bench -- --keys [--quick] [--seconds N] [--rounds N] [--only TEXT] [--profile FOLDER]
 npm run bench -- --file [--quick] [--rounds N]
+npm run bench -- --audit [--quick] [--rounds N]
 
   --quick           one round of one second each: the shape of the table, not its numbers
   --seconds N       seconds for each measurement (3)
@@ -37,6 +40,7 @@ npm run bench -- --file [--quick] [--rounds N]
   --openbao PATH    measures OpenBao too, started in development mode from this program
   --keys            batches, signatures beside openssl, slow work beside quick, a vault of 100,000 keys (--quick: 10,000)
   --file            encrypts and decrypts a file of 1 GB beside age (--quick: 100 MB), and nothing else
+  --audit           verifies an audit log of 1,000,000 entries offline (--quick: 100,000), makes proofs, and nothing else
   --profile FOLDER  the server writes a CPU profile there (*.cpuprofile), see bench/top-functions.ts
 `;
 
@@ -54,6 +58,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       profile: { type: "string" },
       keys: { type: "boolean", default: false },
       file: { type: "boolean", default: false },
+      audit: { type: "boolean", default: false },
     },
   });
   if (values.help) {
@@ -68,16 +73,18 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     only: values.only,
     openbao: values.openbao,
     manyKeys: values.quick ? 10_000 : 100_000,
+    auditEntries: values.quick ? 100_000 : 1_000_000,
     fileMegabytes: values.quick ? 100 : 1000,
     profileFolder: values.profile,
   };
 }
 
-function modeOf({ keys, file }: { readonly keys: boolean; readonly file: boolean }): Mode {
-  if (keys && file) {
-    throw new RangeError("--keys and --file are runs of their own");
+function modeOf(flags: Readonly<Record<Exclude<Mode, "requests">, boolean>>): Mode {
+  const [mode = "requests", ...others] = (["keys", "file", "audit"] as const).filter((name) => flags[name]);
+  if (others.length > 0) {
+    throw new RangeError(`--${mode} and --${others[0]} are runs of their own`);
   }
-  return keys ? "keys" : file ? "file" : "requests";
+  return mode;
 }
 
 function positive(flag: string, text: string): number {

@@ -1,3 +1,4 @@
+import type { LogFigures } from "./audit/measure-log.ts";
 import type { FileFigures } from "./files.ts";
 import { mib, percent, table } from "./markdown-table.ts";
 import type { Cell } from "./measure.ts";
@@ -73,6 +74,26 @@ export function filesMarkdown({ cells, bytes, ageVersion }: FileFigures, machine
     ...table(
       ["Operation", "BunKMS s", `age ${ageVersion} s`, "Of age"],
       cells.map(({ operation, bunkms, age, ratio }) => [operation, bunkms.toFixed(2), age.toFixed(2), percent(ratio)]),
+    ),
+  ].join("\n");
+}
+
+/** What auditing a log costs. */
+export function logMarkdown(figures: LogFigures, machine: string): string {
+  const { log, wallSeconds, cpuSeconds, peakBytes, proofMs, slowProofMs } = figures;
+  return [
+    `${machine} A log of ${log.size} entries, ${(log.bytes / 1e6).toFixed(0)} MB of them.`,
+    "",
+    ...table(
+      ["Audit log", ""],
+      [
+        ["verified offline by the command line on one core, s", wallSeconds.toFixed(2)],
+        ["CPU time of it, s", cpuSeconds.toFixed(2)],
+        ["for each entry, CPU µs", ((cpuSeconds / log.size) * 1e6).toFixed(2)],
+        ["peak of its resident memory, MiB", mib(peakBytes)],
+        ["inclusion proof from tiles in files, ms", proofMs.toFixed(2)],
+        ["the slowest of a hundred, ms", slowProofMs.toFixed(2)],
+      ],
     ),
   ].join("\n");
 }

@@ -1,6 +1,7 @@
 /** `npm run bench`: see README.md in this folder. */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { benchAudit } from "./modes/audit.ts";
 import { benchFiles } from "./modes/file.ts";
 import { benchKeys } from "./modes/keys.ts";
 import { benchRequests } from "./modes/requests.ts";
@@ -11,6 +12,7 @@ const MODES: Readonly<Record<Mode, (run: Run) => Promise<string>>> = {
   requests: benchRequests,
   keys: benchKeys,
   file: benchFiles,
+  audit: benchAudit,
 };
 
 /** On the disk that the repository is on: a folder for temporary files may be memory, where an fsync costs nothing. */

@@ -20,6 +20,6 @@ export function profiling({ profileFolder }: BenchOptions): readonly string[] {
 
 /** The line above the tables: what they were measured on, and how. */
 export function conditions({ mode, cellMs, rounds }: BenchOptions): string {
-  const length = mode === "file" ? "" : ` ${cellMs / 1000} s a measurement,`;
+  const length = mode === "file" || mode === "audit" ? "" : ` ${cellMs / 1000} s a measurement,`;
   return `Node ${process.version}, ${availableParallelism()} cores,${length} medians of ${rounds} rounds.`;
 }

@@ -11,6 +11,7 @@ export const EXIT_CODES = Object.freeze({
   5: "the name is taken, the key's state does not allow it, or somebody else changed it at the same time",
   6: "the server was not reached, or cannot serve at the moment; trying again may help",
   7: "anything else; a ciphertext that cannot be decrypted, too",
+  8: "an audit log, a checkpoint or a receipt does not verify, or did not grow from what it was",
 });
 
 /** One of the exit codes. */

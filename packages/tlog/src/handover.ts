@@ -4,7 +4,8 @@ import { ED25519, formatVkey, isSameKey, type NoteKey, parseVkey } from "./note-
 import { verifyNote } from "./signature.ts";
 import { NoteMalformed } from "./text-form.ts";
 
-const HEADER = "bunkms audit key handover v1";
+/** First line of a hand-over. */
+export const HEADER = "bunkms audit key handover v1";
 const LINES = 6;
 
 /** A log's old key, saying that from here on another one signs the log. */

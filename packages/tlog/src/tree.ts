@@ -11,6 +11,15 @@ export function leafHash(entry: Uint8Array): Buffer {
   return hash("sha256", Buffer.concat([LEAF, entry]), "buffer");
 }
 
+/**
+ * Hash of a leaf that lies in a larger buffer, without copying it: for whoever hashes many.
+ * @param bytes The byte before `start` is overwritten.
+ */
+export function leafHashAt(bytes: Buffer, start: number, end: number): Buffer {
+  bytes[start - 1] = 0x00;
+  return hash("sha256", bytes.subarray(start - 1, end), "buffer");
+}
+
 /** Hash of an inner node: SHA-256(0x01 ‖ left ‖ right), RFC 6962 section 2.1. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   const node = Buffer.allocUnsafe(NODE_BYTES);
@@ -18,6 +27,20 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   node.set(left, 1);
   node.set(right, 1 + HASH_BYTES);
   return hash("sha256", node, "buffer");
+}
+
+/** Root of a complete subtree, given its leaves' or lower nodes' hashes one after the other: a power of 2 of them. */
+export function packedRoot(hashes: Uint8Array): Buffer {
+  const row = Buffer.allocUnsafe(1 + hashes.length);
+  row.set(hashes, 1);
+  for (let length = hashes.length; length > HASH_BYTES; length /= 2) {
+    for (let at = 0; at < length; at += 2 * HASH_BYTES) {
+      // The byte before a pair belongs to the pair before, which is hashed already; so do the bytes that take its hash.
+      row[at] = 0x01;
+      row.set(hash("sha256", row.subarray(at, at + NODE_BYTES), "buffer"), 1 + at / 2);
+    }
+  }
+  return row.subarray(1, 1 + HASH_BYTES);
 }
 
 /** Root of the empty tree: SHA-256 of nothing. */

@@ -4,6 +4,11 @@ import { type CommandGroup, defineCommand, option } from "../command.ts";
 import { parseTime } from "../durations.ts";
 import { formatTime, printMessage, printNote, printTable } from "../output.ts";
 import { parseCount } from "../pages.ts";
+import { auditExportCommand } from "./audit-export.ts";
+import { auditCheckpointCommand, auditKeyCommand, auditRotateKeyCommand } from "./audit-key.ts";
+import { auditMirrorCommand } from "./audit-mirror.ts";
+import { auditHashCommand, auditReceiptCommand } from "./audit-receipt.ts";
+import { auditVerifyCommand } from "./audit-verify.ts";
 
 interface Filters {
   readonly operation?: string;
@@ -75,8 +80,18 @@ const list = defineCommand<Filters>({
 /** `bunkms audit …` */
 export const auditCommands: CommandGroup = {
   name: "audit",
-  summary: "Read the audit log",
-  commands: [list],
+  summary: "Read, mirror and verify the audit log",
+  commands: [
+    list,
+    auditHashCommand,
+    auditKeyCommand,
+    auditRotateKeyCommand,
+    auditCheckpointCommand,
+    auditReceiptCommand,
+    auditMirrorCommand,
+    auditVerifyCommand,
+    auditExportCommand,
+  ],
 };
 
 type AuditRequest = Parameters<BunkmsClient["audit"]["listAuditEntries"]>[0];

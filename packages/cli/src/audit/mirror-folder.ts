@@ -1,0 +1,70 @@
+import { mkdir, open, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { TILE_WIDTH, tilePath, tilesOf } from "@bunkms/tlog";
+import { usage } from "../failure.ts";
+import { fileError } from "../inputs.ts";
+
+const ABSENT = new Set(["ENOENT", "ENOTDIR"]);
+
+/** A log in a folder, laid out as C2SP tlog-tiles says: `checkpoint`, `tile/…`, and beside them `handovers`. */
+export class MirrorFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @returns undefined when there is no such file. @throws Failure when it cannot be read. */
+  async readFile(name: string): Promise<Buffer | undefined> {
+    const path = join(this.path, name);
+    try {
+      return await readFile(path);
+    } catch (error) {
+      if (ABSENT.has((error as NodeJS.ErrnoException).code ?? "")) {
+        return undefined;
+      }
+      throw fileError(path, error);
+    }
+  }
+
+  /** Writes a file that has its name only when it is whole, and on disk. @throws Failure */
+  async write(name: string, bytes: Uint8Array): Promise<void> {
+    const path = join(this.path, name);
+    const temporary = join(dirname(path), `.bunkms-${process.pid}-${Date.now()}.new`);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      const file = await open(temporary, "wx", 0o644);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      throw usage(`cannot write ${path}: ${(error as NodeJS.ErrnoException).code}`);
+    }
+  }
+
+  /** Removes the partial tiles and bundles that a log of this size does not have, where it had some before. */
+  async removeOutgrown(before: number, size: number): Promise<void> {
+    const kept = new Set([...tilesOf(size, size)].map(tilePath));
+    for (const address of tilesOf(before, before)) {
+      if (address.width < TILE_WIDTH) {
+        await this.#removePartial(dirname(tilePath(address)), kept);
+      }
+    }
+  }
+
+  async #removePartial(folder: string, kept: ReadonlySet<string>): Promise<void> {
+    const names = await readdir(join(this.path, folder)).catch(() => []);
+    const outgrown = names.filter((name) => /^\d+$/.test(name) && !kept.has(`${folder}/${name}`));
+    for (const name of outgrown) {
+      await rm(join(this.path, folder, name), { force: true });
+    }
+    if (outgrown.length === names.length) {
+      await rmdir(join(this.path, folder)).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { encodeBundle, subtreeRoot, TILE_WIDTH, type TileAddress, tilePath } from "./tile.ts";
+import { tilesOf } from "./tile-walk.ts";
+import { EMPTY_ROOT, Frontier, HASH_BYTES, leafHash } from "./tree.ts";
+import { type LogReport, type VerifyLogOptions, verifyLog } from "./verify-log.ts";
+
+/** A log's tiles and bundles by their paths, with its root. */
+interface Log {
+  readonly size: number;
+  readonly root: Buffer;
+  readonly parts: Map<string, Uint8Array>;
+}
+
+const entry = (index: number): Buffer => Buffer.from(`entry ${index}`);
+
+function makeLog(size: number): Log {
+  const entries = Array.from({ length: size }, (_, i) => entry(i));
+  const rows: Buffer[][] = [entries.map(leafHash)];
+  for (let below = rows[0] as Buffer[]; below.length >= TILE_WIDTH; below = rows.at(-1) as Buffer[]) {
+    const count = Math.floor(below.length / TILE_WIDTH);
+    rows.push(Array.from({ length: count }, (_, i) => subtreeRoot(below.slice(i * TILE_WIDTH, (i + 1) * TILE_WIDTH))));
+  }
+  const parts = new Map<string, Uint8Array>();
+  for (const address of tilesOf(size)) {
+    const first = address.index * TILE_WIDTH;
+    const bytes =
+      address.level === "entries"
+        ? encodeBundle(entries.slice(first, first + address.width))
+        : Buffer.concat((rows[address.level] as Buffer[]).slice(first, first + address.width));
+    parts.set(tilePath(address), bytes);
+  }
+  return { size, root: rootAt(size), parts };
+}
+
+function rootAt(size: number): Buffer {
+  return Frontier.EMPTY.append(Array.from({ length: size }, (_, i) => leafHash(entry(i)))).root();
+}
+
+function check({ size, root, parts }: Log, options?: VerifyLogOptions): Promise<LogReport> {
+  return verifyLog(async (address) => parts.get(tilePath(address)), { origin: "log", size, root }, options);
+}
+
+const messages = ({ problems }: LogReport): readonly string[] =>
+  problems.map(({ path = "", entry: at = "", message }) => `${path} ${at} ${message}`);
+
+const SIZES = [0, 1, 2, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537];
+
+describe("a whole log", () => {
+  for (const size of SIZES) {
+    test(`of ${size} entries verifies, every tile and bundle of it`, async () => {
+      const log = makeLog(size);
+      const verified: string[] = [];
+      const report = await check(log, { ahead: 3, onVerified: (address) => void verified.push(tilePath(address)) });
+      assert.deepEqual(report, { problems: [], entries: size, pruned: 0 });
+      assert.deepEqual(verified.toSorted(), [...log.parts.keys()].toSorted());
+    });
+  }
+
+  test("of which one read fails ends with that error", async () => {
+    const { size, root } = makeLog(300);
+    await assert.rejects(
+      verifyLog(() => Promise.reject(new Error("the disk")), { origin: "log", size, root }, { ahead: 8 }),
+      /^Error: the disk$/,
+    );
+  });
+
+  test("with full tiles and bundles in place of partial ones verifies as far as the checkpoint goes", async () => {
+    const { parts } = makeLog(512);
+    const full = async (address: TileAddress) =>
+      address.width === TILE_WIDTH ? parts.get(tilePath(address)) : undefined;
+    const report = await verifyLog(full, { origin: "log", size: 300, root: rootAt(300) });
+    assert.deepEqual(messages(report), ["tile/1/000.p/1 0 the tile is missing"]);
+    parts.set("tile/1/000", Buffer.alloc(TILE_WIDTH * HASH_BYTES));
+    parts.get("tile/1/000.p/2")?.forEach((byte, i) => {
+      (parts.get("tile/1/000") as Buffer)[i] = byte;
+    });
+    const whole = await verifyLog(full, { origin: "log", size: 300, root: rootAt(300) });
+    assert.deepEqual(whole, { problems: [], entries: 300, pruned: 0 });
+  });
+});
+
+describe("what is wrong is named with its place", () => {
+  const change = (path: string, at: number) => (log: Log) => {
+    const bytes = Buffer.from(log.parts.get(path) as Uint8Array);
+    bytes[at] = (bytes[at] as number) ^ 1;
+    log.parts.set(path, bytes);
+  };
+  const CASES: readonly (readonly [string, number, (log: Log) => unknown, readonly string[]])[] = [
+    [
+      "an entry",
+      1000,
+      change("tile/entries/002", 2),
+      ["tile/entries/002 512 the entry is not the one whose hash is in the tile: tile/0/002"],
+    ],
+    [
+      "a tile of level 0",
+      1000,
+      change("tile/0/001", 5 * HASH_BYTES),
+      [
+        "tile/0/001 256 the tile does not lead to its hash in tile/1/000.p/3",
+        "tile/entries/001 261 the entry and its hash in the tile do not fit together: tile/0/001",
+      ],
+    ],
+    [
+      "a tile at the log's end",
+      1000,
+      change("tile/1/000.p/3", HASH_BYTES),
+      [
+        "  the tiles at the log's end do not lead to the checkpoint's root: one of tile/1/000.p/3, tile/0/003.p/232",
+        "tile/0/001 256 the tile does not lead to its hash in tile/1/000.p/3",
+      ],
+    ],
+    [
+      "a tile of level 1",
+      65_537,
+      change("tile/1/000", 255 * HASH_BYTES),
+      [
+        "tile/1/000 0 the tile does not lead to its hash in tile/2/000.p/1",
+        "tile/0/255 65280 the tile does not lead to its hash in tile/1/000",
+      ],
+    ],
+    [
+      "a bundle that is gone",
+      1000,
+      ({ parts }) => parts.delete("tile/entries/001"),
+      ["tile/entries/001 256 the bundle is missing"],
+    ],
+    ["a tile that is gone", 1000, ({ parts }) => parts.delete("tile/0/001"), ["tile/0/001 256 the tile is missing"]],
+    [
+      "a tile at the log's end that is gone",
+      1000,
+      ({ parts }) => parts.delete("tile/0/003.p/232"),
+      ["tile/0/003.p/232 768 the tile is missing"],
+    ],
+    [
+      "a tile of another length",
+      1000,
+      ({ parts }) => parts.set("tile/0/001", Buffer.alloc(31)),
+      ["tile/0/001 256 the tile is 31 bytes long, not 256 hashes"],
+    ],
+    [
+      "a bundle with one entry less",
+      1000,
+      ({ parts }) =>
+        parts.set("tile/entries/003.p/232", encodeBundle(Array.from({ length: 231 }, (_, i) => entry(768 + i)))),
+      ["tile/entries/003.p/232 999 the bundle has 231 entries, not 232"],
+    ],
+    [
+      "a bundle with one entry more",
+      1000,
+      ({ parts }) => parts.set("tile/entries/000", encodeBundle(Array.from({ length: 257 }, (_, i) => entry(i)))),
+      ["tile/entries/000 255 the bundle goes on after 256 entries"],
+    ],
+  ];
+  for (const [name, size, spoil, expected] of CASES) {
+    test(name, async () => {
+      const log = makeLog(size);
+      spoil(log);
+      assert.deepEqual(messages(await check(log)), expected);
+    });
+  }
+
+  test("a thousand at most are kept, and all are told", async () => {
+    const log = makeLog(2000);
+    for (const path of [...log.parts.keys()].filter((one) => one.startsWith("tile/entries"))) {
+      log.parts.set(
+        path,
+        (log.parts.get(path) as Uint8Array).map((byte) => (byte === 0x65 ? 0x45 : byte)),
+      );
+    }
+    let told = 0;
+    const { problems, entries } = await check(log, { onProblem: () => (told += 1) });
+    assert.deepEqual([problems.length, told, entries], [1000, 2000, 0]);
+  });
+});
+
+describe("a log that was pruned", () => {
+  const pruned = (): Log => {
+    const log = makeLog(1000);
+    log.parts.delete("tile/entries/000");
+    log.parts.delete("tile/entries/001");
+    return log;
+  };
+
+  test("is a problem unless that is allowed; then it says how many entries were not looked at", async () => {
+    assert.equal((await check(pruned())).problems.length, 2);
+    assert.deepEqual(await check(pruned(), { allowPruned: true }), { problems: [], entries: 488, pruned: 512 });
+  });
+
+  test("may not miss a bundle after the first that is there, nor all of them", async () => {
+    const log = pruned();
+    log.parts.delete("tile/entries/003.p/232");
+    assert.deepEqual(messages(await check(log, { allowPruned: true })), [
+      "tile/entries/003.p/232 768 the bundle is missing",
+    ]);
+    log.parts.delete("tile/entries/002");
+    assert.deepEqual(messages(await check(log, { allowPruned: true })), ["  no bundle of entries is there"]);
+  });
+});
+
+describe("against earlier checkpoints", () => {
+  test("a log that grew from them verifies, whole or only what is new", async () => {
+    for (const size of [1, 1000, 65_537]) {
+      const log = makeLog(size);
+      for (const from of [0, 1, 255, 256, 257, 999, 1000, 65_536].filter((one) => one <= size)) {
+        const earlier = [{ origin: "log", size: from, root: rootAt(from) }];
+        const report = await check(log, { earlier, from });
+        assert.deepEqual(report.problems, [], `${from} of ${size}`);
+        assert.equal(report.entries, size - Math.min(Math.floor(from / 256), Math.floor(size / 256)) * 256);
+      }
+    }
+  });
+
+  test("one that was rewritten or cut off does not", async () => {
+    const earlier = (size: number, root: Buffer) => ({ earlier: [{ origin: "log", size, root }] });
+    const log = makeLog(1000);
+    const expected =
+      "  the log does not begin with what the checkpoint of 700 entries was signed over: it was rewritten";
+    assert.deepEqual(messages(await check(log, earlier(700, rootAt(701)))), [expected]);
+    assert.deepEqual(messages(await check(log, earlier(0, EMPTY_ROOT))), []);
+    assert.deepEqual(messages(await check(log, earlier(1000, rootAt(999)))).length, 1);
+    assert.deepEqual(messages(await check(log, earlier(1001, rootAt(1001)))), [
+      "  the log has 1000 entries, fewer than the checkpoint of 1001 entries: its end was cut off",
+    ]);
+  });
+
+  test("what is new is looked at only, with the tiles that lead to it", async () => {
+    const log = makeLog(1000);
+    log.parts.delete("tile/0/001");
+    log.parts.delete("tile/entries/001");
+    assert.deepEqual((await check(log, { from: 512 })).problems, []);
+    assert.equal((await check(log, { from: 511 })).problems.length, 2);
+  });
+});

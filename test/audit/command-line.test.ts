@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import {
+  COSIGNATURE_ED25519,
+  cosignCheckpoint,
+  formatTlogProof,
+  formatVkey,
+  nodesOfTiles,
+  parseNote,
+  proveInclusion,
+  tileHashes,
+} from "@bunkms/tlog";
+import { mirrorLog } from "../../packages/cli/src/audit/mirror-log.ts";
+import { readTrust } from "../../packages/cli/src/audit/trust.ts";
+import { fakeIo, type Outcome, runLine, temporaryFolder } from "../../packages/cli/src/test-bed.ts";
+import { GrowingLog } from "./growing-log.ts";
+import { makeSigner } from "./sample-log.ts";
+
+/** A mirror of a log of 600 entries, and an older checkpoint of 300. */
+interface Given {
+  readonly log: GrowingLog;
+  /** First of the log's keys. */
+  readonly vkey: string;
+  readonly mirror: string;
+  path(name: string): string;
+  write(name: string, content: string | Uint8Array): string;
+  /** Runs `bunkms audit …`, with no server to talk to. */
+  audit(...argv: string[]): Promise<Outcome>;
+}
+
+function withMirror(name: string, body: (given: Given) => Promise<void>): void {
+  void test(name, async () => {
+    using folder = temporaryFolder();
+    const path = (file: string): string => join(folder.path, file);
+    const write = (file: string, content: string | Uint8Array): string => {
+      writeFileSync(path(file), content);
+      return path(file);
+    };
+    const log = new GrowingLog(300);
+    const { vkey } = log;
+    write("older", await log.checkpoint());
+    log.grow(600);
+    const mirror = path("mirror");
+    const trust = await readTrust(fakeIo().io, { key: vkey });
+    await mirrorLog(log, mirror, trust, "", { whole: false, allowPruned: false, onProgress: () => {} });
+    const audit = (...argv: string[]) => runLine(["audit", ...argv], "http://127.0.0.1:1");
+    await body({ log, vkey, mirror, path, write, audit });
+  });
+}
+
+describe("bunkms audit verify", () => {
+  withMirror("takes the key as argument, in a file or in a policy", async ({ audit, mirror, vkey, write }) => {
+    const keys = write("keys", `# of the log\n${vkey}\n`);
+    const policy = write("policy", `log ${vkey}\nquorum none\n`);
+    for (const trust of [
+      ["--key", vkey],
+      ["--key-file", keys],
+      ["--policy", policy],
+    ]) {
+      const { code, stdout } = await audit("verify", mirror, ...trust);
+      assert.equal(code, 0);
+      assert.match(stdout, /\nverified entries +600\nverified\n$/);
+    }
+  });
+
+  withMirror("refuses keys that are none, and two ways at once", async ({ audit, mirror, vkey, write, path }) => {
+    const cases: readonly (readonly [RegExp, ...string[]])[] = [
+      [/nothing says whom to trust/],
+      [/--key: the verifier key does not have the form/, "--key", "x"],
+      [/has no key/, "--key-file", write("empty", "# nothing\n")],
+      [/does not have the form/, "--key-file", write("bad", `${vkey}\nx\n`)],
+      [/there is no such file/, "--key-file", path("absent")],
+      [/line 1: /, "--policy", write("policy", "lag\n")],
+      [/cannot be used with/, "--key", vkey, "--policy", path("policy")],
+      [/--only-new goes with --since/, "--key", vkey, "--only-new"],
+      [/--entry goes with --receipt/, "--key", vkey, "--entry", path("older")],
+    ];
+    for (const [message, ...argv] of cases) {
+      const { code, stderr } = await audit("verify", mirror, ...argv);
+      assert.deepEqual([code, message.test(stderr)], [2, true], stderr);
+    }
+  });
+
+  withMirror("wants as many witnesses as the policy", async ({ audit, mirror, vkey, write }) => {
+    const witness = makeSigner("witness.example/w1", COSIGNATURE_ED25519);
+    const policy = write("policy", `log ${vkey}\nwitness w1 ${formatVkey(witness.key)}\nquorum w1\n`);
+    const without = await audit("verify", mirror, "--policy", policy);
+    assert.deepEqual([without.code, without.stderr.includes("not cosigned by the quorum")], [8, true]);
+    const note = readFileSync(join(mirror, "checkpoint"), "utf8");
+    const line = cosignCheckpoint(parseNote(note).text, witness.key, witness.privateKey, 1_796_000_000);
+    writeFileSync(join(mirror, "checkpoint"), note + line);
+    const { code, stdout } = await audit("verify", mirror, "--policy", policy);
+    assert.equal(code, 0);
+    assert.match(stdout, /\nwitness +w1 2026-11-30T00:53:20Z\n/);
+  });
+
+  withMirror("compares with an older checkpoint, of which only what is new may be looked at", async (given) => {
+    const { audit, mirror, vkey, path, log, write } = given;
+    const since = ["--key", vkey, "--since", path("older")];
+    assert.equal((await audit("verify", mirror, ...since)).code, 0);
+    rmSync(join(mirror, "tile/entries/000"));
+    assert.equal((await audit("verify", mirror, ...since)).code, 8);
+    const onlyNew = await audit("verify", mirror, ...since, "--only-new");
+    assert.equal(onlyNew.code, 0);
+    assert.match(onlyNew.stderr, /^Not looked at: entries before 300/);
+    log.grow(700);
+    const ahead = await audit("verify", mirror, "--key", vkey, "--since", write("newer", await log.checkpoint()));
+    assert.equal(ahead.code, 8);
+    assert.match(ahead.stdout, /fewer than the checkpoint of 700 entries: its end was cut off/);
+    const other = await audit(
+      "verify",
+      mirror,
+      "--key",
+      vkey,
+      "--since",
+      write("x", await new GrowingLog(3).checkpoint()),
+    );
+    assert.equal(other.code, 8);
+  });
+
+  withMirror("says what was pruned, when that is allowed", async ({ audit, mirror, vkey }) => {
+    rmSync(join(mirror, "tile/entries/000"));
+    const refused = await audit("verify", mirror, "--key", vkey);
+    assert.equal(refused.code, 8);
+    assert.match(refused.stdout, /\ntile\/entries\/000: entry 0: the bundle is missing\nNOT verified: 1 problems\n$/);
+    const allowed = await audit("verify", mirror, "--key", vkey, "--allow-pruned");
+    assert.equal(allowed.code, 0);
+    assert.match(allowed.stderr, /^Not looked at: 256 entries that were pruned/);
+  });
+
+  withMirror("tells programs where a problem is", async ({ audit, mirror, vkey }) => {
+    const bundle = join(mirror, "tile/entries/001");
+    writeFileSync(bundle, readFileSync(bundle, "latin1").replace("op.300", "op.301"), "latin1");
+    const { code, stdout } = await audit("verify", mirror, "--key", vkey, "--json");
+    assert.equal(code, 8);
+    const { verified, problems, entries_verified } = JSON.parse(stdout);
+    assert.deepEqual([verified, entries_verified], [false, 599]);
+    assert.deepEqual(problems, [
+      {
+        path: "tile/entries/001",
+        entry: 300,
+        message: "the entry is not the one whose hash is in the tile: tile/0/001",
+      },
+    ]);
+  });
+
+  withMirror("takes hand-overs from beside the log or from a file, and refuses wrong ones", async (given) => {
+    const { audit, log, mirror, vkey, write } = given;
+    log.rotate();
+    log.grow(610);
+    const handovers = await log.handovers();
+    const trust = await readTrust(fakeIo().io, { key: vkey }, handovers);
+    await mirrorLog(log, mirror, trust, handovers, { whole: false, allowPruned: false, onProgress: () => {} });
+    assert.equal((await audit("verify", mirror, "--key", vkey)).code, 0);
+    const file = write("handovers", handovers);
+    rmSync(join(mirror, "handovers"));
+    assert.equal((await audit("verify", mirror, "--key", vkey)).code, 8);
+    assert.equal((await audit("verify", mirror, "--key", vkey, "--handovers", file)).code, 0);
+    for (const text of [handovers.replace("600", "601"), `x\n${handovers}`, handovers.slice(0, -2)]) {
+      const { code } = await audit("verify", mirror, "--key", vkey, "--handovers", write("handovers", text));
+      assert.equal(code, 8);
+    }
+  });
+
+  withMirror("of a folder that is no mirror says so", async ({ audit, path, vkey }) => {
+    const { code, stderr } = await audit("verify", path("nothing"), "--key", vkey);
+    assert.equal(code, 2);
+    assert.match(stderr, /has no checkpoint/);
+  });
+});
+
+describe("bunkms audit verify --receipt", () => {
+  const receiptOf = async (log: GrowingLog, index: number, extra?: Buffer): Promise<string> => {
+    const size = log.entries.length;
+    const nodes = nodesOfTiles(size, async (level, tile, width) =>
+      tileHashes((await log.read({ level, index: tile, width })) as Buffer, width),
+    );
+    const path = await proveInclusion(index, size, nodes);
+    const checkpoint = (await log.checkpoint()).toString();
+    return formatTlogProof({ ...(extra === undefined ? {} : { extra }), index, path, checkpoint });
+  };
+
+  withMirror("verifies the entry that it brings, or another one that is given", async ({ audit, log, vkey, write }) => {
+    const entry = log.entries[5] as Buffer;
+    const whole = write("whole", await receiptOf(log, 5, entry));
+    const { code, stdout } = await audit("verify", "--receipt", whole, "--key", vkey);
+    assert.equal(code, 0);
+    assert.match(stdout, /^index +5\nentry +\{"v":1,.*"op\.5"\}\n(?:.*\n)*verified\n$/);
+    const bare = write("bare", await receiptOf(log, 5));
+    assert.equal((await audit("verify", "--receipt", bare, "--key", vkey)).code, 2);
+    const given = ["--entry", write("entry", entry)];
+    assert.equal((await audit("verify", "--receipt", bare, "--key", vkey, ...given)).code, 0);
+    writeFileSync(given[1] as string, "{}");
+    assert.equal((await audit("verify", "--receipt", whole, "--key", vkey, ...given)).code, 8);
+    assert.equal((await audit("verify", "--receipt", write("x", "x"), "--key", vkey)).code, 8);
+    assert.equal((await audit("verify", "--receipt", whole, "--key", new GrowingLog(1).vkey)).code, 8);
+  });
+});
+
+describe("bunkms audit export", () => {
+  withMirror("gives a range of entries, to the byte", async ({ audit, log, mirror }) => {
+    const { code, stdout } = await audit("export", mirror, "--from", "250", "--to", "520");
+    assert.equal(code, 0);
+    const lines = stdout.trimEnd().split("\n");
+    assert.equal(lines.length, 271);
+    for (const [i, line] of lines.entries()) {
+      assert.equal(line, `{"index":${250 + i},"entry":${log.entries[250 + i]}}`);
+    }
+  });
+
+  withMirror("filters by time, and writes CEF", async ({ audit, mirror, path }) => {
+    assert.equal((await audit("export", mirror, "--since", "10m")).stdout.split("\n").length, 601);
+    assert.equal((await audit("export", mirror, "--since", "1m")).stdout, "");
+    assert.equal((await audit("export", mirror, "--until", "10m")).stdout, "");
+    const { code } = await audit("export", mirror, "--format", "cef", "--to", "1", "--out", path("cef"));
+    assert.equal(code, 0);
+    assert.match(readFileSync(path("cef"), "utf8"), /^CEF:0\|.* act=op\.0 .*\nCEF:0\|.* act=op\.1 .*\n$/);
+    assert.equal((await audit("export", mirror, "--out", path("cef"))).code, 5);
+    assert.equal((await audit("export", mirror, "--format", "xml")).code, 2);
+  });
+
+  withMirror("says which entries are not there, or not whole", async ({ audit, mirror }) => {
+    writeFileSync(join(mirror, "tile/entries/001"), "x");
+    assert.equal((await audit("export", mirror)).code, 8);
+    rmSync(join(mirror, "tile/entries/001"));
+    const { code, stderr } = await audit("export", mirror);
+    assert.equal(code, 4);
+    assert.match(stderr, /has no entries around 256/);
+  });
+});
