@@ -1,3 +1,4 @@
+import type { AuditCost } from "./audit/measure-cost.ts";
 import type { LogFigures } from "./audit/measure-log.ts";
 import type { FileFigures } from "./files.ts";
 import { mib, percent, table } from "./markdown-table.ts";
@@ -79,7 +80,7 @@ export function filesMarkdown({ cells, bytes, ageVersion }: FileFigures, machine
 }
 
 /** What auditing a log costs. */
-export function logMarkdown(figures: LogFigures, machine: string): string {
+export function logMarkdown(figures: LogFigures, cost: AuditCost, machine: string): string {
   const { log, wallSeconds, cpuSeconds, peakBytes, proofMs, slowProofMs } = figures;
   return [
     `${machine} A log of ${log.size} entries, ${(log.bytes / 1e6).toFixed(0)} MB of them.`,
@@ -93,6 +94,16 @@ export function logMarkdown(figures: LogFigures, machine: string): string {
         ["peak of its resident memory, MiB", mib(peakBytes)],
         ["inclusion proof from tiles in files, ms", proofMs.toFixed(2)],
         ["the slowest of a hundred, ms", slowProofMs.toFixed(2)],
+      ],
+    ),
+    "",
+    ...table(
+      [`${cost.operation}, ${cost.connections} connections`, ""],
+      [
+        ["recorded, requests/s", cost.recorded.toFixed(0)],
+        ["not recorded, requests/s", cost.unrecorded.toFixed(0)],
+        ["recorded of not recorded", `${((100 * cost.recorded) / cost.unrecorded).toFixed(0)} %`],
+        ["added to each, µs", (1e6 / cost.recorded - 1e6 / cost.unrecorded).toFixed(1)],
       ],
     ),
   ].join("\n");
