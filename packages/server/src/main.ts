@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { checkSinks } from "./boot/audit-sinks.ts";
 import { ConfiguredSeals } from "./boot/configured-seals.ts";
 import {
   devMasterKeyPath,
@@ -58,6 +59,7 @@ export async function run(): Promise<void> {
 }
 
 async function start(config: Config, configHome: string | undefined, log: Logger): Promise<void> {
+  checkSinks(config);
   const seals = configureSeals(config);
   const store = await openStore(config);
   print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);

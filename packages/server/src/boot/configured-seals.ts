@@ -1,11 +1,6 @@
 import { readMasterKeyFile } from "../config/master-key.ts";
-import {
-  label,
-  type Pkcs11Settings,
-  type SealSettings,
-  settledKinds,
-  type TransitSettings,
-} from "../config/seal-settings.ts";
+import { type Pkcs11Settings, type SealSettings, settledKinds, type TransitSettings } from "../config/seal-settings.ts";
+import { label } from "../config/settings.ts";
 import type { SealKind } from "../config/value-type.ts";
 import { envSeal, fileSeal } from "../seal/env.ts";
 import type { Seal } from "../seal/seal.ts";

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CallLogLine } from "../pipeline/call.ts";
+import type { SinkStatus } from "./audit-sinks.ts";
 
 /** Where the metrics read what they show. */
 interface MetricSources {
@@ -13,7 +14,41 @@ interface MetricSources {
   readonly healthy: () => boolean;
   readonly sealed: () => boolean;
   readonly failingSeals: () => number;
+  readonly sinks: () => readonly SinkStatus[];
 }
+
+/** A metric that each sink has. */
+interface SinkMetric {
+  readonly name: string;
+  readonly help: string;
+  value(status: SinkStatus): number;
+}
+
+const SINK_GAUGES: readonly SinkMetric[] = [
+  {
+    name: "bunkms_audit_sink_lag_entries",
+    help: "Entries of the audit log that the sink has not got",
+    value: ({ lag }) => lag,
+  },
+  {
+    name: "bunkms_audit_sink_last_success_timestamp_seconds",
+    help: "When the sink last took entries; 0: not since the start",
+    value: ({ lastSuccess }) => lastSuccess / 1000,
+  },
+];
+
+const SINK_COUNTERS: readonly SinkMetric[] = [
+  {
+    name: "bunkms_audit_sink_failures_total",
+    help: "Attempts to hand entries to the sink that failed",
+    value: ({ failures }) => failures,
+  },
+  {
+    name: "bunkms_audit_sink_rejected_entries_total",
+    help: "Entries that the sink's receiver took and dropped",
+    value: ({ rejected }) => rejected,
+  },
+];
 
 /** The server's metrics, in Prometheus' text format. Labels come from closed sets: never names, never values. */
 export class Metrics {
@@ -32,7 +67,7 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor({ auditEntries, auditBytes, auditSigned, healthy, sealed, failingSeals }: MetricSources) {
+  constructor({ auditEntries, auditBytes, auditSigned, healthy, sealed, failingSeals, sinks }: MetricSources) {
     collectDefaultMetrics({ register: this.#registry });
     gauge(this.#registry, "bunkms_audit_entries", "Entries in the audit log", auditEntries);
     gauge(this.#registry, "bunkms_audit_stored_bytes", "Bytes of the audit entries in the store", auditBytes);
@@ -45,6 +80,27 @@ export class Metrics {
       "Seals that cannot be reached or do not open their slot",
       failingSeals,
     );
+    for (const { name, help, value } of SINK_GAUGES) {
+      new Gauge({
+        ...{ name, help, labelNames: ["sink"] as const, registers: [this.#registry] },
+        collect() {
+          for (const status of sinks()) {
+            this.set({ sink: status.name }, value(status));
+          }
+        },
+      });
+    }
+    for (const { name, help, value } of SINK_COUNTERS) {
+      new Counter({
+        ...{ name, help, labelNames: ["sink"] as const, registers: [this.#registry] },
+        collect() {
+          this.reset();
+          for (const status of sinks()) {
+            this.inc({ sink: status.name }, value(status));
+          }
+        },
+      });
+    }
   }
 
   observe({ operation, outcome, transport, ms }: CallLogLine): void {

@@ -11,9 +11,11 @@ import type { Config } from "../config/config.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
 import type { IssuedRootToken, SealStatusInfo } from "../operations/seal-control.ts";
+import { cursorStore, logSource } from "../pipeline/audit-feed.ts";
 import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline, type PipelineParts } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
+import { AuditSinks } from "./audit-sinks.ts";
 import type { SealSource } from "./configured-seals.ts";
 import { Keeper } from "./keeper.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
@@ -34,7 +36,7 @@ export interface Running {
   status(): SealStatusInfo;
   /** The vault that is open, for who shares this process. */
   unsealed(): Unsealed | undefined;
-  /** Reads the TLS certificate again. */
+  /** Reads the TLS certificate again, and opens the audit file anew. */
   reload(): void;
   /** Stops accepting, finishes what is in flight, closes the store. */
   close(): Promise<void>;
@@ -64,7 +66,8 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     version: VERSION,
     storage: config.store,
   };
-  const work = new PeriodicWork(log);
+  const sinks = new AuditSinks(config.audit, log);
+  const work = new OpenVaultWork(log, sinks);
   const beside = besideStore(config);
   const keeper: Keeper = new Keeper({
     store,
@@ -90,6 +93,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     healthy: () => keeper.unsealed?.committer.healthy ?? true,
     sealed: () => keeper.current === undefined,
     failingSeals: () => keeper.status().failing.length,
+    sinks: () => sinks.status,
   });
   const pipeline = new Pipeline({
     custody: keeper,
@@ -124,7 +128,10 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
       grpcAddress: grpc.address,
       status: () => keeper.status(),
       unsealed: () => keeper.unsealed,
-      reload: () => tls?.reload(),
+      reload: () => {
+        tls?.reload();
+        sinks.reopen();
+      },
       async close() {
         health.close();
         tls?.close();
@@ -153,16 +160,20 @@ function fullLog({ current }: Keeper): BunkmsError | undefined {
   return current?.services.auditSpace.isFull === true ? new BunkmsError("audit_full") : undefined;
 }
 
-/** The periodic work of the vault that is open. */
-class PeriodicWork {
+/** What goes on by itself while a vault is open: its periodic work, and the feeding of the audit log's sinks. */
+class OpenVaultWork {
   readonly #log: Logger;
+  readonly #sinks: AuditSinks;
   #periodic: Periodic | undefined;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, sinks: AuditSinks) {
     this.#log = log;
+    this.#sinks = sinks;
   }
 
-  start({ vault, committer }: Unsealed): void {
+  start({ vault, committer, log, tree }: Unsealed): void {
+    const { records, logKeys } = vault;
+    this.#sinks.start({ origin: logKeys.origin, source: logSource(tree, log), cursors: cursorStore(records) });
     void this.#periodic?.stop();
     this.#periodic = new Periodic({
       vault,
@@ -177,7 +188,7 @@ class PeriodicWork {
     // Taken first: it may be started anew before this one has ended.
     const periodic = this.#periodic;
     this.#periodic = undefined;
-    await periodic?.stop();
+    await Promise.all([periodic?.stop(), this.#sinks.stop()]);
   }
 }
 

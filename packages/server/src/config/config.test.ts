@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
@@ -54,6 +54,15 @@ test("without settings, development mode has the documented defaults", () => {
       grpcAddress: { host: "127.0.0.1", port: 8081, isLoopback: true },
       dataPath: resolve("bunkms-data"),
       store: "sqlite",
+      audit: {
+        file: undefined,
+        syslog: undefined,
+        otlp: undefined,
+        webhook: undefined,
+        ca: undefined,
+        from: "beginning",
+      },
+      settingsFile: undefined,
       witnessFile: undefined,
       acceptRollback: undefined,
       rootTokenTtl: 0,
@@ -306,4 +315,48 @@ test("a master key as a flag is refused with the way to give it", () => {
     {},
     /^--master-key: is no flag.*--master-key-file or BUNKMS_MASTER_KEY$/,
   );
+});
+
+test("audit sinks are read, their secrets from files of their owner's alone, and printing shows none of these", () => {
+  const secret = file("hook.secret", `whsec_${Buffer.alloc(32, 5).toString("base64")}\n`);
+  const headers = file("otlp.headers", "authorization: Bearer canary\n");
+  const { audit } = read([], {
+    BUNKMS_AUDIT_FILE: join(folder, "audit.jsonl"),
+    BUNKMS_AUDIT_FILE_MAX_SIZE: "1",
+    BUNKMS_AUDIT_SYSLOG: "tls://[::1]:6514",
+    BUNKMS_AUDIT_OTLP: "https://collector.example:4318/",
+    BUNKMS_AUDIT_OTLP_HEADERS_FILE: headers,
+    BUNKMS_AUDIT_WEBHOOK: "https://hooks.example/audit/",
+    BUNKMS_AUDIT_WEBHOOK_SECRET_FILE: secret,
+    BUNKMS_AUDIT_SINKS_FROM: "now",
+  });
+  assert.deepEqual(audit.file, { path: join(folder, "audit.jsonl"), maxBytes: 1024 * 1024, keep: 10 });
+  assert.deepEqual(audit.syslog, { host: "::1", port: 6514, isTls: true });
+  assert.equal(audit.otlp?.address, "https://collector.example:4318");
+  assert.equal(audit.webhook?.address, "https://hooks.example/audit/");
+  assert.equal(audit.from, "now");
+  assert.equal(audit.otlp?.headers?.read().toString(), "authorization: Bearer canary");
+  assert.doesNotMatch(inspect(audit, { depth: 9 }) + JSON.stringify(audit), /canary|whsec/);
+
+  chmodSync(secret, 0o640);
+  const hook = { BUNKMS_AUDIT_WEBHOOK: "https://hooks.example", BUNKMS_AUDIT_WEBHOOK_SECRET_FILE: secret };
+  refuses([], hook, /others than its owner/);
+  refuses([], { BUNKMS_AUDIT_WEBHOOK: "https://hooks.example" }, /go together/);
+  refuses([], { BUNKMS_AUDIT_OTLP_HEADERS_FILE: headers }, /there is no/);
+  refuses([], { BUNKMS_AUDIT_CA_CERT: headers }, /no certificate/);
+});
+
+test("a syslog address is TLS, or of this machine", () => {
+  const of = (address: string) => read([], { BUNKMS_AUDIT_SYSLOG: address }).audit.syslog;
+  assert.deepEqual(of("tls://logs.example:6514"), { host: "logs.example", port: 6514, isTls: true });
+  assert.deepEqual(of("tcp://127.0.0.1:601"), { host: "127.0.0.1", port: 601, isTls: false });
+  assert.deepEqual(of("tcp://localhost:601"), { host: "127.0.0.1", port: 601, isTls: false });
+  assert.deepEqual(of("tcp://[::1]:601"), { host: "::1", port: 601, isTls: false });
+  for (const address of [
+    ...["tcp://logs.example:601", "tcp://10.0.0.1:601", "tcp://[2001:db8::1]:601", "udp://127.0.0.1:514"],
+    ...["tls://logs.example", "tls://logs.example:0", "tls://logs.example:65536", "tls://user@logs.example:1"],
+    ...["tls://:6514", "tls://[logs]:6514", "logs.example:6514", "tls://logs.example:6514/", "tls://a b:1"],
+  ]) {
+    refuses([], { BUNKMS_AUDIT_SYSLOG: address }, /^--audit-syslog.*must be tls:/);
+  }
 });

@@ -1,7 +1,8 @@
+import { type AuditSettings, readAuditSettings } from "./audit-settings.ts";
 import { ConfigError } from "./config-error.ts";
 import { requireReadable } from "./private-file.ts";
-import { label, readSealSettings, type SealSettings } from "./seal-settings.ts";
-import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
+import { readSealSettings, type SealSettings } from "./seal-settings.ts";
+import { label, SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
 import { type CommandLine, readCommandLine, readEnvironment, readSettingsFile, type Source } from "./sources.ts";
 import type { ListenAddress } from "./value-type.ts";
 
@@ -24,6 +25,10 @@ export interface Config {
   readonly store: "sqlite" | "memory";
   /** Whether the start can do with what there is, is for whoever unseals. */
   readonly seals: SealSettings;
+  /** The audit log's sinks. */
+  readonly audit: AuditSettings;
+  /** The file that the settings were read from, if any. Absolute. */
+  readonly settingsFile: string | undefined;
   /** The witness file, if the operator put it elsewhere. */
   readonly witnessFile: string | undefined;
   /** The generation of a restored vault that the operator accepts. */
@@ -64,6 +69,7 @@ export function readConfig(
       commandLine.command,
       parseValues([]).values,
       readSealSettings({}, (read) => read()),
+      readAuditSettings({}, (read) => read()),
     );
   }
   const sources: Source[] = [commandLine, environment];
@@ -79,6 +85,7 @@ export function readConfig(
   const { values, problems } = parseValues(sources);
   reasons.push(...problems, ...findContradictions(values));
   const seals = readSealSettings(values, collect);
+  const audit = readAuditSettings(values, collect);
   for (const name of ["tlsCert", "tlsKey"] as const) {
     const path = values[name];
     if (path !== undefined) {
@@ -90,7 +97,7 @@ export function readConfig(
     seals.fileKey?.take().fill(0);
     throw new ConfigError(reasons);
   }
-  return freeze(commandLine.command, values, seals);
+  return freeze(commandLine.command, values, seals, audit);
 }
 
 function collectReasons<T>(reasons: string[], read: () => T): T | undefined {
@@ -149,7 +156,7 @@ function findContradictions(values: Values): readonly string[] {
   return reasons;
 }
 
-function freeze(command: CommandLine["command"], values: Values, seals: SealSettings): Config {
+function freeze(command: CommandLine["command"], values: Values, seals: SealSettings, audit: AuditSettings): Config {
   return Object.freeze({
     command,
     dev: known(values.dev),
@@ -158,6 +165,8 @@ function freeze(command: CommandLine["command"], values: Values, seals: SealSett
     dataPath: known(values.dataPath),
     store: known(values.store),
     seals: Object.freeze(seals),
+    audit: Object.freeze(audit),
+    settingsFile: values.config,
     witnessFile: values.witnessFile,
     acceptRollback: values.acceptRollback,
     rootTokenTtl: values.rootTokenTtl ?? (values.dev === true ? 0 : PRODUCTION_ROOT_TTL),

@@ -1,8 +1,8 @@
-import { inspect } from "node:util";
 import { ConfigError } from "./config-error.ts";
+import { HiddenText, hiddenFile } from "./hidden-text.ts";
 import { type MasterKey, parseMasterKey, readMasterKeyFile } from "./master-key.ts";
-import { readSmallFile, requireReadable } from "./private-file.ts";
-import { SETTINGS, type SettingName } from "./settings.ts";
+import { requireReadable } from "./private-file.ts";
+import { label, type SETTINGS, type SettingName } from "./settings.ts";
 import type { SealKind } from "./value-type.ts";
 
 /** What the settings say of seals: which there are, and how each is reached. */
@@ -45,34 +45,6 @@ export interface TransitSettings {
 
 /** The values of settings by name, undefined for those without. */
 type Values = Readonly<{ [K in SettingName]?: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]> }>;
-
-const MAX_SECRET_FILE_BYTES = 8192;
-
-/** A secret of the settings, or the file that has it. Whatever prints it prints a placeholder. */
-export class HiddenText {
-  readonly #read: () => Buffer;
-
-  constructor(read: () => Buffer) {
-    this.#read = read;
-  }
-
-  /** The bytes, without a line end, from the file as it is now. The caller zeroes them. @throws ConfigError */
-  read(): Buffer {
-    return this.#read();
-  }
-
-  toString(): string {
-    return "[hidden]";
-  }
-
-  toJSON(): string {
-    return "[hidden]";
-  }
-
-  [inspect.custom](): string {
-    return "[hidden]";
-  }
-}
 
 /**
  * Reads the settings of the seals.
@@ -195,33 +167,10 @@ function readHidden(
   if (path === undefined) {
     return undefined;
   }
-  const hidden = new HiddenText(() => readSecretFile(path, label(file)));
-  hidden.read().fill(0);
-  return hidden;
+  return hiddenFile(path, label(file));
 }
 
-function readSecretFile(path: string, what: string): Buffer {
-  const { bytes, isPrivate } = readSmallFile(path, what, MAX_SECRET_FILE_BYTES);
-  try {
-    if (!isPrivate) {
-      throw new ConfigError([`${what}: others than its owner can read or change the file; do chmod 600`]);
-    }
-    const end = bytes.findLastIndex((byte) => byte !== 0x0a && byte !== 0x0d) + 1;
-    if (end === 0) {
-      throw new ConfigError([`${what}: the file is empty`]);
-    }
-    return Buffer.from(Uint8Array.prototype.slice.call(bytes, 0, end).buffer);
-  } finally {
-    bytes.fill(0);
-  }
-}
-
-function optional<N extends string, T>(name: N, value: T | undefined): { [K in N]?: T } {
+/** A member that is left out when there is no value for it. */
+export function optional<N extends string, T>(name: N, value: T | undefined): { [K in N]?: T } {
   return value === undefined ? {} : ({ [name]: value } as { [K in N]: T });
-}
-
-/** The setting as people know it, whichever source it came from. */
-export function label(name: SettingName): string {
-  const { flag, env } = SETTINGS[name];
-  return [flag, env].filter((part) => part !== undefined).join(" / ");
 }

@@ -5,9 +5,11 @@ import {
   count,
   HTTP_URL,
   PATH,
+  RECEIVER_URL,
   SEALS,
   SECRET,
   SWITCH,
+  SYSLOG_ADDRESS,
   TEXT,
   type ValueType,
 } from "./value-type.ts";
@@ -245,6 +247,76 @@ export const SETTINGS = Object.freeze({
     "false",
     "Allow addresses other than loopback without TLS",
   ),
+  auditFile: setting(
+    "--audit-file",
+    "BUNKMS_AUDIT_FILE",
+    PATH,
+    undefined,
+    "Audit sink `file`: file that gets the audit log's entries, one a line",
+  ),
+  auditFileMaxSize: setting(
+    "--audit-file-max-size",
+    "BUNKMS_AUDIT_FILE_MAX_SIZE",
+    count(0, 1_048_576),
+    "100",
+    "Audit sink `file`: MiB from which on it is moved to PATH.1; 0: never, something else rotates it",
+  ),
+  auditFileKeep: setting(
+    "--audit-file-keep",
+    "BUNKMS_AUDIT_FILE_KEEP",
+    count(1, 10_000),
+    "10",
+    "Audit sink `file`: how many of the moved ones are kept",
+  ),
+  auditSyslog: setting(
+    "--audit-syslog",
+    "BUNKMS_AUDIT_SYSLOG",
+    SYSLOG_ADDRESS,
+    undefined,
+    "Audit sink `syslog`: receiver of RFC 5424 messages",
+  ),
+  auditOtlp: setting(
+    "--audit-otlp",
+    "BUNKMS_AUDIT_OTLP",
+    HTTP_URL,
+    undefined,
+    "Audit sink `otlp`: OpenTelemetry collector, without /v1/logs",
+  ),
+  auditOtlpHeadersFile: setting(
+    "--audit-otlp-headers-file",
+    "BUNKMS_AUDIT_OTLP_HEADERS_FILE",
+    PATH,
+    undefined,
+    "Audit sink `otlp`: file with headers for it, `name: value` lines, read at each call",
+  ),
+  auditWebhook: setting(
+    "--audit-webhook",
+    "BUNKMS_AUDIT_WEBHOOK",
+    RECEIVER_URL,
+    undefined,
+    "Audit sink `webhook`: where signed batches are posted to",
+  ),
+  auditWebhookSecretFile: setting(
+    "--audit-webhook-secret-file",
+    "BUNKMS_AUDIT_WEBHOOK_SECRET_FILE",
+    PATH,
+    undefined,
+    "Audit sink `webhook`: file with its signing secrets, whsec_… lines, read at each call",
+  ),
+  auditCaCert: setting(
+    "--audit-ca-cert",
+    "BUNKMS_AUDIT_CA_CERT",
+    PATH,
+    undefined,
+    "Audit sinks: certificates to trust, PEM, in place of the built-in ones",
+  ),
+  auditSinksFrom: setting(
+    "--audit-sinks-from",
+    "BUNKMS_AUDIT_SINKS_FROM",
+    choice("beginning", "now"),
+    "beginning",
+    "Audit sinks: with which entry a new sink begins",
+  ),
   logLevel: setting(
     "--log-level",
     "BUNKMS_LOG_LEVEL",
@@ -305,6 +377,12 @@ export const SETTINGS = Object.freeze({
 });
 
 export type SettingName = keyof typeof SETTINGS;
+
+/** The setting as people know it, whichever source it came from. */
+export function label(name: SettingName): string {
+  const { flag, env } = SETTINGS[name];
+  return [flag, env].filter((part) => part !== undefined).join(" / ");
+}
 
 /** The settings in the order of the table. */
 export const SETTING_NAMES = Object.freeze(Object.keys(SETTINGS) as SettingName[]);

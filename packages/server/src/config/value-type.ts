@@ -93,6 +93,37 @@ export const HTTP_URL: ValueType<string> = {
   },
 };
 
+/** The same, whose path is taken as it is: a receiver may tell `/hook` from `/hook/`. */
+export const RECEIVER_URL: ValueType<string> = {
+  ...HTTP_URL,
+  parse: (text) => (HTTP_URL.parse(text) === undefined ? undefined : text),
+};
+
+/** Where a syslog receiver listens. */
+export interface SyslogAddress {
+  /** A name or an IP address, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly isTls: boolean;
+}
+
+/** `tls://HOST:PORT`, or `tcp://HOST:PORT` on loopback. The log is not sent over a network in the clear. */
+export const SYSLOG_ADDRESS: ValueType<SyslogAddress> = {
+  placeholder: "tls://HOST:PORT",
+  rule: "tls://HOST:PORT, or tcp://HOST:PORT with a loopback address, with a port from 1 to 65535",
+  parse(text) {
+    const [, scheme, ipv6, name, portText] =
+      /^(tls|tcp):\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]{1,253})):([1-9][0-9]{0,4})$/.exec(text) ?? [];
+    const host = name === "localhost" && scheme === "tcp" ? "127.0.0.1" : (ipv6 ?? name ?? "");
+    const port = Number(portText);
+    if (scheme === undefined || port > 65535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) {
+      return undefined;
+    }
+    const isLoopback = isIP(host) !== 0 && LOOPBACK.check(host, isIP(host) === 6 ? "ipv6" : "ipv4");
+    return scheme === "tls" || isLoopback ? { host, port, isTls: scheme === "tls" } : undefined;
+  },
+};
+
 /** The kinds of seals. */
 export const SEAL_KINDS = Object.freeze([
   "env",
