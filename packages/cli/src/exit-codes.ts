@@ -72,7 +72,7 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   seal_not_configured: meaning(5, "Start the server with the settings of that seal: docs/seals.md."),
   seal_unavailable: meaning(6, "Check that the server reaches the seal: its log says what failed."),
   sealed: meaning(6, 'Unseal it with shares: "bunkms operator unseal"; see "bunkms operator status".'),
-  not_initialised: meaning(6, 'Initialise it: "bunkms operator init".'),
+  not_initialised: meaning(6, 'Where shamir is among its seals: "bunkms operator init"; see "bunkms operator status".'),
   shutting_down: meaning(6, "Try again when it is back."),
 };
 

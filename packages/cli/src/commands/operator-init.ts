@@ -11,9 +11,10 @@ export const initCommand = defineCommand<ShareOptions & { readonly login?: boole
   usage: "init",
   summary: "Make the vault, and print its shares and its root token, this once",
   details:
-    "With a slot for each seal that the server's settings name (BUNKMS_SEALS), and open. Needs no token. Where shamir is\n" +
-    "among the seals, give --shares and --threshold. Whoever loses so many shares that fewer than the threshold are left\n" +
-    "loses the vault, unless another seal opens it. Recipients get a share each, encrypted by age for him alone.",
+    "With a slot for each seal that the server's settings name (BUNKMS_SEALS), and open. Needs no token. Only where shamir\n" +
+    "is among the seals: without it the server makes the vault by itself. Give --shares and --threshold. Whoever loses so\n" +
+    "many shares that fewer than the threshold are left loses the vault, unless another seal opens it. Recipients get a\n" +
+    "share each, encrypted by age for him alone.",
   options: [...SHARE_OPTIONS(), option("--login", "Remember the root token as bunkms login does, and do not print it")],
   examples: [
     "bunkms operator init --shares 5 --threshold 3",

@@ -27,7 +27,7 @@ export class Entrance {
     this.#onOpen = onOpen;
   }
 
-  /** Whether somebody is just opening or making the vault, which may fail yet. */
+  /** Whether somebody is just opening the vault, which may fail yet. */
   get isTaken(): boolean {
     return this.#isTaken;
   }
@@ -75,11 +75,11 @@ export class Entrance {
   }
 
   /**
-   * Opens or makes the vault by the server's own doing, unless somebody else was quicker, or all ends. It may even be
+   * Opens or makes the vault by the server's own doing, unless shares opened it meanwhile, or all ends. It may even be
    * sealed again by now, which is not for a late answer of a seal to undo.
    * @param since The number of openings before the seal was asked.
    * @param root What came of it; wiped when it is not used.
-   * @returns False when somebody else is just at it, which may fail yet.
+   * @returns False when shares are just opening it, which may fail yet.
    */
   async enter(since: number, root: Root, work: () => Promise<Entering>): Promise<boolean> {
     if (this.#openings !== since || this.#isTaken || this.#isClosed) {

@@ -280,7 +280,7 @@ export class Keeper implements SealControl, Custody {
   }
 
   #closedReason(): BunkmsError {
-    return new BunkmsError(this.#isInitialised ? "sealed" : "not_initialised");
+    return this.#isInitialised ? new BunkmsError("sealed") : this.#making.missing();
   }
 
   /** What a status says it waits for. */
@@ -334,8 +334,7 @@ export class Keeper implements SealControl, Custody {
 
   /** The vault's slots; undefined while there is no vault. @throws StoreUnavailable */
   async #find(): Promise<readonly Slot[] | undefined> {
-    // Not what somebody else is just making.
-    if (!this.#isInitialised && !this.#entrance.isTaken && (await isInitialised(this.#parts.store))) {
+    if (!this.#isInitialised && (await isInitialised(this.#parts.store))) {
       await this.#readSlots();
       this.#isInitialised = true;
       if (this.#byItself.isWaiting) {

@@ -9,17 +9,17 @@ const LAST_RETRY_MS = 60_000;
 
 /**
  * What a try came to: the kinds of the seals that could not be reached; none, when another try would be of no use; or
- * somebody else was just opening or making the vault, which may fail yet.
+ * shares were just opening the vault, which may fail yet.
  */
-export type Tried = readonly string[] | "overtaken";
+type Tried = readonly string[] | "overtaken";
 
 /** What opening by itself works with. */
 interface OwnOpeningParts {
   readonly seals: SealSource;
   /** The vault's slots; undefined while there is no vault. @throws StoreUnavailable */
   readonly find: () => Promise<readonly Slot[] | undefined>;
-  /** Makes the vault. */
-  readonly make: () => Promise<Tried>;
+  /** Makes the vault, where shares are not among its seals. @returns The kinds of the seals that could not be reached. */
+  readonly make: () => Promise<readonly string[]>;
   /**
    * Opens the vault with a seal.
    * @returns False when shares are just opening it, which may fail yet.
@@ -153,11 +153,12 @@ export class OwnOpening {
     try {
       await this.#try(nextMs);
     } catch (err) {
-      this.#parts.report.error({ err }, "the vault was not opened");
       if (err instanceof StoreUnavailable) {
+        this.#parts.report.error({ err }, "the vault was not opened");
         this.#retryAfter(nextMs);
       } else {
         // Another try would end the same way.
+        this.#parts.report.error({ err }, "the vault was not opened, and is not tried again before another start");
         this.#isWaiting = false;
       }
     }

@@ -4,21 +4,24 @@ import { BunkmsError } from "@bunkms/contract";
 import { ConfigError } from "../config/config-error.ts";
 import { SealFailure } from "../seal/seal.ts";
 import { StoreUnavailable } from "../store/store.ts";
-import type { Plan } from "../vault/plan.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import { readSlots } from "../vault/root.ts";
 import {
   assertForgotten,
   assertOpen,
-  down,
+  assertRefused,
   emptyStore,
   hold,
   initialise,
-  NO_SHARES_WANTED,
   settle,
   storedRows,
   until,
 } from "./test-first-start.ts";
+
+/** What a seal does that never answers. */
+function silent(signal: AbortSignal): Promise<void> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+}
 
 test("a seal that is down at the first start is tried again after 1, 2, 4 … 60 seconds, and the vault made when it is back", async (context) => {
   const empty = emptyStore(context);
@@ -49,7 +52,6 @@ test("a seal that is down at the first start is tried again after 1, 2, 4 … 60
   empty.beforeWrap = () => {};
   context.mock.timers.tick(60_000);
   await until(() => made.length === 1);
-  assert.equal(store.commits, 1);
   await assertOpen(empty, made[0]?.token);
 });
 
@@ -85,143 +87,81 @@ test("a seal that refuses for good while it is waited for ends the tries, and th
     throw new SealFailure("no such key");
   };
   context.mock.timers.tick(1_000);
-  await until(() => reported.at(-1) === "the vault was not opened");
+  await until(() => reported.at(-1) === "the vault was not opened, and is not tried again before another start");
   assert.equal(keeper.status().state, "uninitialised");
-  assert.equal(keeper.notReady()?.code, "not_initialised");
+  const { code, message } = keeper.notReady() ?? assert.fail("there is no vault");
+  assert.equal(code, "not_initialised");
+  assert.match(message, /^there is no vault yet: the server makes the vault by itself/);
   context.mock.timers.tick(100_000);
   await settle();
   assert.equal(empty.tries, 2);
-  // Who has mended it can still make the vault without another start.
+  // Nor is that a moment for a stranger; another start finds the store as empty as this one did.
   empty.beforeWrap = () => {};
-  await assertOpen(empty, await initialise(empty));
+  await assertRefused(empty);
+  assert.equal(await storedRows(empty), 0);
 });
 
-test("a seal that does not answer within its time is waited for, and a caller is told that it cannot be reached", async (context) => {
+test("a seal that does not answer within its time is waited for", async (context) => {
   const empty = emptyStore(context);
-  const { keeper } = empty;
-  empty.beforeWrap = (signal) =>
-    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-  const start = keeper.start();
+  empty.beforeWrap = silent;
+  const start = empty.keeper.start();
   await until(() => empty.tries === 1);
   context.mock.timers.tick(30_000);
   await start;
-  assert.equal(keeper.status().state, "waiting");
-  const init = assert.rejects(initialise(empty), { code: "seal_unavailable" });
-  await until(() => empty.tries === 2);
-  context.mock.timers.tick(30_000);
-  await init;
+  assert.equal(empty.keeper.status().state, "waiting");
   assert.equal(await storedRows(empty), 0);
   assertForgotten(empty.rootKeys);
 });
 
-test("an operator who makes the vault while a seal is asked is the only one, and the late answer changes nothing", async (context) => {
-  const empty = emptyStore(context);
-  const { keeper, made, store } = empty;
-  await keeper.start();
-  const { asked, answer } = hold(empty);
-  context.mock.timers.tick(1_000);
-  await asked;
-  const late = empty.rootKeys.slice();
-  empty.beforeWrap = () => {};
-  const token = await initialise(empty);
-  answer();
-  await settle();
-  context.mock.timers.tick(100_000);
-  await settle();
-  assert.equal(made.length, 0);
-  assert.equal(store.commits, 1);
-  assertForgotten(late);
-  await assertOpen(empty, token);
-});
-
-test("a vault that an operator made and sealed meanwhile stays sealed when a seal answers late, or fails late", async (context) => {
-  const refuse = (): never => {
-    throw new SealFailure("no such key");
-  };
-  for (const end of [() => {}, down, refuse]) {
-    const empty = emptyStore(context);
-    const { keeper, reported } = empty;
-    await keeper.start();
-    const before = reported.length;
-    const { asked, answer } = hold(empty);
-    const held = empty.beforeWrap;
-    empty.beforeWrap = async (signal) => {
-      await held(signal);
-      end();
-    };
-    context.mock.timers.tick(1_000);
-    await asked;
-    empty.beforeWrap = () => {};
-    await initialise(empty);
-    const sealing = await keeper.seal();
-    await keeper.current?.committer.submit(Buffer.from("seal"), sealing as Plan<unknown>);
-    sealing.discard();
-    answer();
-    await settle();
-    context.mock.timers.tick(100_000);
-    await settle();
-    assert.deepEqual([keeper.status().state, empty.opened, empty.made.length], ["sealed", 1, 0]);
-    assert.deepEqual(reported.slice(before), []);
-    context.mock.timers.reset();
-  }
-});
-
-test("a try that comes while an operator makes the vault makes none, and goes on when that one fails", async (context) => {
+test("whoever asks for the vault while the server waits for a seal is refused, whatever it is just at", async (context) => {
   const empty = emptyStore(context);
   const { keeper, store, made } = empty;
+  await assertRefused(empty);
   await keeper.start();
+  await assertRefused(empty);
   const { asked, answer } = hold(empty);
-  const init = assert.rejects(initialise(empty), StoreUnavailable);
-  await asked;
   context.mock.timers.tick(1_000);
-  await settle();
-  assert.equal(empty.tries, 2);
-  assert.equal(keeper.status().state, "waiting");
-  await assert.rejects(keeper.initialise(NO_SHARES_WANTED), { code: "conflict" });
-  store.beforeCommit = () => {
-    throw new StoreUnavailable("full");
-  };
-  answer();
-  await init;
-  store.beforeCommit = () => {};
-  context.mock.timers.tick(2_000);
-  await until(() => made.length === 1);
-  await assertOpen(empty, made[0]?.token);
-});
-
-test("a try that comes just when an operator's vault was stored has nothing to say", async (context) => {
-  const empty = emptyStore(context);
-  const { keeper, store, reported } = empty;
-  await keeper.start();
-  const before = reported.length;
-  empty.beforeWrap = () => {};
+  await asked;
+  await assertRefused(empty);
+  let isRecording = false;
   const { commit } = store;
   store.commit = async (writes) => {
-    const revisions = await commit(writes);
-    context.mock.timers.tick(1_000);
-    await settle();
-    return revisions;
+    if (made.length === 0) {
+      await assertRefused(empty);
+      isRecording = true;
+    }
+    return commit(writes);
   };
-  const token = await initialise(empty);
+  answer();
+  await until(() => made.length === 1);
+  assert.ok(isRecording);
+  await assert.rejects(initialise(empty), { code: "already_initialised" });
+  context.mock.timers.tick(100_000);
   await settle();
-  assert.deepEqual(reported.slice(before), []);
-  await assertOpen(empty, token);
+  assert.equal(made.length, 1);
+  await assertOpen(empty, made[0]?.token);
 });
 
-test("an operator who comes while the vault that was waited for is recorded makes no second one", async (context) => {
-  const empty = emptyStore(context);
-  const { keeper, store, made } = empty;
+test("with shares to hand out the server makes no vault by itself, and an operator does once its seals can be reached", async (context) => {
+  const empty = emptyStore(context, ["env", "transit", "shamir"]);
+  const { keeper, made } = empty;
   await keeper.start();
-  empty.beforeWrap = () => {};
-  let init: Promise<unknown> | undefined;
-  store.beforeCommit = () => {
-    init ??= assert.rejects(keeper.initialise(NO_SHARES_WANTED), { code: "conflict" });
-  };
-  context.mock.timers.tick(1_000);
-  await until(() => made.length === 1);
+  context.mock.timers.tick(100_000);
+  await settle();
+  assert.deepEqual([keeper.status().state, empty.tries], ["uninitialised", 0]);
+  assert.match(keeper.notReady()?.message ?? "", /bunkms operator init/);
+  await assert.rejects(initialise(empty), { code: "seal_unavailable", message: /cannot be reached/ });
+  empty.beforeWrap = silent;
+  const init = assert.rejects(initialise(empty), { code: "seal_unavailable", message: /cannot be reached/ });
+  await until(() => empty.tries === 2);
+  await assert.rejects(initialise(empty), { code: "conflict" });
+  context.mock.timers.tick(30_000);
   await init;
-  await assert.rejects(keeper.initialise(NO_SHARES_WANTED), { code: "already_initialised" });
-  await assertOpen(empty, made[0]?.token);
+  assert.equal(await storedRows(empty), 0);
+  assertForgotten(empty.rootKeys);
+  empty.beforeWrap = () => {};
+  await assertOpen(empty, await initialise(empty));
+  assert.equal(made.length, 0);
 });
 
 test("a store that fails when the seal is back does not end the tries", async (context) => {

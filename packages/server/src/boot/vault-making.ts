@@ -7,7 +7,6 @@ import { plainSeal, type SlotSeal } from "../vault/root.ts";
 import type { OwnSealKind } from "./configured-seals.ts";
 import type { Entrance } from "./entrance.ts";
 import type { KeeperParts } from "./keeper-parts.ts";
-import type { Tried } from "./own-opening.ts";
 import { asRefusals, openForCaller, timed } from "./seal-calls.ts";
 import { issueShares, NO_SHARES } from "./shamir-slots.ts";
 import { planRootToken, prepareVault, type Unsealed } from "./unseal.ts";
@@ -23,6 +22,9 @@ const NEVER = new AbortController().signal;
 /**
  * Makes the vault, with a slot for each seal that is named for it: all of them in one commit, after each has wrapped the
  * root key. Before that nothing is stored, and what was made is forgotten.
+ *
+ * Who makes it is settled by those seals. With shares among them it is who asks first, for somebody must take the shares.
+ * Without, it is the server and nobody else: otherwise whoever reaches the port while a seal is waited for had the root token.
  */
 export class VaultMaking {
   readonly #parts: VaultMakingParts;
@@ -33,22 +35,26 @@ export class VaultMaking {
     this.#entrance = entrance;
   }
 
+  /** Why there is no vault yet, and who is to make it. */
+  missing(): BunkmsError {
+    return new BunkmsError("not_initialised", this.#isOwn ? `there is no vault yet: ${this.#ownMaking}` : undefined);
+  }
+
   /**
    * For who asks for it, and is given shares and root token.
-   * @throws BunkmsError `invalid_request`, `conflict`, `seal_unavailable`
+   * @throws BunkmsError `invalid_request`, `conflict`; `seal_unavailable`, also where the server makes it by itself.
    */
   async forCaller(
     request: ShareRequest,
   ): Promise<Opening<{ readonly issued: IssuedShares; readonly root: IssuedRootToken }>> {
-    const { seals } = this.#parts;
-    if (!seals.forNewVault.includes("shamir") && request.shares + request.threshold > 0) {
-      throw new BunkmsError("invalid_request", "secret_shares: the settings name no shamir seal (BUNKMS_SEALS)");
+    if (this.#isOwn) {
+      throw new BunkmsError("seal_unavailable", this.#ownMaking);
     }
     return this.#entrance.alone(async () => {
       let issued = NO_SHARES;
       const prepared = this.#prepare(async (kind, cluster) => {
         if (kind !== "shamir") {
-          return plainSeal(await openForCaller(seals, kind));
+          return plainSeal(await openForCaller(this.#parts.seals, kind));
         }
         const made = await issueShares(cluster, request);
         issued = made.issued;
@@ -66,14 +72,11 @@ export class VaultMaking {
 
   /**
    * By the server's own doing, where all of the seals open by themselves.
+   * @returns The seal that could not be reached, if one could not.
    * @throws what `prepareVault` throws but SealUnavailable.
    */
-  async byItself(): Promise<Tried> {
+  async byItself(): Promise<readonly string[]> {
     const { seals, clock, onMade, report } = this.#parts;
-    const { openings, isTaken } = this.#entrance;
-    if (isTaken) {
-      return "overtaken";
-    }
     let asked = "";
     const sealOf = async (kind: OwnSealKind | "shamir"): Promise<SlotSeal> => {
       asked = kind;
@@ -91,12 +94,10 @@ export class VaultMaking {
       if (!(err instanceof SealUnavailable)) {
         throw err;
       }
-      if (this.#entrance.openings === openings) {
-        report.warn({ seal: asked, err }, "a seal did not wrap the root key of the new vault");
-      }
+      report.warn({ seal: asked, err }, "a seal did not wrap the root key of the new vault");
       return [asked];
     }
-    const isOver = await this.#entrance.enter(openings, unsealed.vault.root, async () => {
+    await this.#entrance.enter(this.#entrance.openings, unsealed.vault.root, async () => {
       const token = this.#planToken(unsealed);
       return {
         unsealed,
@@ -106,7 +107,17 @@ export class VaultMaking {
         entered: () => onMade(token.result),
       };
     });
-    return isOver ? [] : "overtaken";
+    return [];
+  }
+
+  /** Whether the server makes the vault by itself. */
+  get #isOwn(): boolean {
+    return !this.#parts.seals.forNewVault.includes("shamir");
+  }
+
+  get #ownMaking(): string {
+    const kinds = this.#parts.seals.forNewVault.join(", ");
+    return `the server makes the vault by itself, as soon as its seals can be reached: ${kinds}; its log says why it has not yet`;
   }
 
   get #firstKind(): string {

@@ -85,7 +85,10 @@ export interface SlotControl {
 /** Sealing and unsealing, for the operations that do it. */
 export interface SealControl {
   status(): SealStatusInfo;
-  /** @throws BunkmsError `already_initialised`, `invalid_request`, `seal_unavailable` */
+  /**
+   * Makes the vault, where shares are among its seals.
+   * @throws BunkmsError `already_initialised`, `invalid_request`, `conflict`; `seal_unavailable`, also where they are not.
+   */
   initialise(
     request: ShareRequest,
   ): Promise<Opening<{ readonly issued: IssuedShares; readonly root: IssuedRootToken }>>;

@@ -206,7 +206,7 @@ export declare const SealStatusSchema: GenMessage<SealStatus>;
  */
 export declare type InitialiseRequest = Message<"bunkms.v1.InitialiseRequest"> & {
   /**
-   * How many shares, 1 to 255; where the settings name `shamir`.
+   * How many shares, 1 to 255.
    *
    * @generated from field: uint32 secret_shares = 1;
    */
@@ -788,7 +788,8 @@ export declare const SealService: GenService<{
     output: typeof LeaderSchema;
   },
   /**
-   * Makes the vault, with a slot for each seal that the server's settings name, and opens it. Only where there is none.
+   * Makes the vault, with a slot for each seal that the server's settings name, and opens it. Only where there is none, and
+   * where `shamir` is among those seals: without it the server makes the vault by itself, and refuses this.
    *
    * @generated from rpc bunkms.v1.SealService.Initialise
    */
