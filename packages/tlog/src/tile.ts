@@ -1,9 +1,7 @@
-import { HASH_BYTES, nodeHash } from "./tree.ts";
+import { HASH_BYTES, nodeHash, TILE_HEIGHT } from "./tree.ts";
 
 /** Hashes of a full tile, and entries of a full bundle (C2SP tlog-tiles). */
 export const TILE_WIDTH = 256;
-/** Levels of the tree that one level of tiles spans. */
-const TILE_HEIGHT = 8;
 /** The most bytes of an entry that a bundle can hold. */
 export const MAX_ENTRY_BYTES = 0xffff;
 

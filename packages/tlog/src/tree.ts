@@ -3,6 +3,9 @@ import { hash } from "node:crypto";
 /** Bytes of a hash of the tree. */
 export const HASH_BYTES = 32;
 
+/** Levels of the tree that one level of tiles spans (C2SP tlog-tiles). */
+export const TILE_HEIGHT = 8;
+
 const LEAF = Buffer.of(0x00);
 const NODE_BYTES = 1 + 2 * HASH_BYTES;
 
@@ -66,15 +69,23 @@ export class Frontier {
     this.hashes = hashes;
   }
 
-  /** The frontier after these leaf hashes were appended. */
-  append(leaves: readonly Buffer[]): Frontier {
+  /**
+   * The frontier after these leaf hashes were appended.
+   * @param onTile Told the root of each complete subtree of 256 leaves, which a full tile of leaves has, as it is hashed here.
+   */
+  append(leaves: readonly Buffer[], onTile: (root: Buffer) => void = () => {}): Frontier {
     const hashes = [...this.hashes];
     let size = this.size;
     for (const leaf of leaves) {
       let hash = leaf;
+      let height = 0;
       // As in binary addition: each subtree of the same size as the new one is merged with it.
       for (let carry = size; carry % 2 === 1; carry = Math.floor(carry / 2)) {
         hash = nodeHash(hashes.pop() as Buffer, hash);
+        height += 1;
+        if (height === TILE_HEIGHT) {
+          onTile(hash);
+        }
       }
       hashes.push(hash);
       size += 1;

@@ -28,12 +28,18 @@ export class Edges {
   /**
    * Appends leaf hashes.
    * @param size Number of leaves before.
+   * @param roots Of the tiles of leaves that these fill.
    * @returns The new edges, and the tiles to be written: all that are full now, and of the levels above the leaves also
    * partial ones, so that the edges are found again without reading the whole tree.
    */
-  append(size: number, leaves: readonly Buffer[]): { readonly edges: Edges; readonly tiles: readonly FilledTile[] } {
+  append(
+    size: number,
+    leaves: readonly Buffer[],
+    roots: readonly Buffer[],
+  ): { readonly edges: Edges; readonly tiles: readonly FilledTile[] } {
     const levels = this.#levels.map((row) => [...row]);
     const tiles = new Map<string, FilledTile>();
+    const known = roots.values();
     const push = (level: number, place: number, hash: Buffer): void => {
       levels[level] ??= [];
       const row = levels[level] as Buffer[];
@@ -47,7 +53,7 @@ export class Edges {
       }
       tiles.set(`${level}/${index}`, { level, index, hashes: row });
       levels[level] = [];
-      push(level + 1, index, subtreeRoot(row));
+      push(level + 1, index, level === 0 ? (known.next().value as Buffer) : subtreeRoot(row));
     };
     for (const [i, leaf] of leaves.entries()) {
       push(0, size + i, leaf);

@@ -66,9 +66,10 @@ export class AuditLog {
   prepare(entries: readonly Buffer[]): PreparedBatch {
     const leaves = entries.map(leafHash);
     const { size } = this.#end.frontier;
-    const frontier = this.#end.frontier.append(leaves);
+    const roots: Buffer[] = [];
+    const frontier = this.#end.frontier.append(leaves, (root) => roots.push(root));
     const bytes = entries.reduce((sum, entry) => sum + entry.length, this.#end.bytes);
-    const { edges, tiles } = this.#end.edges.append(size, leaves);
+    const { edges, tiles } = this.#end.edges.append(size, leaves, roots);
     return {
       path: batchPath(frontier.size - 1),
       payload: encodeBatch(size, entries, frontier, bytes),
