@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import type * as AwsKms from "@aws-sdk/client-kms";
 import { sha256 } from "../crypto/hash.ts";
 import { wipe } from "../crypto/kdf.ts";
-import { boundedAnswer } from "./bounded-answer.ts";
+import { boundedAnswer } from "../remote/bounded-answer.ts";
 import { envelopeSeal } from "./envelope.ts";
 import { loadOptional } from "./optional-package.ts";
 import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";

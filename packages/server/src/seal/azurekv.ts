@@ -3,7 +3,7 @@ import type * as AzureIdentity from "@azure/identity";
 import type { TokenCredential } from "@azure/identity";
 import type * as AzureKeys from "@azure/keyvault-keys";
 import { wipe } from "../crypto/kdf.ts";
-import { readBounded } from "./bounded-answer.ts";
+import { readBounded } from "../remote/bounded-answer.ts";
 import { envelopeSeal } from "./envelope.ts";
 import { loadOptional } from "./optional-package.ts";
 import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";

@@ -1,6 +1,6 @@
 import type * as GoogleKms from "@google-cloud/kms";
 import { wipe } from "../crypto/kdf.ts";
-import { MAX_ANSWER_BYTES } from "./bounded-answer.ts";
+import { MAX_ANSWER_BYTES } from "../remote/bounded-answer.ts";
 import { crc32c } from "./crc32c.ts";
 import { envelopeSeal } from "./envelope.ts";
 import { loadOptional } from "./optional-package.ts";

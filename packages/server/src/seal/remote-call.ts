@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { wipe } from "../crypto/kdf.ts";
-import { AnswerTooLarge } from "./bounded-answer.ts";
+import { AnswerTooLarge } from "../remote/bounded-answer.ts";
+import { findCause, networkCode } from "../remote/network-code.ts";
 import { SealFailure, SealUnavailable } from "./seal.ts";
 
 /** For one call to a service that wraps: its second attempt and the fetching of credentials included. */
 export const CALL_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 250;
-const MAX_CAUSES = 5;
 
 /** What a failed call means. */
 export interface Verdict {
@@ -114,7 +114,7 @@ export async function callRemote(
         );
       }
       if (error instanceof SealFailure || error instanceof SealUnavailable) return { error, isTransient: false };
-      if (find(error, (cause) => cause instanceof AnswerTooLarge)) return verdicts.tooLarge();
+      if (findCause(error, (cause) => cause instanceof AnswerTooLarge)) return verdicts.tooLarge();
       return judge(error, verdicts);
     }
   };
@@ -139,27 +139,6 @@ function untilAborted(call: (signal: AbortSignal) => Promise<Buffer>, signal: Ab
       }, reject)
       .finally(() => signal.removeEventListener("abort", onAbort));
   });
-}
-
-/** Node's own code, such as ECONNREFUSED. Texts and codes of the other side are never quoted. */
-function networkCode(error: unknown): string | undefined {
-  const found = find(error, (cause) =>
-    /^(E[A-Z_]{2,40}|CERT_[A-Z_]{2,40}|UNABLE_[A-Z_]{2,60}|SELF_[A-Z_]{2,60}|DEPTH_[A-Z_]{2,60})$/.test(codeOf(cause)),
-  );
-  return found === undefined ? undefined : codeOf(found);
-}
-
-function find(error: unknown, matches: (cause: unknown) => boolean): unknown {
-  let cause = error;
-  for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
-    if (matches(cause)) return cause;
-    cause = cause.cause;
-  }
-  return undefined;
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { readonly code?: unknown }).code);
 }
 
 function inBrackets(detail: string | number | undefined): string {

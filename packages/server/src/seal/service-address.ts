@@ -1,6 +1,5 @@
+import { AddressRefused, readServiceAddress as read } from "../remote/service-address.ts";
 import { SealFailure } from "./seal.ts";
-
-const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|localhost)$/;
 
 /**
  * Reads the address of a service that is asked for a key: https, or http on loopback.
@@ -8,14 +7,9 @@ const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|localhost)$/;
  * @throws SealFailure when it is anything else, or holds credentials, a query or a fragment.
  */
 export function readServiceAddress(address: string, setting: string): URL {
-  const url = URL.parse(address);
-  if (url === null) throw new SealFailure(`${setting} is not an address: https://HOST:PORT`);
-  const isPlainLoopback = url.protocol === "http:" && LOOPBACK.test(url.hostname);
-  if (url.protocol !== "https:" && !isPlainLoopback) {
-    throw new SealFailure(`${setting} must begin with https://; without TLS only an address of this machine is asked`);
+  try {
+    return read(address, setting);
+  } catch (error) {
+    throw error instanceof AddressRefused ? new SealFailure(error.message) : error;
   }
-  if (`${url.username}${url.password}${url.search}${url.hash}` !== "") {
-    throw new SealFailure(`${setting} must be an address alone, without credentials, query or fragment`);
-  }
-  return url;
 }

@@ -1,4 +1,4 @@
-import type { JsonAnswer } from "./json-service.ts";
+import type { JsonAnswer } from "../remote/json-service.ts";
 import type { Verdict, Verdicts } from "./remote-call.ts";
 
 /** One call of a dialect. */

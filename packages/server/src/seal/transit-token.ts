@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { JsonAnswer } from "./json-service.ts";
+import type { JsonAnswer } from "../remote/json-service.ts";
 import { SealUnavailable } from "./seal.ts";
 import { read } from "./transit-dialects.ts";
 

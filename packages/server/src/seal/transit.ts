@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
+import { type JsonAnswer, openJsonService } from "../remote/json-service.ts";
 import { envelopeSeal } from "./envelope.ts";
-import { type JsonAnswer, openJsonService } from "./json-service.ts";
 import { joinWrapped, MAX_KEY_NAME, splitWrapped } from "./recorded-key.ts";
 import {
   CALL_TIMEOUT_MS,
