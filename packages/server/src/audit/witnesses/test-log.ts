@@ -1,0 +1,94 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import {
+  COSIGNATURE_ED25519,
+  COSIGNATURE_ML_DSA_44,
+  cosignCheckpoint,
+  ED25519,
+  Frontier,
+  formatCheckpoint,
+  formatNote,
+  formatVkey,
+  leafHash,
+  type NoteKey,
+  noteKey,
+  parseNote,
+  parsePolicy,
+  signNote,
+} from "@bunkms/tlog";
+import { Checkpoints } from "../checkpoints.ts";
+import type { WitnessReport } from "./checkpoint-witness.ts";
+import type { WitnessPolicy } from "./policy.ts";
+
+const ORIGIN = "bkms/00112233445566778899aabbccddeeff/main";
+const { privateKey: LOG_PRIVATE } = generateKeyPairSync("ed25519");
+
+/** The key that signs the log under test. */
+export const LOG_KEY = noteKey(ORIGIN, ED25519, LOG_PRIVATE);
+
+/** Who cosigns in a test. */
+export interface TestCosigner {
+  readonly key: NoteKey;
+  readonly privateKey: KeyObject;
+  /** The line of a cosignature over the text of a signed note. */
+  cosign(note: string, timestamp?: number): string;
+}
+
+export function testCosigner(name: string, type: "ed25519" | "ml-dsa-44" = "ed25519"): TestCosigner {
+  const { privateKey } = type === "ed25519" ? generateKeyPairSync("ed25519") : generateKeyPairSync("ml-dsa-44");
+  const key = noteKey(name, type === "ed25519" ? COSIGNATURE_ED25519 : COSIGNATURE_ML_DSA_44, privateKey);
+  return {
+    key,
+    privateKey,
+    cosign: (note, timestamp = 1_795_000_000) => cosignCheckpoint(parseNote(note).text, key, privateKey, timestamp),
+  };
+}
+
+/** The end of a log of so many entries. */
+export function testFrontier(size: number): Frontier {
+  return Frontier.EMPTY.append(Array.from({ length: size }, (_, i) => leafHash(Buffer.from(String(i)))));
+}
+
+/** A signed checkpoint of a log of so many entries. */
+export function testNote(size: number): string {
+  const text = formatCheckpoint({ origin: ORIGIN, size, root: testFrontier(size).root() });
+  return formatNote(text, [signNote(text, LOG_KEY, LOG_PRIVATE)]);
+}
+
+/** Checkpoints of the log under test. */
+export function testCheckpoints(clock: () => number): Checkpoints {
+  return new Checkpoints({
+    origin: ORIGIN,
+    sign: (text) => [signNote(text, LOG_KEY, LOG_PRIVATE)],
+    save: async () => {},
+    monotonic: clock,
+    clock,
+  });
+}
+
+/** A policy of witnesses at addresses, of which so many are needed; 0: none. */
+export function testPolicy(
+  witnesses: readonly { readonly name: string; readonly key: NoteKey; readonly url: string }[],
+  needed: number,
+): WitnessPolicy {
+  const lines = witnesses.map(({ name, key, url }) => `witness ${name} ${formatVkey(key)} ${url}`);
+  const names = witnesses.map(({ name }) => name).join(" ");
+  const quorum = needed === 0 ? ["quorum none"] : [`group enough ${needed} ${names}`, "quorum enough"];
+  return {
+    policy: parsePolicy(Buffer.from(`${[...lines, ...quorum].join("\n")}\n`)),
+    witnesses: witnesses.map(({ name, key, url }) => ({ name, key, address: new URL(url) })),
+  };
+}
+
+/** What was reported, one text a line with its level. */
+export class TestReport implements WitnessReport {
+  readonly lines: string[] = [];
+  info(_: object, text: string): void {
+    this.lines.push(`info: ${text}`);
+  }
+  warn(_: object, text: string): void {
+    this.lines.push(`warn: ${text}`);
+  }
+  error(_: object, text: string): void {
+    this.lines.push(`error: ${text}`);
+  }
+}
