@@ -67,6 +67,11 @@ export class WitnessedServer {
     }));
   }
 
+  /** All settings but the data folder. */
+  get env(): Readonly<Record<string, string>> {
+    return this.#env;
+  }
+
   get server(): TestServer {
     return this.#server ?? assert.fail("the server does not run");
   }
@@ -75,14 +80,19 @@ export class WitnessedServer {
   async begin(): Promise<void> {
     writeFileSync(this.policyPath, "quorum none\n");
     await this.startServer();
-    const { keys } = await this.json<{ readonly keys: readonly { readonly vkey: string }[] }>("/v1/audit/keys");
-    this.logs = keys.map(({ vkey }) => vkey);
+    await this.readLogKeys();
     await this.server.stop();
     for (const { name } of this.#seats) {
       await this.startWitness(name);
     }
     this.writePolicy();
     await this.startServer();
+  }
+
+  /** Asks for the log's verifier keys. */
+  async readLogKeys(): Promise<void> {
+    const { keys } = await this.json<{ readonly keys: readonly { readonly vkey: string }[] }>("/v1/audit/keys");
+    this.logs = keys.map(({ vkey }) => vkey);
   }
 
   writePolicy(): void {
@@ -101,10 +111,11 @@ export class WitnessedServer {
     this.token ||= this.#server.rootToken;
   }
 
-  async startWitness(name: string): Promise<void> {
+  /** @param logs Verifier keys that it is given, if not the log's. */
+  async startWitness(name: string, logs: readonly string[] = this.logs): Promise<void> {
     const seat = this.#seat(name);
     const { state, keyType, port } = seat;
-    const running = await startWitness({ state, keyType, port, logs: this.logs, name: `${name}.example/witness` });
+    const running = await startWitness({ state, keyType, port, logs, name: `${name}.example/witness` });
     seat.running = running;
     seat.port = Number(new URL(running.url).port);
   }
@@ -143,6 +154,16 @@ export class WitnessedServer {
     });
     assert.equal(answer.status, 200);
     return Number(answer.headers.get("bunkms-audit-index"));
+  }
+
+  /** Has the log signed by a new key, too. */
+  async rotateKey(): Promise<void> {
+    const answer = await fetch(`${this.server.url}/v1/audit/keys/rotate`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
+      body: "{}",
+    });
+    assert.equal(answer.status, 200, await answer.text());
   }
 
   status(): Promise<AuditStatus> {

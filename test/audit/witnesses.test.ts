@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
-import { parsePolicy, parseTlogProof, parseVkey, verifyTlogProof } from "@bunkms/tlog";
+import { COSIGNATURE_ED25519, formatVkey, parsePolicy, parseTlogProof, parseVkey, verifyTlogProof } from "@bunkms/tlog";
+import { copyFolder } from "../faults/sealed-vault.ts";
+import { runServer } from "../requirements/server-run.ts";
 import { askGo } from "./go-program.ts";
+import { makeSigner } from "./sample-log.ts";
 import { type AuditStatus, WitnessedServer } from "./witnessed-server.ts";
 
 /** Whether enough have cosigned at least so many entries. */
@@ -108,4 +112,99 @@ test("after kill -9 the server shows what had the quorum, and goes on with the w
     status.witnesses.every(({ reason, size }) => reason === "" && size !== "0"),
   );
   assert.doesNotMatch(kms.server.output(), /does not cosign/);
+});
+
+test("REQ-09 REQ-29 an older copy of all that the server has is noticed by the witnesses, who cosign none of it", {
+  timeout: 240_000,
+}, async (context) => {
+  const kms = new WitnessedServer(context);
+  await kms.begin();
+  const policy = readFileSync(kms.policyPath);
+  await kms.until("cosigned", cosigned((await kms.grow()) + 1));
+  await kms.server.stop();
+  const copy = copyFolder(kms.dataPath, join(kms.folder, "copy"));
+
+  await kms.startServer();
+  const witness = kms.verify(await kms.published(), policy).checkpoint.size;
+  // What whoever runs the server would have undone.
+  for (let i = 0; i < 100; i++) {
+    await kms.grow();
+  }
+  const index = await kms.grow();
+  await kms.until("all", ({ witnesses }) => witnesses.every(({ size }) => Number(size) > index));
+  const later = await kms.published();
+  assert.ok(kms.verify(later, policy).checkpoint.size > witness + 100);
+  await kms.server.stop();
+
+  // The whole folder goes back, and the witness file goes: nothing on this machine can tell.
+  rmSync(kms.dataPath, { recursive: true });
+  copyFolder(copy, kms.dataPath);
+  rmSync(join(kms.dataPath, "witness"));
+  await kms.startServer();
+  const alarm = await kms.until("the alarm", ({ witnesses }) =>
+    witnesses.every(({ reason }) => reason === "larger_log"),
+  );
+  assert.ok(Number(alarm.size) < index);
+  assert.match(kms.server.output(), /"level":50,.*"reason":"larger_log".*larger log of this origin/);
+  assert.equal(await kms.metric('bunkms_audit_witness_contradicts{witness="W1"}'), 1);
+
+  // Nor does it help to make the log as long as it was: its entries are others.
+  while ((await kms.grow()) <= index) {
+    await kms.get("/v1/tokens/self");
+  }
+  await kms.until("other entries", ({ witnesses }) => witnesses.every(({ reason }) => reason === "other_log"), 90_000);
+  assert.match(kms.server.output(), /"level":50,.*"reason":"other_log"/);
+  // No auditor with the policy takes what the server signed since; what was taken before is still shown.
+  const { size } = kms.verify(await kms.published(), policy).checkpoint;
+  assert.ok(size <= Number(alarm.size));
+  const receipt = await kms.json<{ readonly proof: string }>(`/v1/audit/receipts/${index}`);
+  const { checkpoint } = parseTlogProof(receipt.proof);
+  assert.throws(() => kms.verify(checkpoint, policy), { reason: "quorum_missing" });
+  // And who kept the later checkpoint shows that both were signed by this log.
+  assert.ok(kms.verify(later, policy).checkpoint.size > size);
+});
+
+test("a rotated key goes on being cosigned beside the old one; witnesses that know neither say so, until they are told", {
+  timeout: 180_000,
+}, async (context) => {
+  const kms = new WitnessedServer(context);
+  await kms.begin();
+  const policy = readFileSync(kms.policyPath);
+  await kms.rotateKey();
+  const status = await kms.until("by the old key", cosigned((await kms.grow()) + 1));
+  assert.deepEqual(reasonsOf(status), ["", "", ""]);
+  await kms.rotateKey();
+  await kms.until("no more", ({ witnesses }) => witnesses.every(({ reason }) => reason === "key_unknown"));
+  await kms.readLogKeys();
+  for (const name of ["W1", "W2", "W3"]) {
+    await kms.stopWitness(name);
+    await kms.startWitness(name);
+  }
+  await kms.until("by the new key", cosigned((await kms.grow()) + 1), 90_000);
+  kms.verify(await kms.published(), policy);
+  await kms.stopWitness("W1");
+  await kms.startWitness("W1", []);
+  await kms.until("unknown", (one) => reasonsOf(one)[0] === "log_unknown");
+  assert.match(kms.server.output(), /"reason":"log_unknown".*it does not know this log/);
+});
+
+test("a policy that is malformed, or names an address that may not be called, stops the start with exit code 2", async (context) => {
+  const kms = new WitnessedServer(context);
+  const vkey = formatVkey(makeSigner("a.example/witness", COSIGNATURE_ED25519).key);
+  for (const [policy, said] of [
+    ["quorum none\nnonsense\n", /BUNKMS_AUDIT_POLICY_FILE: line 2: /],
+    ["", /the policy has no quorum line/],
+    ["witness a a.example+e7d6b2a0+AAAA\nquorum a\n", /line 1: /],
+    [`witness a ${vkey} http://a.example\nquorum a\n`, /address of witness 1 must begin with https/],
+    [`witness a ${vkey}\nquorum a\n`, /the quorum cannot be reached/],
+  ] as const) {
+    writeFileSync(kms.policyPath, policy);
+    const { end, output } = await runServer(kms.dataPath, { env: kms.env });
+    assert.equal(end, 2, output);
+    assert.match(output, said);
+  }
+  rmSync(kms.policyPath);
+  const { end, output } = await runServer(kms.dataPath, { env: kms.env });
+  assert.equal(end, 2);
+  assert.match(output, /BUNKMS_AUDIT_POLICY_FILE: the file cannot be read \(ENOENT\)/);
 });

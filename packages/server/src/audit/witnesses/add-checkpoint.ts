@@ -3,27 +3,8 @@ import { AnswerTooLarge } from "../../remote/bounded-answer.ts";
 import type { HttpAnswer, HttpService } from "../../remote/http-service.ts";
 import { findCause, networkCode } from "../../remote/network-code.ts";
 
-/** Why a witness does not cosign, as a short code. */
-export type FailureReason =
-  | "unreachable"
-  | "timeout"
-  | "redirected"
-  | "answer_too_large"
-  | "answer_malformed"
-  | "signature_wrong"
-  | "signature_missing"
-  | "time_missing"
-  | "request_refused"
-  | "log_unknown"
-  | "key_unknown"
-  | "throttled"
-  | "failing"
-  | "conflict"
-  | "larger_log"
-  | "other_log";
-
-/** What each code means, for the log. None of them quotes what a witness said. */
-const MEANINGS: Readonly<Record<FailureReason, string>> = {
+/** Why a witness does not cosign: short codes, and what they mean. None of them quotes what a witness said. */
+export const FAILURE_MEANINGS = Object.freeze({
   unreachable: "it cannot be reached: look at the address, the network and the certificates",
   timeout: "it did not answer in time",
   redirected: "it answers with a redirect, which is not followed: set the address of the witness itself",
@@ -40,7 +21,9 @@ const MEANINGS: Readonly<Record<FailureReason, string>> = {
   conflict: "somebody else submits checkpoints of this log to it",
   larger_log: "it has cosigned a larger log of this origin than this one: was an old copy of the data put back?",
   other_log: "it has cosigned another log of this origin than this one: were entries changed, or an old copy put back?",
-};
+});
+
+export type FailureReason = keyof typeof FAILURE_MEANINGS;
 
 /** Reasons that speak of the log, not of the witness. */
 const CONTRADICTIONS: ReadonlySet<FailureReason> = new Set(["larger_log", "other_log"]);
@@ -51,7 +34,7 @@ export class WitnessFailure extends Error {
   readonly reason: FailureReason;
 
   constructor(reason: FailureReason, options?: ErrorOptions) {
-    super(MEANINGS[reason], options);
+    super(FAILURE_MEANINGS[reason], options);
     this.reason = reason;
   }
 
