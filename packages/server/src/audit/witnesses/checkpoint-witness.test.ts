@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
+import { COSIGNATURE_ML_DSA_44 } from "@bunkms/tlog";
+import { TestReport, testCosigner, testFrontier, testNote } from "../../../../../test/audit/cosigned-log.ts";
 import { type CannedAnswer, type CannedServer, startCannedServer } from "../../../../../test/harness/canned-server.ts";
 import type { FailureReason } from "./add-checkpoint.ts";
 import { CheckpointWitness } from "./checkpoint-witness.ts";
-import { TestReport, testCosigner, testFrontier, testNote } from "./test-log.ts";
 
 const SIZE = 7;
 const NOTE = testNote(SIZE);
@@ -76,7 +77,7 @@ test("a witness that was put back is asked from there; one that has just this ch
 
 test("signatures of other keys are dropped, and of several by its own the latest is kept", async () => {
   const later = KEYS.cosign(NOTE, 1_795_000_001);
-  const strangers = testCosigner("stranger.example/w", "ml-dsa-44").cosign(NOTE);
+  const strangers = testCosigner("stranger.example/w", COSIGNATURE_ML_DSA_44).cosign(NOTE);
   const { submit } = await canned({ status: 200, body: strangers + LINE + OTHER.cosign(NOTE) + later + LINE });
   assert.equal(await submit(), later);
 });

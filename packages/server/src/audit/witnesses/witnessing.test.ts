@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { openCheckpoint } from "@bunkms/tlog";
+import {
+  LOG_KEY,
+  TestReport,
+  testCheckpoints,
+  testCosigner,
+  testFrontier,
+  testNote,
+  testPolicy,
+} from "../../../../../test/audit/cosigned-log.ts";
 import { type CannedAnswer, type CannedServer, startCannedServer } from "../../../../../test/harness/canned-server.ts";
-import { LOG_KEY, TestReport, testCheckpoints, testCosigner, testFrontier, testNote, testPolicy } from "./test-log.ts";
 import { Witnessing, type WitnessingParts } from "./witnessing.ts";
 
 const servers: CannedServer[] = [];

@@ -1,7 +1,5 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import {
   COSIGNATURE_ED25519,
-  COSIGNATURE_ML_DSA_44,
   cosignCheckpoint,
   ED25519,
   Frontier,
@@ -10,32 +8,29 @@ import {
   formatVkey,
   leafHash,
   type NoteKey,
-  noteKey,
   parseNote,
   parsePolicy,
   signNote,
 } from "@bunkms/tlog";
-import { Checkpoints } from "../checkpoints.ts";
-import type { WitnessReport } from "./checkpoint-witness.ts";
-import type { WitnessPolicy } from "./policy.ts";
+import { Checkpoints } from "../../packages/server/src/audit/checkpoints.ts";
+import type { WitnessReport } from "../../packages/server/src/audit/witnesses/checkpoint-witness.ts";
+import type { WitnessPolicy } from "../../packages/server/src/audit/witnesses/policy.ts";
+import { makeSigner, type Signer } from "./sample-log.ts";
 
 const ORIGIN = "bkms/00112233445566778899aabbccddeeff/main";
-const { privateKey: LOG_PRIVATE } = generateKeyPairSync("ed25519");
+const LOG = makeSigner(ORIGIN, ED25519);
 
 /** The key that signs the log under test. */
-export const LOG_KEY = noteKey(ORIGIN, ED25519, LOG_PRIVATE);
+export const LOG_KEY = LOG.key;
 
 /** Who cosigns in a test. */
-export interface TestCosigner {
-  readonly key: NoteKey;
-  readonly privateKey: KeyObject;
+export interface TestCosigner extends Signer {
   /** The line of a cosignature over the text of a signed note. */
   cosign(note: string, timestamp?: number): string;
 }
 
-export function testCosigner(name: string, type: "ed25519" | "ml-dsa-44" = "ed25519"): TestCosigner {
-  const { privateKey } = type === "ed25519" ? generateKeyPairSync("ed25519") : generateKeyPairSync("ml-dsa-44");
-  const key = noteKey(name, type === "ed25519" ? COSIGNATURE_ED25519 : COSIGNATURE_ML_DSA_44, privateKey);
+export function testCosigner(name: string, type: number = COSIGNATURE_ED25519): TestCosigner {
+  const { key, privateKey } = makeSigner(name, type);
   return {
     key,
     privateKey,
@@ -51,14 +46,14 @@ export function testFrontier(size: number): Frontier {
 /** A signed checkpoint of a log of so many entries. */
 export function testNote(size: number): string {
   const text = formatCheckpoint({ origin: ORIGIN, size, root: testFrontier(size).root() });
-  return formatNote(text, [signNote(text, LOG_KEY, LOG_PRIVATE)]);
+  return formatNote(text, [signNote(text, LOG.key, LOG.privateKey)]);
 }
 
 /** Checkpoints of the log under test. */
 export function testCheckpoints(clock: () => number): Checkpoints {
   return new Checkpoints({
     origin: ORIGIN,
-    sign: (text) => [signNote(text, LOG_KEY, LOG_PRIVATE)],
+    sign: (text) => [signNote(text, LOG.key, LOG.privateKey)],
     save: async () => {},
     monotonic: clock,
     clock,
