@@ -128,6 +128,7 @@ test("the server's log has the keys, the checkpoint and the receipts of the vect
     sign: (text) => [signNote(text, key, privateKey)],
     save: async () => {},
     monotonic: () => 0,
+    clock: () => 0,
   });
   await checkpoints.sign(log.frontier);
   assert.equal(checkpoints.latest?.note, checkpoint);

@@ -19,6 +19,7 @@ function checkpoints(save: (note: string) => Promise<void> = async () => {}) {
     sign: (text) => [signNote(text, KEY, privateKey)],
     save,
     monotonic: () => time.now,
+    clock: () => 0,
   });
   return { made, time };
 }

@@ -6,6 +6,8 @@ export interface SignedCheckpoint {
   readonly root: Buffer;
   /** The signed note (C2SP tlog-checkpoint), with cosignatures if it has any. */
   readonly note: string;
+  /** When it was signed, or cosigned: milliseconds since 1970; undefined of one that was found on disk. */
+  readonly at?: number;
 }
 
 /** Where checkpoints are kept, and who signs them. */
@@ -17,6 +19,8 @@ export interface CheckpointParts {
   readonly save: (note: string) => Promise<void>;
   /** Milliseconds that never go back. */
   readonly monotonic: () => number;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
 }
 
 /** A checkpoint is due after so many entries, less what one more commit may bring: so at least every thousand. */
@@ -31,6 +35,9 @@ const DUE_MS = 1_000;
 export class Checkpoints {
   readonly #parts: CheckpointParts;
   #latest: SignedCheckpoint | undefined;
+  #cosigned: SignedCheckpoint | undefined;
+  #restored: SignedCheckpoint | undefined;
+  #needsWitnesses = false;
   #signedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: CheckpointParts) {
@@ -46,6 +53,37 @@ export class Checkpoints {
     return this.#latest;
   }
 
+  /** The newest one that the witnesses have cosigned as the policy asks, on disk; undefined without a policy. */
+  get cosigned(): SignedCheckpoint | undefined {
+    return this.#cosigned;
+  }
+
+  /** The one to be shown: where witnesses are needed, the newest that they cosigned, once there is one. */
+  get published(): SignedCheckpoint | undefined {
+    const isShown = this.#needsWitnesses || this.#cosigned?.size === this.#latest?.size;
+    return isShown ? (this.#cosigned ?? this.#latest) : this.#latest;
+  }
+
+  /** One that witnesses had cosigned before the vault was opened, whatever the policy was then. */
+  get restored(): SignedCheckpoint | undefined {
+    return this.#restored;
+  }
+
+  /** Remembers one that was found on disk, whose own signature was verified. */
+  restore(cosigned: SignedCheckpoint): void {
+    this.#restored = cosigned;
+  }
+
+  /** From now on the policy's witnesses count. */
+  useWitnesses(areNeeded: boolean): void {
+    this.#needsWitnesses = areNeeded;
+  }
+
+  /** Shows one that witnesses have cosigned, once it is on disk. */
+  adoptCosigned(cosigned: SignedCheckpoint): void {
+    this.#cosigned = cosigned;
+  }
+
   /** Goes on after the one that was found on disk, whose signature was verified. */
   adopt(latest: SignedCheckpoint): void {
     this.#latest = latest;
@@ -59,7 +97,7 @@ export class Checkpoints {
 
   /** Signs the log as it is on disk, unless that was done. @throws StoreUnavailable */
   async sign(frontier: Frontier): Promise<void> {
-    const { origin, sign, save, monotonic } = this.#parts;
+    const { origin, sign, save, monotonic, clock } = this.#parts;
     const { size } = frontier;
     if (size <= (this.#latest?.size ?? 0)) {
       return;
@@ -68,7 +106,7 @@ export class Checkpoints {
     const text = formatCheckpoint({ origin, size, root });
     const note = formatNote(text, sign(text));
     await save(note);
-    this.#latest = { size, root, note };
+    this.#latest = { size, root, note, at: clock() };
     this.#signedAt = monotonic();
   }
 }

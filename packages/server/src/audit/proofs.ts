@@ -25,6 +25,16 @@ export class AuditProofs {
     return this.#parts.checkpoints.latest;
   }
 
+  /** The newest one that enough witnesses have cosigned; undefined without a policy, and before the first. */
+  cosigned(): SignedCheckpoint | undefined {
+    return this.#parts.checkpoints.cosigned;
+  }
+
+  /** The one that verifiers are shown. */
+  published(): SignedCheckpoint | undefined {
+    return this.#parts.checkpoints.published;
+  }
+
   /** The tree as it is on disk. */
   head(): { readonly size: number; readonly root: Buffer } {
     const { frontier } = this.#parts.log;
@@ -65,8 +75,8 @@ export class AuditProofs {
   }
 
   /**
-   * The proof that the log has an entry (C2SP tlog-proof), with the entry as its extra data. Reads as many tiles as the
-   * tree is high.
+   * The proof that the log has an entry (C2SP tlog-proof), with the entry as its extra data, by the checkpoint that witnesses
+   * have cosigned when it covers the entry. Reads as many tiles as the tree is high.
    * @throws RangeError when there is no such entry; StoreUnavailable.
    */
   async receipt(index: number, entry: Buffer): Promise<string> {
@@ -74,7 +84,8 @@ export class AuditProofs {
     if ((checkpoints.latest?.size ?? 0) <= index) {
       await signNow();
     }
-    const { size = 0, note = "" } = checkpoints.latest ?? {};
+    const { published, latest } = checkpoints;
+    const { size = 0, note = "" } = (published !== undefined && published.size > index ? published : latest) ?? {};
     return formatTlogProof({ extra: entry, index, path: await tree.proveInclusion(index, size), checkpoint: note });
   }
 

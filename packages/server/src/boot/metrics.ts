@@ -1,4 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { SignedCheckpoint } from "../audit/checkpoints.ts";
+import type { WitnessState } from "../audit/witnesses/checkpoint-witness.ts";
+import type { WitnessingState } from "../audit/witnesses/witnessing.ts";
 import type { CallLogLine } from "../pipeline/call.ts";
 import type { SinkStatus } from "./audit-sinks.ts";
 
@@ -15,6 +18,16 @@ interface MetricSources {
   readonly sealed: () => boolean;
   readonly failingSeals: () => number;
   readonly sinks: () => readonly SinkStatus[];
+  /** Of a server with a policy of witnesses. */
+  readonly witnessing?: WitnessingSource;
+}
+
+/** How the log is witnessed. */
+interface WitnessingSource {
+  /** Undefined while no vault is open. */
+  readonly state: () => WitnessingState | undefined;
+  /** The newest checkpoint that enough witnesses have cosigned. */
+  readonly cosigned: () => SignedCheckpoint | undefined;
 }
 
 /** A metric that each sink has. */
@@ -67,7 +80,16 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor({ auditEntries, auditBytes, auditSigned, healthy, sealed, failingSeals, sinks }: MetricSources) {
+  constructor({
+    auditEntries,
+    auditBytes,
+    auditSigned,
+    healthy,
+    sealed,
+    failingSeals,
+    sinks,
+    witnessing,
+  }: MetricSources) {
     collectDefaultMetrics({ register: this.#registry });
     gauge(this.#registry, "bunkms_audit_entries", "Entries in the audit log", auditEntries);
     gauge(this.#registry, "bunkms_audit_stored_bytes", "Bytes of the audit entries in the store", auditBytes);
@@ -101,6 +123,9 @@ export class Metrics {
         },
       });
     }
+    if (witnessing !== undefined) {
+      addWitnessing(this.#registry, witnessing);
+    }
   }
 
   observe({ operation, outcome, transport, ms }: CallLogLine): void {
@@ -122,4 +147,49 @@ function gauge(registry: Registry, name: string, help: string, value: () => numb
       this.set(value());
     },
   });
+}
+
+/** The names of witnesses are those of the operator's policy: a closed set. */
+function addWitnessing(registry: Registry, { state, cosigned }: WitnessingSource): void {
+  gauge(registry, "bunkms_audit_quorum_missing", "1 when too few witnesses cosign for more than a minute", () =>
+    Number(state()?.quorum === "missing"),
+  );
+  gauge(
+    registry,
+    "bunkms_audit_cosigned_entries",
+    "Entries that the quorum of witnesses has cosigned",
+    () => cosigned()?.size ?? 0,
+  );
+  gauge(
+    registry,
+    "bunkms_audit_cosigned_age_seconds",
+    "Age of the newest checkpoint that the quorum of witnesses has cosigned; NaN before the first",
+    () => (Date.now() - (cosigned()?.at ?? Number.NaN)) / 1000,
+  );
+  const perWitness = (name: string, help: string, value: (witness: WitnessState) => number): Gauge =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["witness"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const witness of state()?.witnesses ?? []) {
+          this.set({ witness: witness.name }, value(witness));
+        }
+      },
+    });
+  perWitness("bunkms_audit_witness_up", "1 when the witness cosigned what was submitted last", ({ isUp }) =>
+    Number(isUp),
+  );
+  perWitness(
+    "bunkms_audit_witness_entries",
+    "Entries that the witness has cosigned",
+    ({ cursor }) => cursor?.size ?? 0,
+  );
+  perWitness(
+    "bunkms_audit_witness_contradicts",
+    "1 when the witness has cosigned another log than this one: as after an old copy of the data was put back",
+    ({ isContradicting }) => Number(isContradicting),
+  );
 }

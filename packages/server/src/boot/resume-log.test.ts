@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openCheckpoint, parseNote } from "@bunkms/tlog";
+import { formatCheckpoint, formatNote, openCheckpoint, parseNote } from "@bunkms/tlog";
 import { ownEntry } from "../audit/entry.ts";
-import { saveCheckpoint } from "../pipeline/audit-checkpoints.ts";
+import { saveCheckpoint, saveWitnessed } from "../pipeline/audit-checkpoints.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import { testVault } from "./test-vault.ts";
 import { openOrCreate, type Unsealed } from "./unseal.ts";
@@ -52,6 +52,28 @@ test("a checkpoint that another key signed, or that nobody did, does not open th
     await saveCheckpoint(server.vault.records, note);
     await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint is not signed by the log's key/);
   }
+});
+
+test("REQ-30: nor does a log whose cosigned checkpoint is of other entries, or signed by nobody", async () => {
+  const server = await testVault();
+  await server.committer.checkpoint();
+  const { records } = server.vault;
+  const note = server.checkpoints.latest?.note ?? "";
+  await saveWitnessed(records, new Map(), note);
+  const again = await openOrCreate(server.store, server.seal());
+  assert.equal(again.checkpoints.restored?.note, note);
+  assert.equal(
+    again.checkpoints.published?.note,
+    again.checkpoints.latest?.note,
+    "without a policy nobody asks for it",
+  );
+  const other = await testVault();
+  await other.committer.checkpoint();
+  await saveWitnessed(records, new Map(), other.checkpoints.latest?.note ?? "");
+  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint is not signed by the log's key/);
+  const text = formatCheckpoint({ origin: server.checkpoints.origin, size: 1, root: Buffer.alloc(32, 1) });
+  await saveWitnessed(records, new Map(), formatNote(text, server.vault.logKeys.sign(text)));
+  await assert.rejects(openOrCreate(server.store, server.seal()), /are not those that a checkpoint was signed over/);
 });
 
 test("all tiles may be lost", async () => {

@@ -1,5 +1,5 @@
 import { NoteMalformed, parseNote, SignatureInvalid, verifyNote } from "@bunkms/tlog";
-import type { Checkpoints } from "../audit/checkpoints.ts";
+import type { Checkpoints, SignedCheckpoint } from "../audit/checkpoints.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { decodeBatch, EMPTY_LOG, type LogEnd } from "../audit/log.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "../audit/restore.ts";
@@ -38,24 +38,31 @@ interface ResumedLog {
 }
 
 /**
- * Goes on with a stored log, unless a checkpoint was signed over more entries or others than it has. There is no torn end
+ * Goes on with a stored log, unless a checkpoint was signed or cosigned over more entries or others than it has. There is no torn end
  * to drop: a batch is in the store with all that belongs to it, or is not.
  * @throws VaultRolledBack
  */
 export async function resumeLog({ vault, log, logStore, tree, checkpoints }: ResumedLog): Promise<void> {
   const { end } = (await readEnd(vault.records, logStore)) ?? { end: EMPTY_LOG };
   log.adopt(end);
-  const text = await loadCheckpoint(vault.records);
-  if (text === undefined) {
-    return;
-  }
-  try {
+  const keys = vault.logKeys.all.map(({ key }) => key);
+  const load = async (which: "signed" | "cosigned"): Promise<SignedCheckpoint | undefined> => {
+    const text = await loadCheckpoint(vault.records, which);
+    if (text === undefined) {
+      return undefined;
+    }
     const note = parseNote(text);
-    verifyNote(
-      note,
-      vault.logKeys.all.map(({ key }) => key),
-    );
-    checkpoints.adopt({ ...(await checkAgainst(note.text, tree, end)), note: text });
+    verifyNote(note, keys);
+    return { ...(await checkAgainst(note.text, tree, end)), note: text };
+  };
+  try {
+    const [signed, cosigned] = [await load("signed"), await load("cosigned")];
+    if (signed !== undefined) {
+      checkpoints.adopt(signed);
+    }
+    if (cosigned !== undefined) {
+      checkpoints.restore(cosigned);
+    }
   } catch (error) {
     throw asRolledBack(error);
   }

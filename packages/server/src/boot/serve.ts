@@ -8,6 +8,7 @@ import { Health } from "../api/health.ts";
 import { restListener } from "../api/rest.ts";
 import { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { Config } from "../config/config.ts";
+import { label } from "../config/settings.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
 import type { IssuedRootToken, SealStatusInfo } from "../operations/seal-control.ts";
@@ -16,6 +17,7 @@ import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline, type PipelineParts } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
 import { AuditSinks } from "./audit-sinks.ts";
+import { AuditWitnesses, usablePolicy } from "./audit-witnesses.ts";
 import type { SealSource } from "./configured-seals.ts";
 import { Keeper } from "./keeper.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
@@ -69,6 +71,9 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
   const sinks = new AuditSinks(config.audit, log);
   const work = new OpenVaultWork(log, sinks);
   const beside = besideStore(config);
+  const { auditPolicy } = config;
+  const policy = auditPolicy && usablePolicy(auditPolicy, label("auditPolicyFile"));
+  const witnesses = new AuditWitnesses(policy, log);
   const keeper: Keeper = new Keeper({
     store,
     seals,
@@ -78,11 +83,17 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
       openServices(unsealed, introspection, keeper, {
         auditArchive: beside.archive,
         auditMaxBytes: config.auditMaxBytes,
+        witnessing: () => witnesses.state,
       }),
     servicesWhileSealed: (control) => sealedServices(introspection, control),
     onMade: announce,
-    onOpen: (unsealed) => work.start(unsealed),
-    beforeSeal: () => work.stop(),
+    onOpen: (unsealed) => {
+      work.start(unsealed);
+      witnesses.start(unsealed);
+    },
+    beforeSeal: async () => {
+      await Promise.all([work.stop(), witnesses.stop()]);
+    },
     report: log,
     ...beside,
   });
@@ -94,6 +105,14 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     sealed: () => keeper.current === undefined,
     failingSeals: () => keeper.status().failing.length,
     sinks: () => sinks.status,
+    ...(policy === undefined
+      ? {}
+      : {
+          witnessing: {
+            state: () => witnesses.state,
+            cosigned: () => keeper.unsealed?.checkpoints.cosigned,
+          },
+        }),
   });
   const pipeline = new Pipeline({
     custody: keeper,

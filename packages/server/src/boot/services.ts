@@ -3,6 +3,7 @@ import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import { AuditProofs } from "../audit/proofs.ts";
 import { AuditReader } from "../audit/reader.ts";
 import { AuditSpace } from "../audit/space.ts";
+import type { WitnessingState } from "../audit/witnesses/witnessing.ts";
 import type { Introspection, Services } from "../operations/operation.ts";
 import type { SealControl } from "../operations/seal-control.ts";
 import { auditBatches } from "../pipeline/audit-batches.ts";
@@ -13,6 +14,8 @@ interface AuditRoom {
   readonly auditArchive?: ArchiveFolder | undefined;
   /** 0: no limit. */
   readonly auditMaxBytes: number;
+  /** Undefined without a policy. */
+  readonly witnessing: () => WitnessingState | undefined;
 }
 
 /** What there is for calls while a vault is open. */
@@ -20,7 +23,7 @@ export function openServices(
   unsealed: Unsealed,
   introspection: Introspection,
   seals: SealControl,
-  { auditArchive, auditMaxBytes }: AuditRoom,
+  { auditArchive, auditMaxBytes, witnessing }: AuditRoom,
 ): Services {
   const { vault, tokens, log, tree, checkpoints, committer } = unsealed;
   return {
@@ -30,6 +33,7 @@ export function openServices(
     auditProofs: new AuditProofs({ log, tree, checkpoints, signNow: () => committer.checkpoint() }),
     auditSpace: new AuditSpace(log, () => vault.retention.current.prunedBytes, auditMaxBytes),
     auditArchive,
+    witnessing,
     introspection,
     seals,
   };
@@ -59,6 +63,9 @@ export function sealedServices(introspection: Introspection, seals: SealControl)
       return refuse();
     },
     get auditArchive() {
+      return refuse();
+    },
+    get witnessing() {
       return refuse();
     },
   };

@@ -49,7 +49,12 @@ export async function testCalls(
     seals: testSeals(seal),
     rootTokenTtl: 0,
     clock: () => time.now,
-    services: (unsealed) => openServices(unsealed, introspection, keeper, { auditArchive: archive, auditMaxBytes: 0 }),
+    services: (unsealed) =>
+      openServices(unsealed, introspection, keeper, {
+        auditArchive: archive,
+        auditMaxBytes: 0,
+        witnessing: () => undefined,
+      }),
     servicesWhileSealed: (seals) => sealedServices(introspection, seals),
     onMade: (made) => {
       token = made.token;

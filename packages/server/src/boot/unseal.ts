@@ -105,6 +105,7 @@ function assemble(vault: Vault, folder: ArchiveFolder | undefined): Unsealed {
     sign: (text) => logKeys.sign(text),
     save: (note) => saveCheckpoint(records, note),
     monotonic: () => performance.now(),
+    clock: Date.now,
   });
   const committer = new Committer({
     records,

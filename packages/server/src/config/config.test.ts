@@ -82,6 +82,7 @@ test("without settings, development mode has the documented defaults", () => {
       metricsPublic: false,
       jwksPublic: false,
       auditPublic: false,
+      auditPolicy: undefined,
       auditArchive: undefined,
       auditMaxBytes: 0,
       maxInFlight: 1024,

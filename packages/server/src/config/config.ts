@@ -1,3 +1,5 @@
+import type { Policy } from "@bunkms/tlog";
+import { readAuditPolicy } from "./audit-policy.ts";
 import { type AuditSettings, readAuditSettings } from "./audit-settings.ts";
 import { ConfigError } from "./config-error.ts";
 import { requireReadable } from "./private-file.ts";
@@ -40,6 +42,8 @@ export interface Config {
   readonly metricsPublic: boolean;
   readonly jwksPublic: boolean;
   readonly auditPublic: boolean;
+  /** The audit log's witnesses, and how many are needed. */
+  readonly auditPolicy: Policy | undefined;
   readonly auditArchive: string | undefined;
   /** 0: no limit. */
   readonly auditMaxBytes: number;
@@ -86,6 +90,11 @@ export function readConfig(
   reasons.push(...problems, ...findContradictions(values));
   const seals = readSealSettings(values, collect);
   const audit = readAuditSettings(values, collect);
+  const { auditPolicyFile } = values;
+  const auditPolicy =
+    auditPolicyFile === undefined
+      ? undefined
+      : collect(() => readAuditPolicy(auditPolicyFile, label("auditPolicyFile")));
   for (const name of ["tlsCert", "tlsKey"] as const) {
     const path = values[name];
     if (path !== undefined) {
@@ -97,7 +106,7 @@ export function readConfig(
     seals.fileKey?.take().fill(0);
     throw new ConfigError(reasons);
   }
-  return freeze(commandLine.command, values, seals, audit);
+  return freeze(commandLine.command, values, seals, audit, auditPolicy);
 }
 
 function collectReasons<T>(reasons: string[], read: () => T): T | undefined {
@@ -156,7 +165,13 @@ function findContradictions(values: Values): readonly string[] {
   return reasons;
 }
 
-function freeze(command: CommandLine["command"], values: Values, seals: SealSettings, audit: AuditSettings): Config {
+function freeze(
+  command: CommandLine["command"],
+  values: Values,
+  seals: SealSettings,
+  audit: AuditSettings,
+  auditPolicy?: Policy,
+): Config {
   return Object.freeze({
     command,
     dev: known(values.dev),
@@ -178,6 +193,7 @@ function freeze(command: CommandLine["command"], values: Values, seals: SealSett
     metricsPublic: known(values.metricsPublic),
     jwksPublic: known(values.jwksPublic),
     auditPublic: known(values.auditPublic),
+    auditPolicy,
     auditArchive: values.auditArchive,
     auditMaxBytes: values.auditMaxSize ?? 0,
     maxInFlight: known(values.maxInFlight),

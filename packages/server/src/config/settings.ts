@@ -345,6 +345,13 @@ export const SETTINGS = Object.freeze({
     "false",
     "Serve the audit log's checkpoints, hash tiles and keys, not its entries, without a token",
   ),
+  auditPolicyFile: setting(
+    "--audit-policy-file",
+    "BUNKMS_AUDIT_POLICY_FILE",
+    PATH,
+    undefined,
+    "File (C2SP tlog-policy) with the witnesses of the audit log, and how many of them are needed",
+  ),
   auditArchive: setting(
     "--audit-archive",
     "BUNKMS_AUDIT_ARCHIVE",

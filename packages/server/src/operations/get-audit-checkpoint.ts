@@ -2,7 +2,7 @@ import { AuditService, BunkmsError } from "@bunkms/contract";
 import { defineOperation } from "./operation.ts";
 
 export const getAuditCheckpoint = defineOperation(AuditService.method.getAuditCheckpoint, async ({ auditProofs }) => {
-  const checkpoint = auditProofs.checkpoint();
+  const checkpoint = auditProofs.published();
   if (checkpoint === undefined) {
     throw new BunkmsError("not_found", "no checkpoint of the audit log was signed yet; try again in a second");
   }

@@ -4,6 +4,7 @@ import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { AuditProofs } from "../audit/proofs.ts";
 import type { AuditReader } from "../audit/reader.ts";
 import type { AuditSpace } from "../audit/space.ts";
+import type { WitnessingState } from "../audit/witnesses/witnessing.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Recorder, SealControl } from "./seal-control.ts";
@@ -31,6 +32,8 @@ export interface Services {
   readonly auditSpace: AuditSpace;
   /** Where entries are archived; undefined without a setting for it. */
   readonly auditArchive: ArchiveFolder | undefined;
+  /** How the log is witnessed; undefined without a policy. */
+  readonly witnessing: () => WitnessingState | undefined;
   readonly introspection: Introspection;
   readonly seals: SealControl;
 }

@@ -542,6 +542,135 @@ export declare type HashAuditValueResponse = Message<"bunkms.v1.HashAuditValueRe
 export declare const HashAuditValueResponseSchema: GenMessage<HashAuditValueResponse>;
 
 /**
+ * @generated from message bunkms.v1.GetAuditStatusRequest
+ */
+export declare type GetAuditStatusRequest = Message<"bunkms.v1.GetAuditStatusRequest"> & {
+};
+
+/**
+ * Describes the message bunkms.v1.GetAuditStatusRequest.
+ * Use `create(GetAuditStatusRequestSchema)` to create a new message.
+ */
+export declare const GetAuditStatusRequestSchema: GenMessage<GetAuditStatusRequest>;
+
+/**
+ * @generated from message bunkms.v1.GetAuditStatusResponse
+ */
+export declare type GetAuditStatusResponse = Message<"bunkms.v1.GetAuditStatusResponse"> & {
+  /**
+   * Entries in the log.
+   *
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+
+  /**
+   * The newest checkpoint that was signed; absent in a log that has none yet.
+   *
+   * @generated from field: bunkms.v1.AuditCheckpointState signed = 2;
+   */
+  signed?: AuditCheckpointState | undefined;
+
+  /**
+   * The newest one that enough witnesses have cosigned.
+   *
+   * @generated from field: bunkms.v1.AuditCheckpointState cosigned = 3;
+   */
+  cosigned?: AuditCheckpointState | undefined;
+
+  /**
+   * `none`: no witness is needed. `waiting`: none was cosigned by enough yet, for less than a minute. `satisfied`.
+   * `missing`: for more than a minute, too few have cosigned.
+   *
+   * @generated from field: string quorum = 4;
+   */
+  quorum: string;
+
+  /**
+   * Those that checkpoints are submitted to, in the policy's order.
+   *
+   * @generated from field: repeated bunkms.v1.AuditWitness witnesses = 5;
+   */
+  witnesses: AuditWitness[];
+};
+
+/**
+ * Describes the message bunkms.v1.GetAuditStatusResponse.
+ * Use `create(GetAuditStatusResponseSchema)` to create a new message.
+ */
+export declare const GetAuditStatusResponseSchema: GenMessage<GetAuditStatusResponse>;
+
+/**
+ * @generated from message bunkms.v1.AuditCheckpointState
+ */
+export declare type AuditCheckpointState = Message<"bunkms.v1.AuditCheckpointState"> & {
+  /**
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+
+  /**
+   * Absent of one that was signed before the vault was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bunkms.v1.AuditCheckpointState.
+ * Use `create(AuditCheckpointStateSchema)` to create a new message.
+ */
+export declare const AuditCheckpointStateSchema: GenMessage<AuditCheckpointState>;
+
+/**
+ * @generated from message bunkms.v1.AuditWitness
+ */
+export declare type AuditWitness = Message<"bunkms.v1.AuditWitness"> & {
+  /**
+   * The policy's name for it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Of the last checkpoint that it cosigned; 0 before the first.
+   *
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * When that was.
+   *
+   * @generated from field: google.protobuf.Timestamp cosigned_at = 3;
+   */
+  cosignedAt?: Timestamp | undefined;
+
+  /**
+   * Since when it does not cosign; absent while it does.
+   *
+   * @generated from field: google.protobuf.Timestamp failing_since = 4;
+   */
+  failingSince?: Timestamp | undefined;
+
+  /**
+   * Why, as a code such as `unreachable`; `larger_log` and `other_log`: it has seen another log of this origin than this
+   * one, as after an old copy of the data was put back.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bunkms.v1.AuditWitness.
+ * Use `create(AuditWitnessSchema)` to create a new message.
+ */
+export declare const AuditWitnessSchema: GenMessage<AuditWitness>;
+
+/**
  * @generated from message bunkms.v1.GetAuditRetentionRequest
  */
 export declare type GetAuditRetentionRequest = Message<"bunkms.v1.GetAuditRetentionRequest"> & {
@@ -822,7 +951,8 @@ export declare const AuditService: GenService<{
     output: typeof ListAuditEntriesResponseSchema;
   },
   /**
-   * The newest signed checkpoint (C2SP tlog-checkpoint), with the cosignatures that it has.
+   * The newest signed checkpoint (C2SP tlog-checkpoint); where witnesses are needed, the newest that enough of them have
+   * cosigned, once there is one.
    *
    * @generated from rpc bunkms.v1.AuditService.GetAuditCheckpoint
    */
@@ -891,6 +1021,16 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof RotateAuditKeyRequestSchema;
     output: typeof RotateAuditKeyResponseSchema;
+  },
+  /**
+   * How far the log is, and its witnesses are with it.
+   *
+   * @generated from rpc bunkms.v1.AuditService.GetAuditStatus
+   */
+  getAuditStatus: {
+    methodKind: "unary";
+    input: typeof GetAuditStatusRequestSchema;
+    output: typeof GetAuditStatusResponseSchema;
   },
   /**
    * How much of the log is archived and pruned, and which holds there are.

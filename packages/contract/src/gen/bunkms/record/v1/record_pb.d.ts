@@ -624,6 +624,33 @@ export declare type CheckpointRecord = Message<"bunkms.record.v1.CheckpointRecor
 export declare const CheckpointRecordSchema: GenMessage<CheckpointRecord>;
 
 /**
+ * Table `audit-cursor`, path `main/witness/` and a key's digest: how far a witness is with the log.
+ *
+ * @generated from message bunkms.record.v1.WitnessRecord
+ */
+export declare type WitnessRecord = Message<"bunkms.record.v1.WitnessRecord"> & {
+  /**
+   * Of the last checkpoint that it cosigned.
+   *
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+
+  /**
+   * When that was, by the server's clock.
+   *
+   * @generated from field: uint64 cosigned_at_ms = 2;
+   */
+  cosignedAtMs: bigint;
+};
+
+/**
+ * Describes the message bunkms.record.v1.WitnessRecord.
+ * Use `create(WitnessRecordSchema)` to create a new message.
+ */
+export declare const WitnessRecordSchema: GenMessage<WitnessRecord>;
+
+/**
  * Table `audit-retention`, path `main`.
  *
  * @generated from message bunkms.record.v1.AuditRetentionRecord

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { openCheckpoint } from "@bunkms/tlog";
+import {
+  LOG_KEY,
+  TestReport,
+  testCheckpoints,
+  testCosigner,
+  testFrontier,
+  testNote,
+  testPolicy,
+} from "../../../../../test/audit/cosigned-log.ts";
+import { type CannedAnswer, type CannedServer, startCannedServer } from "../../../../../test/harness/canned-server.ts";
+import { Witnessing, type WitnessingParts } from "./witnessing.ts";
+
+const servers: CannedServer[] = [];
+after(() => Promise.all(servers.map((server) => server.close())));
+
+/** What a witness does with the note of a submission. */
+type Behaviour = (note: string) => CannedAnswer | Promise<CannedAnswer>;
+
+/** A log under test with its witnesses, each of which cosigns unless it is told otherwise. */
+async function witnessed(count: number, needed: number, changes: Partial<WitnessingParts> = {}) {
+  const time = { now: 0 };
+  const report = new TestReport();
+  const saved: (string | undefined)[] = [];
+  const seats = Array.from({ length: count }, (_, i) => ({
+    name: `W${i + 1}`,
+    cosigner: testCosigner(`w${i + 1}.example`),
+    asked: [] as string[],
+    behave: undefined as Behaviour | undefined,
+  }));
+  const witnesses = await Promise.all(
+    seats.map(async (seat) => {
+      const server = await startCannedServer(async ({ body }) => {
+        const text = body.toString();
+        const note = text.slice(text.indexOf("\n\n") + 2);
+        seat.asked.push(note);
+        return (await seat.behave?.(note)) ?? { status: 200, body: seat.cosigner.cosign(note) };
+      });
+      servers.push(server);
+      return { name: seat.name, key: seat.cosigner.key, url: server.url };
+    }),
+  );
+  const checkpoints = testCheckpoints(() => time.now);
+  const policy = testPolicy(witnesses, needed);
+  const parts: WitnessingParts = {
+    policy,
+    checkpoints,
+    logKeys: () => [LOG_KEY],
+    load: async () => undefined,
+    save: async (_, note) => void saved.push(note),
+    logSize: () => checkpoints.latest?.size ?? 0,
+    proveConsistency: async () => [],
+    clock: () => time.now,
+    monotonic: () => time.now,
+    report,
+    ...changes,
+  };
+  const witnessing = new Witnessing(parts);
+  after(() => witnessing.stop());
+  return {
+    time,
+    report,
+    saved,
+    seats,
+    checkpoints,
+    witnessing,
+    policy,
+    parts,
+    grow: (size: number) => checkpoints.sign(testFrontier(size)),
+    /** Looks, and waits for what comes of it. */
+    look: async () => {
+      witnessing.look();
+      await witnessing.idle();
+    },
+    /** How many entries enough have cosigned. */
+    cosigned: () => checkpoints.cosigned?.size,
+    names: () => {
+      const { note = "" } = checkpoints.cosigned ?? {};
+      return openCheckpoint(note, { logs: [LOG_KEY], policy: policy.policy }).witnesses.map(({ name }) => name);
+    },
+  };
+}
+
+test("what enough have cosigned is on disk, and then shown, with all cosignatures that there are", async () => {
+  const log = await witnessed(3, 2);
+  log.witnessing.start();
+  await log.look();
+  assert.equal(log.witnessing.state.quorum, "waiting");
+  await log.grow(5);
+  assert.equal(log.checkpoints.published?.note, testNote(5));
+  await log.look();
+  assert.deepEqual(log.names(), ["W1", "W2", "W3"]);
+  assert.equal(log.witnessing.state.quorum, "satisfied");
+  assert.equal(log.saved.at(-1), log.checkpoints.cosigned?.note);
+  await log.grow(6);
+  assert.equal(log.checkpoints.published?.size, 5);
+  assert.equal(log.checkpoints.latest?.size, 6);
+  await log.look();
+  assert.equal(log.checkpoints.published?.size, 6);
+  await log.look();
+  assert.deepEqual(
+    log.seats.map(({ asked }) => asked.length),
+    [2, 2, 2],
+  );
+});
+
+test("without its quorum a checkpoint is not shown, and who was down is asked for it again", async () => {
+  const log = await witnessed(2, 2);
+  const [, second] = log.seats;
+  assert.ok(second);
+  second.behave = () => ({ status: 503 });
+  log.witnessing.start();
+  await log.grow(5);
+  await log.look();
+  assert.equal(log.cosigned(), undefined);
+  assert.equal(log.checkpoints.published?.note, testNote(5));
+  second.behave = undefined;
+  await log.look();
+  assert.equal(second.asked.length, 1);
+  log.time.now += 2_000;
+  await log.look();
+  assert.equal(log.checkpoints.cosigned?.size, 5);
+  // The first gave its cosignature already.
+  assert.deepEqual(
+    log.seats.map(({ asked }) => asked.length),
+    [1, 2],
+  );
+});
+
+test("while a slow witness is waited for, all are asked for the same checkpoint, and nobody twice at once", async () => {
+  const log = await witnessed(2, 2);
+  const [, slow] = log.seats;
+  assert.ok(slow);
+  const gate = Promise.withResolvers<void>();
+  slow.behave = async (note) => {
+    await gate.promise;
+    return { status: 200, body: slow.cosigner.cosign(note) };
+  };
+  log.witnessing.start();
+  await log.witnessing.idle();
+  await log.grow(5);
+  log.witnessing.look();
+  await log.grow(6);
+  log.witnessing.look();
+  log.witnessing.look();
+  gate.resolve();
+  await log.witnessing.idle();
+  assert.equal(log.checkpoints.cosigned?.size, 5);
+  assert.deepEqual(
+    log.seats.map(({ asked }) => asked),
+    [[testNote(5)], [testNote(5)]],
+  );
+  await log.look();
+  assert.equal(log.checkpoints.cosigned?.size, 6);
+});
+
+test("a slow witness that is not needed does not keep the next checkpoint waiting", async () => {
+  const log = await witnessed(2, 1);
+  const [, slow] = log.seats;
+  assert.ok(slow);
+  slow.behave = () => "hang";
+  log.witnessing.start();
+  await log.witnessing.idle();
+  for (const size of [5, 6]) {
+    await log.grow(size);
+    for (const deadline = performance.now() + 10_000; log.checkpoints.cosigned?.size !== size; ) {
+      assert.ok(performance.now() < deadline);
+      log.witnessing.look();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+  assert.equal(slow.asked.length, 1);
+  await log.witnessing.stop();
+});
+
+test("the operator is told once that the quorum is missing, a minute after a checkpoint waits, and once that it is back", async () => {
+  const log = await witnessed(2, 2);
+  const [, second] = log.seats;
+  assert.ok(second);
+  log.witnessing.start();
+  await log.grow(5);
+  await log.look();
+  log.time.now += 600_000;
+  await log.look();
+  assert.equal(log.witnessing.state.quorum, "satisfied", "a log that does not grow waits for nobody");
+  second.behave = () => ({ status: 503 });
+  await log.grow(6);
+  for (let i = 0; i < 60; i++) {
+    assert.equal(log.witnessing.state.quorum, "satisfied");
+    await log.look();
+    log.time.now += 1_000;
+  }
+  await log.look();
+  await log.look();
+  assert.equal(log.witnessing.state.quorum, "missing");
+  const missing = log.report.lines.filter((line) => line.includes("quorum"));
+  assert.deepEqual(missing, ["warn: the quorum of witnesses is missing: too few of them cosign the audit log"]);
+  second.behave = undefined;
+  log.time.now += 60_000;
+  await log.look();
+  assert.equal(log.witnessing.state.quorum, "satisfied");
+  assert.equal(log.report.lines.at(-1), "info: the quorum of witnesses cosigns the audit log again");
+});
+
+test("what cannot be written is not shown, and written at the next look", async () => {
+  let isBroken = true;
+  const log = await witnessed(1, 1, {
+    save: async () => {
+      if (isBroken) {
+        throw new Error("disk full");
+      }
+    },
+  });
+  log.witnessing.start();
+  await log.grow(5);
+  await log.look();
+  await log.look();
+  assert.equal(log.cosigned(), undefined);
+  assert.deepEqual(log.report.lines, ["error: the cosignatures of the audit log's checkpoint cannot be written"]);
+  isBroken = false;
+  await log.look();
+  assert.equal(log.checkpoints.cosigned?.size, 5);
+  assert.equal(log.seats[0]?.asked.length, 1);
+});
+
+test("a submission that is under way at the end writes nothing, and the end does not wait for the witness", async () => {
+  const log = await witnessed(1, 1);
+  const [witness] = log.seats;
+  assert.ok(witness);
+  const asked = Promise.withResolvers<void>();
+  witness.behave = () => {
+    asked.resolve();
+    return "hang";
+  };
+  log.witnessing.start();
+  await log.witnessing.idle();
+  await log.grow(5);
+  log.witnessing.look();
+  await asked.promise;
+  const begun = performance.now();
+  await log.witnessing.stop();
+  assert.ok(performance.now() - begun < 2_000);
+  await log.look();
+  assert.deepEqual(log.saved, []);
+  assert.equal(log.cosigned(), undefined);
+  assert.deepEqual(log.report.lines, []);
+});
+
+test("of an earlier run, what has the policy's quorum is shown from the beginning; what does not is not", async () => {
+  for (const needed of [1, 2]) {
+    const log = await witnessed(2, needed);
+    const note = testNote(5) + (log.seats[0]?.cosigner.cosign(testNote(5)) ?? "");
+    log.checkpoints.restore({ size: 5, root: testFrontier(5).root(), note });
+    await log.grow(7);
+    log.witnessing.start();
+    assert.equal(log.checkpoints.published?.note, needed === 1 ? note : log.checkpoints.latest?.note);
+    await log.look();
+    assert.equal(log.checkpoints.published?.size, 7);
+    // A second beginning does not go back to it.
+    const again = new Witnessing(log.parts);
+    again.start();
+    assert.equal(log.checkpoints.published?.size, 7);
+    await again.stop();
+  }
+});
+
+test("a policy that needs nobody has the newest checkpoint shown, with cosignatures if there are", async () => {
+  const log = await witnessed(1, 0);
+  log.witnessing.start();
+  await log.grow(5);
+  await log.look();
+  assert.deepEqual(log.names(), ["W1"]);
+  assert.equal(log.checkpoints.published?.note, log.checkpoints.cosigned?.note);
+  await log.grow(6);
+  assert.equal(log.checkpoints.published?.note, testNote(6));
+  assert.equal(log.witnessing.state.quorum, "none");
+});
+
+test("a witness is asked from where it was in an earlier run; what cannot be read is asked for", async () => {
+  const log = await witnessed(1, 1, { load: async () => ({ size: 3, cosignedAt: 9 }) });
+  log.witnessing.start();
+  await log.witnessing.idle();
+  assert.deepEqual(log.witnessing.state.witnesses[0]?.cursor, { size: 3, cosignedAt: 9 });
+  const other = await witnessed(1, 1, {
+    load: async () => {
+      throw new Error("damaged");
+    },
+  });
+  other.witnessing.start();
+  await other.grow(5);
+  await other.witnessing.idle();
+  await other.look();
+  assert.equal(other.checkpoints.cosigned?.size, 5);
+});
