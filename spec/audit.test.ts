@@ -3,12 +3,33 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { EncryptRequestSchema, readOperations, SignRequestSchema } from "@bunkms/contract";
-import { Frontier, leafHash } from "@bunkms/tlog";
+import {
+  ED25519,
+  Frontier,
+  followHandovers,
+  formatHandover,
+  formatNote,
+  formatVkey,
+  leafHash,
+  type NoteKey,
+  noteKey,
+  openHandover,
+  parseTlogProof,
+  parseVkey,
+  signNote,
+  verifyTlogProof,
+} from "@bunkms/tlog";
+import { Checkpoints } from "../packages/server/src/audit/checkpoints.ts";
 import { Edges } from "../packages/server/src/audit/edges.ts";
 import { type AuditRecord, decodeEntry, encodeEntry } from "../packages/server/src/audit/entry.ts";
 import { AuditLog, decodeBatch } from "../packages/server/src/audit/log.ts";
+import { AuditProofs } from "../packages/server/src/audit/proofs.ts";
+import { AuditTree } from "../packages/server/src/audit/tree.ts";
+import { privateEd25519, publicEd25519 } from "../packages/server/src/crypto/ed25519.ts";
 import { secretKey } from "../packages/server/src/crypto/keys.ts";
 import { auditFields } from "../packages/server/src/pipeline/audit-fields.ts";
+import { logOrigin } from "../packages/server/src/vault/log-keys.ts";
+import { type AuditProofFile, auditProofVectors } from "./vectors/audit-proof-vectors.ts";
 import { type AuditFile, auditVectors, type BatchVector } from "./vectors/audit-vectors.ts";
 
 const FILE = JSON.parse(readFileSync(new URL("vectors/audit-batch.json", import.meta.url), "utf8")) as AuditFile;
@@ -87,3 +108,54 @@ function readsAndWrites(vector: BatchVector): void {
   assert.equal(written.path, path);
   assert.equal(written.payload.toString("hex"), payload);
 }
+
+const PROOFS = JSON.parse(readFileSync(new URL("vectors/audit-proof.json", import.meta.url), "utf8")) as AuditProofFile;
+
+test("audit-proof.json is what its generator makes", () => {
+  assert.deepEqual(PROOFS, JSON.parse(JSON.stringify(auditProofVectors())));
+});
+
+test("the server's log has the keys, the checkpoint and the receipts of the vectors", async () => {
+  const { cluster, seeds, vkeys, entries, checkpoint, receipts } = PROOFS;
+  const origin = logOrigin(bytes(cluster));
+  const privateKey = privateEd25519(bytes(seeds[0]));
+  const key = noteKey(origin, ED25519, publicEd25519(privateKey));
+  assert.equal(formatVkey(key), vkeys[0]);
+  const log = new AuditLog();
+  log.adopt(log.prepare(entries.map((entry) => Buffer.from(entry))).end);
+  const checkpoints = new Checkpoints({
+    origin,
+    sign: (text) => [signNote(text, key, privateKey)],
+    save: async () => {},
+    monotonic: () => 0,
+  });
+  await checkpoints.sign(log.frontier);
+  assert.equal(checkpoints.latest?.note, checkpoint);
+  const store = {
+    tile: async () => undefined,
+    keepTiles: async () => {},
+    entries: async () => [],
+    archivedBundle: async () => undefined,
+    pruned: 0,
+  };
+  const tree = new AuditTree(store, log);
+  const proofs = new AuditProofs({ log, tree, checkpoints, signNow: async () => {} });
+  for (const [i, entry] of entries.entries()) {
+    assert.equal(await proofs.receipt(i, Buffer.from(entry)), receipts[i]);
+    const proof = parseTlogProof(receipts[i] as string);
+    assert.equal(verifyTlogProof(proof, Buffer.from(entry), { logs: [key] }).checkpoint.size, entries.length);
+  }
+});
+
+test("the vectors' hand-over leads from the first key to the second", () => {
+  const [first, second] = PROOFS.vkeys.map(parseVkey);
+  const keys = followHandovers(first as NoteKey, [PROOFS.handover]);
+  assert.deepEqual(keys.map(formatVkey), PROOFS.vkeys);
+  assert.deepEqual(followHandovers(second as NoteKey, [PROOFS.handover]), [second]);
+  const { checkpoint, oldKey, newKey } = openHandover(PROOFS.handover);
+  const text = formatHandover({ checkpoint, oldKey, newKey });
+  const signatures = [oldKey, newKey].map((key, i) =>
+    signNote(text, key, privateEd25519(bytes(PROOFS.seeds[i] as string))),
+  );
+  assert.equal(formatNote(text, signatures), PROOFS.handover);
+});

@@ -1,10 +1,11 @@
 import { writeFileSync } from "node:fs";
+import { auditProofVectors } from "./audit-proof-vectors.ts";
 import { auditVectors } from "./audit-vectors.ts";
 import { recordVectors } from "./record-vectors.ts";
 import { sealSlotVectors } from "./seal-slot-vectors.ts";
 import { tokenVectors } from "./token-vectors.ts";
 
-// Writes record.json, seal-slot.json, audit-batch.json and token.json, always the same:
+// Writes record.json, seal-slot.json, audit-batch.json, audit-proof.json and token.json, always the same:
 // node --disable-warning=ExperimentalWarning spec/vectors/generate-vault.ts
 
 const write = (name: string, content: object): void => {
@@ -14,4 +15,5 @@ const write = (name: string, content: object): void => {
 write("record.json", recordVectors());
 write("seal-slot.json", { vectors: sealSlotVectors() });
 write("audit-batch.json", auditVectors());
+write("audit-proof.json", auditProofVectors());
 write("token.json", { vectors: tokenVectors() });

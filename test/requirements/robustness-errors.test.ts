@@ -79,6 +79,8 @@ const PROVOCATIONS: Partial<Record<ErrorCode, Provocation>> = {
   already_initialised: (over) => call(over, "seals.initialise", {}),
   invalid_share: (over) => call(over, "seals.generate_root_token", { key: "none" }),
   seal_not_configured: (over) => call(over, "seals.add_slot", { kind: "none" }),
+  archive_not_configured: (over) => call(over, "audit.archive", {}),
+  wrong_audit_range: (over) => call(over, "audit.set_hold", { name: "turned", from: "2", until: "1" }),
   last_slot: async (over) => {
     const [slot] = (await call(over, "seals.list_slots", {})).value["slots"] as { id: string }[];
     return call(over, "seals.remove_slot", { id: slot?.id as string });
@@ -109,6 +111,8 @@ const ELSEWHERE: Partial<Record<ErrorCode, string>> = {
   slot_damaged: "test/requirements/seals-slots.test.ts",
   rotation_in_progress: "test/requirements/seals-slots.test.ts",
   vault_damaged: "test/requirements/rollback.test.ts",
+  audit_hold: "packages/server/src/boot/retention.test.ts",
+  audit_full: "test/requirements/audit-room.test.ts",
 };
 
 test("REQ-39 every code of the error table is provoked here, or it is said where", () => {

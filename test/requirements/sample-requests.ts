@@ -32,6 +32,9 @@ export interface Objects {
   readonly exportableKey: string;
   /** Of `key`. */
   readonly backup: string;
+  /** The name of a legal hold, and the index of an audit entry. */
+  readonly hold: string;
+  readonly entry: string;
   /** A seal slot's id, and one of its shares, of which two are needed: where `makeSlot` made one. */
   readonly slot: string;
   readonly share: string;
@@ -118,6 +121,11 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
   ["secrets.put", () => ({ value: SAMPLE_TEXT })],
   ["tokens.create", () => ({ display_name: "sample", role: "reader" })],
   ["audit.list", () => ({ page_size: 1 })],
+  ["audit.tile", () => ({ level: "0", tile: "000.p/1" })],
+  ["audit.bundle", () => ({ bundle: "000.p/1" })],
+  ["audit.consistency", () => ({ from: "1", to: "2" })],
+  ["audit.hash", () => ({ field: "aad", value: SAMPLE_TEXT })],
+  ["audit.prune", () => ({ before: "256" })],
   ["seals.unseal", ({ share }) => ({ key: share })],
   ["seals.generate_root_token", ({ share }) => ({ key: share })],
   ["seals.add_slot", () => SHARED_BY_TWO],
@@ -130,8 +138,15 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
 const IN_ORDER = [
   ...["keys.disable_version", "keys.enable_version", "keys.schedule_version_deletion", "keys.cancel_version_deletion"],
   ...["keys.disable", "keys.enable", "keys.schedule_deletion", "keys.cancel_deletion"],
-  ...["secrets.delete", "tokens.revoke", "aliases.delete", "seals.rewrap_slot", "seals.remove_slot"],
-  ...["secrets.put", "aliases.set", "keys.create", "keys.restore"],
+  ...[
+    "secrets.delete",
+    "tokens.revoke",
+    "aliases.delete",
+    "audit.release_hold",
+    "seals.rewrap_slot",
+    "seals.remove_slot",
+  ],
+  ...["audit.set_hold", "secrets.put", "aliases.set", "keys.create", "keys.restore"],
 ];
 
 /** All operations of the contract, in an order in which they can be called with the samples. */
@@ -145,8 +160,8 @@ export function operationsInOrder(): readonly OperationSpec[] {
  */
 export function sampleRequest({ action, resource }: OperationSpec, objects: Objects): JsonObject {
   const [kind, field] = /^([a-z]+)\/\{([a-z_]+)\}$/.exec(resource)?.slice(1) ?? [];
-  const { key, alias, secret, token, slot } = objects;
-  const name = ({ key, alias, secret, token, slot, seal: "shamir" } as Record<string, string>)[kind ?? ""];
+  const { key, alias, secret, token, slot, hold, entry } = objects;
+  const name = ({ key, alias, secret, token, slot, hold, entry, seal: "shamir" } as Record<string, string>)[kind ?? ""];
   assert.ok(
     !resource.includes("{") || (field !== undefined && name !== undefined),
     `${action}: nobody made a ${resource}`,
@@ -155,6 +170,7 @@ export function sampleRequest({ action, resource }: OperationSpec, objects: Obje
 }
 
 const NO_SLOT = "0".repeat(32);
+const NO_ENTRY = "123456789012345";
 
 function namesOf(prefix: string) {
   return {
@@ -165,6 +181,7 @@ function namesOf(prefix: string) {
     agreementKey: `${prefix}-agreement-key`,
     alias: `${prefix}-alias`,
     secret: `${prefix}/secret`,
+    hold: `${prefix}-hold`,
     waitingKey: `${prefix}-waiting-key`,
     preparedKey: `${prefix}-prepared-key`,
     exportableKey: `${prefix}-exportable-key`,
@@ -174,7 +191,7 @@ function namesOf(prefix: string) {
 /** Objects that nobody made, for requests that do not come so far. */
 export const NO_OBJECTS: Objects = {
   ...namesOf("missing"),
-  ...{ token: NO_SLOT, slot: NO_SLOT, share: "none" },
+  ...{ token: NO_SLOT, slot: NO_SLOT, share: "none", entry: NO_ENTRY },
   ...{ ciphertext: "AAAA", signature: "AAAA", mac: "AAAA", encapsulation: "AAAA", wrapped: "AAAA", backup: "AAAA" },
 };
 
@@ -198,9 +215,10 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
   await call("keys.create", { name: names.exportableKey, exportable: true });
   await call("aliases.set", { alias: names.alias, key_name: names.key });
   await call("secrets.put", { name: names.secret, value: SAMPLE_TEXT });
+  await call("audit.set_hold", { name: names.hold });
   const made = {
     ...names,
-    ...{ slot: NO_SLOT, share: "none" },
+    ...{ slot: NO_SLOT, share: "none", entry: "0" },
     token: await text("tokens.create", { display_name: `${prefix}-token`, role: "reader" }, "id"),
     ciphertext: await text("keys.encrypt", { key_name: names.key, plaintext: SAMPLE_TEXT }, "ciphertext"),
     signature: await text("keys.sign", { name: names.signingKey, message_b64: SAMPLE_BASE64 }, "signature_b64"),
@@ -234,5 +252,6 @@ export function missingObjects(like: Objects, prefix = "missing"): Objects {
     ...namesOf(prefix),
     token: "0".repeat(32),
     slot: NO_SLOT,
+    entry: NO_ENTRY,
   };
 }

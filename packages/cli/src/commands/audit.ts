@@ -8,6 +8,13 @@ import { auditExportCommand } from "./audit-export.ts";
 import { auditCheckpointCommand, auditKeyCommand, auditRotateKeyCommand } from "./audit-key.ts";
 import { auditMirrorCommand } from "./audit-mirror.ts";
 import { auditHashCommand, auditReceiptCommand } from "./audit-receipt.ts";
+import {
+  auditArchiveCommand,
+  auditHoldCommand,
+  auditPruneCommand,
+  auditReleaseHoldCommand,
+  auditRetentionCommand,
+} from "./audit-retention.ts";
 import { auditVerifyCommand } from "./audit-verify.ts";
 
 interface Filters {
@@ -91,6 +98,11 @@ export const auditCommands: CommandGroup = {
     auditMirrorCommand,
     auditVerifyCommand,
     auditExportCommand,
+    auditRetentionCommand,
+    auditArchiveCommand,
+    auditPruneCommand,
+    auditHoldCommand,
+    auditReleaseHoldCommand,
   ],
 };
 

@@ -5,6 +5,10 @@ import type { CallLogLine } from "../pipeline/call.ts";
 interface MetricSources {
   /** Number of entries in the audit log. */
   readonly auditEntries: () => number;
+  /** Bytes of those that are in the store. */
+  readonly auditBytes: () => number;
+  /** Number of entries under the newest signed checkpoint. */
+  readonly auditSigned: () => number;
   /** Whether the last commit succeeded. */
   readonly healthy: () => boolean;
   readonly sealed: () => boolean;
@@ -28,9 +32,11 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor({ auditEntries, healthy, sealed, failingSeals }: MetricSources) {
+  constructor({ auditEntries, auditBytes, auditSigned, healthy, sealed, failingSeals }: MetricSources) {
     collectDefaultMetrics({ register: this.#registry });
     gauge(this.#registry, "bunkms_audit_entries", "Entries in the audit log", auditEntries);
+    gauge(this.#registry, "bunkms_audit_stored_bytes", "Bytes of the audit entries in the store", auditBytes);
+    gauge(this.#registry, "bunkms_audit_signed_entries", "Audit entries under the newest checkpoint", auditSigned);
     gauge(this.#registry, "bunkms_store_healthy", "1 when the last commit succeeded", () => Number(healthy()));
     gauge(this.#registry, "bunkms_sealed", "1 when no vault is open", () => Number(sealed()));
     gauge(

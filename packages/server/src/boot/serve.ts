@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readOperations } from "@bunkms/contract";
+import { BunkmsError, readOperations } from "@bunkms/contract";
 import type { Logger } from "pino";
 import { authoriseByRole } from "../access/authorise.ts";
 import { grpcServer } from "../api/grpc.ts";
@@ -85,6 +85,8 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
   });
   const metrics = new Metrics({
     auditEntries: () => keeper.unsealed?.log.frontier.size ?? 0,
+    auditBytes: () => keeper.current?.services.auditSpace.stored() ?? 0,
+    auditSigned: () => keeper.unsealed?.checkpoints.latest?.size ?? 0,
     healthy: () => keeper.unsealed?.committer.healthy ?? true,
     sealed: () => keeper.current === undefined,
     failingSeals: () => keeper.status().failing.length,
@@ -107,7 +109,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
   try {
     await keeper.start();
     const health = new Health(
-      () => keeper.notReady(),
+      () => keeper.notReady() ?? fullLog(keeper),
       () => probe(store),
     );
     const tls =
@@ -144,6 +146,11 @@ export function besideStore({ store, witnessFile, dataPath, acceptRollback, audi
     ...(store === "memory" ? {} : { witness: new Witness(witnessFile ?? join(dataPath, "witness"), acceptRollback) }),
     ...(auditArchive === undefined ? {} : { archive: new ArchiveFolder(auditArchive) }),
   };
+}
+
+/** Why nothing is served although the vault is open. */
+function fullLog({ current }: Keeper): BunkmsError | undefined {
+  return current?.services.auditSpace.isFull === true ? new BunkmsError("audit_full") : undefined;
 }
 
 /** The periodic work of the vault that is open. */

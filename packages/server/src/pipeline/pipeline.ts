@@ -4,10 +4,8 @@ import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { Authorise } from "../access/authorise.ts";
 import type { TokenInfo } from "../access/tokens.ts";
-import { encodeEntry } from "../audit/entry.ts";
 import type { CallContext, Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
-import type { Recorder } from "../operations/seal-control.ts";
 import { refuseAborted } from "../operations/time-slice.ts";
 import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
@@ -15,10 +13,11 @@ import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
 import type { Custody, OpenVault } from "./custody.ts";
+import { ANYBODY, type Progress } from "./progress.ts";
+import { type PublicActions, Recording } from "./recording.ts";
 import { asRefusal, Unrecorded } from "./refusal.ts";
 import { wipeSecrets } from "./secret-fields.ts";
 import { Slots } from "./slots.ts";
-import { Strangers } from "./strangers.ts";
 import { Turns } from "./turns.ts";
 
 /** What the pipeline works with. */
@@ -27,8 +26,7 @@ export interface PipelineParts {
   readonly operations: ReadonlyMap<string, RegisteredOperation>;
   readonly authorise: Authorise;
   readonly reporter: Reporter;
-  /** Actions that need no token, by the operator's choice, and whether calls without one are recorded. */
-  readonly publicActions: ReadonlyMap<string, "recorded" | "unrecorded">;
+  readonly publicActions: PublicActions;
   /** So many calls at most at once. */
   readonly maxInFlight: number;
   /** Milliseconds since 1970. */
@@ -38,29 +36,12 @@ export interface PipelineParts {
 /** So often a mutation is planned anew when somebody else was faster, which mutations of one resource never are. */
 const ATTEMPTS = 3;
 
-const TOO_MANY_STRANGERS = "too many calls without a valid token; try again later";
-
-/** What is known of a call so far: what its audit entry says, whenever it ends. */
-interface Progress {
-  /** The vault that was open when the call came; none for what needs none. */
-  vault?: OpenVault | undefined;
-  caller?: TokenInfo;
-  spec?: OperationSpec;
-  resource: string;
-  request: Record<string, string>;
-  /** Gives the caller's place back. */
-  leave: () => void;
-}
-
 /** The plan of a call that changes nothing. */
 const NOTHING: Plan<unknown> = { result: undefined, changes: [], committed: () => {}, discard: () => {} };
 
 /** So many calls without a token at once, in all and from one address: they take no places from those who have one. */
 const ANONYMOUS_CALLS = 256;
 const ANONYMOUS_CALLS_OF_SOURCE = 32;
-
-/** The caller of an operation that needs no token. */
-const ANYBODY: TokenInfo = { id: "", name: "", role: "reader", createdAt: 0, expiresAt: 0 };
 
 /**
  * The one path that every call takes: authenticate, find the operation, parse and validate, authorise, handle, record
@@ -72,20 +53,14 @@ export class Pipeline {
   readonly #turns = new Turns();
   readonly #slots: Slots;
   readonly #anonymous = new Slots(ANONYMOUS_CALLS, ANONYMOUS_CALLS_OF_SOURCE);
-  readonly #strangers: Strangers;
+  readonly #recording: Recording;
   #inFlight = 0;
   #open = true;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#slots = new Slots(parts.maxInFlight);
-    const { custody, clock, reporter } = parts;
-    this.#strangers = new Strangers({
-      record: (entry) => record(custody, entry),
-      clock,
-      monotonic: () => performance.now(),
-      onFailure: (error) => reporter.failure("", error),
-    });
+    this.#recording = new Recording(parts);
   }
 
   /**
@@ -144,7 +119,7 @@ export class Pipeline {
     while (this.#inFlight > 0) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await this.#strangers.close();
+    await this.#recording.close();
     await this.#parts.custody.current?.committer.idle();
   }
 
@@ -191,7 +166,7 @@ export class Pipeline {
         progress.spec = call.operation;
       }
       const vault = this.#vaultFor(call);
-      refuseIfFull(call, vault);
+      this.#recording.refuseIfFull(call, vault);
       progress.vault = vault;
       const caller = await this.#admitCaller(call, vault);
       progress.caller = caller;
@@ -215,8 +190,8 @@ export class Pipeline {
       }
     } catch (error) {
       if (!(error instanceof Unrecorded)) {
-        this.#noteRefusedStranger(call, progress);
-        await this.#record(call, progress, asRefusal(error).code, {});
+        this.#recording.noteRefusedStranger(call, progress);
+        await this.#recording.record(call, progress, asRefusal(error).code, {});
       }
       throw error;
     }
@@ -228,27 +203,9 @@ export class Pipeline {
       return await this.#authenticate(call, vault);
     } catch (error) {
       if (asRefusal(error).code === "unauthenticated") {
-        this.#noteStranger(call);
+        this.#recording.noteStranger(call);
       }
       throw error;
-    }
-  }
-
-  /**
-   * Takes note of a refusal of who needs no token, of whom there may be any number: what they are let do proves itself, by a
-   * share. While the vault is sealed there is no log that could be filled.
-   * @throws as `#noteStranger`
-   */
-  #noteRefusedStranger(call: Call, { caller, vault }: Progress): void {
-    if (caller === ANYBODY && vault !== undefined && this.#leavesEntry(call)) {
-      this.#noteStranger(call);
-    }
-  }
-
-  /** @throws Unrecorded when there were so many that this one was only counted. */
-  #noteStranger({ source }: Call): void {
-    if (!this.#strangers.note(source)) {
-      throw new Unrecorded(new BunkmsError("too_many_requests", TOO_MANY_STRANGERS));
     }
   }
 
@@ -315,7 +272,7 @@ export class Pipeline {
         refuseAborted(call.signal);
         const plan = this.#whileAuthenticated(progress, outcome.plan);
         const fields = auditFields(spec.auditResponse, response, progress.vault?.auditKey);
-        await this.#record(call, progress, "ok", fields, plan, outcome.recorder);
+        await this.#recording.record(call, progress, "ok", fields, plan, outcome.recorder);
         return response;
       } catch (error) {
         if (response !== undefined) {
@@ -353,76 +310,6 @@ export class Pipeline {
     const { tokens } = this.#services(progress);
     return { ...plan, holds: () => tokens.isCurrent(caller, this.#parts.clock()) && (plan.holds?.() ?? true) };
   }
-
-  /** Writes the entry, and the plan's changes with it. @throws RevisionConflict, Unrecorded */
-  async #record(
-    call: Call,
-    progress: Progress,
-    outcome: string,
-    response: Record<string, string>,
-    plan?: Outcome<unknown>["plan"],
-    recorder: Recorder | undefined = progress.vault?.committer,
-  ): Promise<void> {
-    const { caller, spec, resource, request } = progress;
-    if (!this.#leavesEntry(call)) {
-      return;
-    }
-    const entry = encodeEntry({
-      time: this.#parts.clock(),
-      requestId: call.requestId,
-      ...(caller === undefined || caller === ANYBODY ? {} : { identity: caller }),
-      operation: spec?.action ?? "",
-      resource,
-      outcome,
-      source: call.source,
-      transport: call.transport,
-      request,
-      response,
-    });
-    if (recorder === undefined) {
-      // What reads a sealed vault's metrics leaves room for what tries to open it.
-      if (spec?.effect !== Effect.READ) {
-        this.#parts.custody.defer(entry, outcome !== "ok");
-      }
-      return;
-    }
-    try {
-      const index = await recorder.submit(entry, plan, call.onReceipt !== undefined);
-      await this.#giveReceipt(call, progress, index, entry);
-    } catch (error) {
-      if (error instanceof RevisionConflict) {
-        throw error;
-      }
-      // The vault was sealed meanwhile.
-      const refusal =
-        error instanceof BunkmsError ? error : new BunkmsError("audit_unavailable", undefined, { cause: error });
-      throw new Unrecorded(refusal);
-    }
-  }
-
-  /** Its call is recorded by now, and answered, whether there is a proof at once or not. */
-  async #giveReceipt({ onReceipt, requestId }: Call, progress: Progress, index: number, entry: Buffer): Promise<void> {
-    if (onReceipt === undefined) {
-      return;
-    }
-    let proof: string | undefined;
-    try {
-      proof = await progress.vault?.services.auditProofs.receipt(index, entry);
-    } catch (error) {
-      this.#parts.reporter.failure(requestId, error);
-    }
-    onReceipt({ index, proof });
-  }
-
-  /** All calls do, but those that read what anybody may see: as `/health`, it is asked for every second by probes. */
-  #leavesEntry({ operation, token }: Call): boolean {
-    if (operation instanceof BunkmsError || operation.effect !== Effect.READ) {
-      return true;
-    }
-    // Who watches the log must not make it grow by that, or it would never be watched to its end.
-    const watches = token === undefined && this.#parts.publicActions.get(operation.action) === "unrecorded";
-    return !operation.anonymous && !watches;
-  }
 }
 
 const PATTERNS = new Map<string, RegExp>();
@@ -435,27 +322,6 @@ function matches(pattern: string, text: string): boolean {
   const compiled = PATTERNS.get(pattern) ?? new RegExp(pattern, "u");
   PATTERNS.set(pattern, compiled);
   return compiled.test(text);
-}
-
-/** An entry of the pipeline's own: to the log, or kept while the vault is sealed. */
-async function record(custody: Custody, entry: Buffer): Promise<void> {
-  if (custody.current === undefined) {
-    custody.defer(entry, true);
-  } else {
-    await custody.current.committer.submit(entry);
-  }
-}
-
-/**
- * Refuses what would make a full log grow; it is not recorded for that reason. What can make room is let through, to whoever
- * is allowed it.
- * @throws Unrecorded
- */
-function refuseIfFull({ operation }: Call, vault: OpenVault | undefined): void {
-  const makesRoom = !(operation instanceof BunkmsError) && operation.action.startsWith("audit.");
-  if (vault?.services.auditSpace.isFull === true && !makesRoom) {
-    throw new Unrecorded(new BunkmsError("audit_full"));
-  }
 }
 
 function findOperation(call: Call): OperationSpec {
