@@ -124,7 +124,7 @@ describe("bunkms audit verify", () => {
     rmSync(join(mirror, "tile/entries/000"));
     const refused = await audit("verify", mirror, "--key", vkey);
     assert.equal(refused.code, 8);
-    assert.match(refused.stdout, /\ntile\/entries\/000: entry 0: the bundle is missing\nNOT verified: 1 problems\n$/);
+    assert.match(refused.stdout, /\ntile\/entries\/000: entry 0: the bundle is missing\nNOT verified: 1 problem\n$/);
     const allowed = await audit("verify", mirror, "--key", vkey, "--allow-pruned");
     assert.equal(allowed.code, 0);
     assert.match(allowed.stderr, /^Not looked at: 256 entries that were pruned/);

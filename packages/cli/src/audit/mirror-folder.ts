@@ -27,13 +27,13 @@ export class MirrorFolder {
     }
   }
 
-  /** Writes a file that has its name only when it is whole, and on disk. @throws Failure */
+  /** Writes a file, readable by its owner only, that has its name only when it is whole, and on disk. @throws Failure */
   async write(name: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.path, name);
     const temporary = join(dirname(path), `.bunkms-${process.pid}-${Date.now()}.new`);
     try {
       await mkdir(dirname(path), { recursive: true });
-      const file = await open(temporary, "wx", 0o644);
+      const file = await open(temporary, "wx", 0o600);
       try {
         await file.writeFile(bytes);
         await file.sync();

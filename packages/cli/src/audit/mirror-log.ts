@@ -61,7 +61,11 @@ export async function mirrorLog(
     allowPruned: options.allowPruned,
     ahead: from.ahead,
     onProblem(problem) {
-      throw new Failure(8, `${from.name} does not verify: ${describeProblem(problem)}`, `${path} stays as it was.`);
+      throw new Failure(
+        8,
+        `${from.name} does not verify: ${describeProblem(problem)}`,
+        `${path} keeps the checkpoint that it has.`,
+      );
     },
     async onVerified(address, bytes) {
       const name = tilePath(address);

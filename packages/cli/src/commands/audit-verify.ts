@@ -94,9 +94,13 @@ async function verifyWhole(invocation: Invocation<VerifyOptions>): Promise<ExitC
     printFields(io, [...checkpointFields(opened), ["verified entries", String(report.entries)]]);
     notLookedAt(report.pruned, options, since).forEach((line) => void printNote(io, line));
     report.problems.forEach((problem) => void printLine(io, describeProblem(problem)));
-    printLine(io, verified ? "verified" : `NOT verified: ${report.problems.length} problems`);
+    printLine(io, verified ? "verified" : `NOT verified: ${count(report.problems.length)}`);
   }
   return verified ? 0 : 8;
+}
+
+function count(problems: number): string {
+  return problems === 1 ? "1 problem" : `${problems} problems`;
 }
 
 async function readSince(
