@@ -157,6 +157,24 @@ test("a legal hold keeps its entries from being pruned until it is released", as
   assert.equal((await vault.call("audit.prune", { before: "768" }))["pruned"], "768");
 });
 
+test("a hold can be made to keep more, not less: that would be to release it", async (context) => {
+  const vault = await vaultWith(context, 1000);
+  const set = (from: string, until?: string) =>
+    vault.code("audit.set_hold", { name: "case-7", from, ...(until === undefined ? {} : { until }) });
+  assert.equal(await set("300", "400"), "ok");
+  for (const [from, until] of [
+    ["301", "400"],
+    ["300", "399"],
+    ["500", "600"],
+    ["301", undefined],
+  ] as const) {
+    assert.equal(await set(from, until), "audit_hold");
+  }
+  assert.equal(await set("299", "401"), "ok");
+  assert.equal(await set("299"), "ok");
+  assert.equal(await set("299", "1000000"), "audit_hold");
+});
+
 test("without a folder for it nothing is archived", async () => {
   const vault = await testCalls();
   await grow(vault, 600);
