@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -128,6 +129,9 @@ test("nothing is pruned that is not archived, was changed there, or is not there
   assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
   writeFileSync(join(vault.folder, "elsewhere"), bundle);
   symlinkSync(join(vault.folder, "elsewhere"), path);
+  assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
+  rmSync(path);
+  execFileSync("mkfifo", [path]);
   assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
   assert.equal((await vault.call("audit.prune", { before: "256" }))["pruned"], "256");
   assert.equal(vault.unsealed.vault.retention.current.pruned, 256);
