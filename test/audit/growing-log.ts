@@ -59,13 +59,17 @@ export class GrowingLog implements LogPlace {
   }
 
   async checkpoint(): Promise<Buffer> {
-    const text = formatCheckpoint(this.#head());
-    return Buffer.from(
-      formatNote(
-        text,
-        this.#signers.map(({ key, privateKey }) => signNote(text, key, privateKey)),
-      ),
-    );
+    return this.checkpointBySigners()();
+  }
+
+  /** Checkpoints of the log as it is then, signed by the keys of now. */
+  checkpointBySigners(): () => Buffer {
+    const signers = this.#signers;
+    return () => {
+      const text = formatCheckpoint(this.#head());
+      const lines = signers.map(({ key, privateKey }) => signNote(text, key, privateKey));
+      return Buffer.from(formatNote(text, lines));
+    };
   }
 
   async handovers(): Promise<string> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { verifyLog } from "@bunkms/tlog";
@@ -57,6 +58,20 @@ describe("a mirror", () => {
     assert.deepEqual(await problemsOf(folder.path, log.vkey), []);
   });
 
+  test("of a log whose key was handed over twice refuses what only the first key has signed since", async () => {
+    using folder = temporaryFolder();
+    const log = new GrowingLog(300);
+    const { vkey } = log;
+    const stolen = log.checkpointBySigners();
+    log.rotate();
+    log.grow(400);
+    log.rotate();
+    log.grow(500);
+    assert.equal((await mirror(log, folder.path, vkey)).opened.checkpoint.size, 500);
+    writeFileSync(join(folder.path, "checkpoint"), stolen());
+    await assert.rejects(problemsOf(folder.path, vkey), failsWith(8, /not signed by|no signature/));
+  });
+
   test("that stopped half-way goes on where it stopped", async () => {
     using folder = temporaryFolder();
     const log = new GrowingLog(1000);
@@ -74,6 +89,28 @@ describe("a mirror", () => {
     assert.ok(first > 0);
     assert.equal((await mirror(log, folder.path, log.vkey)).fetched, 9 - first);
     assert.deepEqual(await problemsOf(folder.path, log.vkey), []);
+  });
+
+  test("that is not one of plain files of a log's size is refused, not read for ever", {
+    timeout: 20_000,
+  }, async () => {
+    using folder = temporaryFolder();
+    const log = new GrowingLog(300);
+    await mirror(log, folder.path, log.vkey);
+    const path = join(folder.path, "tile/entries/000");
+    const large = join(folder.path, "large");
+    writeFileSync(large, "");
+    truncateSync(large, 2 ** 32);
+    for (const make of [
+      () => symlinkSync("/dev/zero", path),
+      () => execFileSync("mkfifo", [path]),
+      () => symlinkSync(large, path),
+      () => mkdirSync(path),
+    ]) {
+      rmSync(path, { recursive: true });
+      make();
+      await assert.rejects(problemsOf(folder.path, log.vkey), failsWith(8, /no plain file, or larger/));
+    }
   });
 
   test("with --whole fetches again what is missing", async () => {

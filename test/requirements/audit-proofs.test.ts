@@ -140,6 +140,8 @@ test("checkpoint, tiles and bundles are those of C2SP tlog-tiles, and agree", as
   assert.match(tile.headers.get("cache-control") ?? "", /immutable/);
   const hashes = tileHashes(Buffer.from(await tile.arrayBuffer()), size);
   const bundle = await get(`/audit/tile/entries/000.p/${size}`);
+  assert.equal(bundle.headers.get("content-type"), "application/octet-stream");
+  assert.equal(bundle.headers.get("cache-control"), "no-store");
   const entries = decodeBundle(Buffer.from(await bundle.arrayBuffer()), size);
   assert.deepEqual(entries.map(leafHash), hashes);
   const later = await openCheckpoint(await (await get("/audit/checkpoint")).text(), await logs()).checkpoint;

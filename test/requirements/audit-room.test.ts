@@ -30,6 +30,7 @@ function call(action: string, request: JsonObject = {}, token: string | undefine
 
 test("REQ-05 REQ-32 a full log refuses rather than forgets, until it is archived and pruned", async () => {
   assert.equal((await call("keys.create", { name: "k" })).code, "ok");
+  const reader = (await call("tokens.create", { display_name: "reader", role: "reader" })).value["token"] as string;
   let refused: Answer | undefined;
   for (let round = 0; round < 100 && refused === undefined; round++) {
     const answers = await Promise.all(Array.from({ length: 64 }, () => call("keys.get", { name: "k" })));
@@ -45,8 +46,13 @@ test("REQ-05 REQ-32 a full log refuses rather than forgets, until it is archived
       ["keys.create", server.rootToken],
       ["keys.get", "nonsense"],
       ["keys.get", undefined],
+      ["audit.list", reader],
+      ["audit.checkpoint", reader],
+      ["audit.prune", reader],
+      ["seals.seal", reader],
     ] as const) {
-      const { code, status } = await transport.call(operationOf(action), { name: "k" }, { token });
+      const request = action.startsWith("keys.") ? { name: "k" } : {};
+      const { code, status } = await transport.call(operationOf(action), request, { token });
       assert.deepEqual([code, status], ["audit_full", at === 0 ? ERRORS.audit_full.http : ERRORS.audit_full.grpc]);
     }
   }

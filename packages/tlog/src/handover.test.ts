@@ -8,6 +8,7 @@ import {
   HandoversContradictory,
   openHandover,
   parseHandover,
+  retiredKeys,
 } from "./handover.ts";
 import { formatNote } from "./note.ts";
 import { COSIGNATURE_ED25519, ED25519, formatVkey, type NoteKey, noteKey } from "./note-key.ts";
@@ -105,6 +106,17 @@ test("a trusted key leads to all that came after it, and to none before it", () 
   assert.deepEqual(followHandovers(D.key, notes), [D.key]);
   assert.deepEqual(followHandovers(A.key, []), [A.key]);
   assert.deepEqual(followHandovers(A.key, [handed(A, B), handed(A, B)]), [A.key, B.key]);
+});
+
+test("a key signs no more when the one after it was handed over, too", () => {
+  const notes = [handed(C, D, 9), handed(A, B, 5), handed(B, C, 7)];
+  assert.deepEqual(retiredKeys(A.key, notes), [
+    { key: A.key, after: 7 },
+    { key: B.key, after: 9 },
+  ]);
+  assert.deepEqual(retiredKeys(B.key, notes), [{ key: B.key, after: 9 }]);
+  assert.deepEqual(retiredKeys(C.key, notes), []);
+  assert.deepEqual(retiredKeys(A.key, [handed(A, B)]), []);
 });
 
 test("hand-overs of other logs lead nowhere", () => {

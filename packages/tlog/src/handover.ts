@@ -16,6 +16,13 @@ export interface Handover {
   readonly newKey: NoteKey;
 }
 
+/** A key that has signed the log, and does not any more. */
+export interface RetiredKey {
+  readonly key: NoteKey;
+  /** No checkpoint of more entries than this rests on it. */
+  readonly after: number;
+}
+
 /** Hand-overs of one log's key that contradict each other. */
 export class HandoversContradictory extends Error {
   override readonly name = "HandoversContradictory";
@@ -77,13 +84,30 @@ export function openHandover(bytes: string | Uint8Array): Handover {
  *   smaller tree than the key before it.
  */
 export function followHandovers(trusted: NoteKey, notes: readonly (string | Uint8Array)[]): readonly NoteKey[] {
+  return [trusted, ...chainFrom(trusted, notes).map(({ newKey }) => newKey)];
+}
+
+/**
+ * Of the keys that a trusted key leads to, and itself, those that sign no more. A key still signs with the one after it, until
+ * that one is handed over: a checkpoint of a larger tree than then that only the key before has signed is not the log's.
+ *
+ * @throws as {@link followHandovers}
+ */
+export function retiredKeys(trusted: NoteKey, notes: readonly (string | Uint8Array)[]): readonly RetiredKey[] {
+  const chain = chainFrom(trusted, notes);
+  return chain.slice(1).map(({ checkpoint }, i) => ({ key: (chain[i] as Handover).oldKey, after: checkpoint.size }));
+}
+
+/** The hand-overs that lead from a key to the newest one, in their order. */
+function chainFrom(trusted: NoteKey, notes: readonly (string | Uint8Array)[]): readonly Handover[] {
   const handovers = notes.map(openHandover);
   const keys = [trusted];
+  const chain: Handover[] = [];
   let size = 0;
   for (let key = trusted; ; ) {
     const next = handoverOf(key, handovers);
     if (next === undefined) {
-      return keys;
+      return chain;
     }
     if (keys.some((used) => isSameKey(used, next.newKey))) {
       throw new HandoversContradictory("a key was handed over to a key that was in use before");
@@ -94,6 +118,7 @@ export function followHandovers(trusted: NoteKey, notes: readonly (string | Uint
     size = next.checkpoint.size;
     key = next.newKey;
     keys.push(key);
+    chain.push(next);
   }
 }
 

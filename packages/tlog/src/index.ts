@@ -7,6 +7,8 @@ export {
   HandoversContradictory,
   openHandover,
   parseHandover,
+  type RetiredKey,
+  retiredKeys,
 } from "./handover.ts";
 export * from "./handover-file.ts";
 export { type ReadLog, readAhead } from "./log-parts.ts";

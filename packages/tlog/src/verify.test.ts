@@ -137,3 +137,11 @@ test("a proof shows its entry, and no other one", async () => {
   assert.equal(reasonOf({}, entry, { logs: [NEXT.key] }), "wrong_signature");
   assert.equal(reasonOf({}, entry, { ...trust, policy: POLICY }), "quorum_missing");
 });
+
+test("a key that signs no more vouches for no larger tree than there was then, and does not spoil one that others signed", () => {
+  const trust = (after: number): Trust => ({ logs: [LOG.key, NEXT.key], retired: [{ key: LOG.key, after }] });
+  const note = formatNote(TEXT, [signed(LOG)]);
+  refused(note, trust(6), "wrong_signature");
+  assert.equal(openCheckpoint(note, trust(7)).log, LOG.key);
+  assert.equal(openCheckpoint(formatNote(TEXT, [signed(LOG), signed(NEXT)]), trust(6)).log, NEXT.key);
+});

@@ -1,4 +1,5 @@
 import { type Checkpoint, parseCheckpoint } from "./checkpoint.ts";
+import type { RetiredKey } from "./handover.ts";
 import { type Note, parseNote } from "./note.ts";
 import { isSameKey, type NoteKey } from "./note-key.ts";
 import type { Policy } from "./policy.ts";
@@ -26,6 +27,8 @@ export class CheckpointRefused extends Error {
 export interface Trust {
   /** Keys of logs; each log's origin is its key's name. Those of the policy are trusted as well. */
   readonly logs: readonly NoteKey[];
+  /** Keys that are trusted for older checkpoints only: their signatures count for nothing on larger trees. */
+  readonly retired?: readonly RetiredKey[];
   /** Absent: no witness is needed. */
   readonly policy?: Policy;
 }
@@ -46,10 +49,12 @@ export interface OpenedCheckpoint {
  */
 export function openCheckpoint(bytes: string | Uint8Array, trust: Trust): OpenedCheckpoint {
   const { note, checkpoint } = read(bytes);
-  const logs = logKeysOf(checkpoint.origin, trust);
-  if (logs.length === 0) {
+  const ofOrigin = logKeysOf(checkpoint.origin, trust);
+  if (ofOrigin.length === 0) {
     throw new CheckpointRefused("unknown_origin", "the checkpoint is of a log whose key is not trusted");
   }
+  const retired = (trust.retired ?? []).filter(({ after }) => after < checkpoint.size);
+  const logs = ofOrigin.filter((key) => !retired.some((one) => isSameKey(one.key, key)));
   const witnesses = trust.policy?.witnesses ?? [];
   const verified = verifyAll(note, [...logs, ...witnesses.map(({ key }) => key)]);
   const log = verified.find(({ key }) => logs.includes(key))?.key;

@@ -1,9 +1,12 @@
-import { mkdir, open, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { TILE_WIDTH, tilePath, tilesOf } from "@bunkms/tlog";
-import { usage } from "../failure.ts";
+import { MAX_ENTRY_BYTES, TILE_WIDTH, tilePath, tilesOf } from "@bunkms/tlog";
+import { Failure, usage } from "../failure.ts";
 import { fileError } from "../inputs.ts";
 
+/** The most bytes of a full bundle, each of whose entries comes after two bytes; nothing else in the folder is larger. */
+const MAX_FILE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES);
 const ABSENT = new Set(["ENOENT", "ENOTDIR"]);
 
 /** A log in a folder, laid out as C2SP tlog-tiles says: `checkpoint`, `tile/…`, and beside them `handovers`. */
@@ -18,8 +21,11 @@ export class MirrorFolder {
   async readFile(name: string): Promise<Buffer | undefined> {
     const path = join(this.path, name);
     try {
-      return await readFile(path);
+      return await readPlain(path);
     } catch (error) {
+      if (error instanceof Failure) {
+        throw error;
+      }
       if (ABSENT.has((error as NodeJS.ErrnoException).code ?? "")) {
         return undefined;
       }
@@ -66,5 +72,19 @@ export class MirrorFolder {
     if (outgrown.length === names.length) {
       await rmdir(join(this.path, folder)).catch(() => {});
     }
+  }
+}
+
+/** Reads a file as far as a folder from elsewhere may be trusted: a link to a device, or a pipe, would never end. */
+async function readPlain(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.size > MAX_FILE_BYTES) {
+      throw new Failure(8, `${path} is no plain file, or larger than any part of a log`);
+    }
+    return await file.readFile();
+  } finally {
+    await file.close();
   }
 }

@@ -10,6 +10,7 @@ import {
   openHandover,
   parsePolicy,
   parseVkey,
+  retiredKeys,
   SignatureInvalid,
   splitHandovers,
   type Trust,
@@ -75,11 +76,12 @@ export async function readTrust(io: Io, options: TrustOptions, beside?: string):
   try {
     const notes = splitHandovers(bytes.toString());
     const logs = given.flatMap((key) => followHandovers(key, notes));
+    const retired = given.flatMap((key) => retiredKeys(key, notes));
     const handedOverAt = notes
       .map(openHandover)
       .filter(({ oldKey }) => logs.some((key) => key.publicKey.equals(oldKey.publicKey)))
       .map(({ checkpoint }) => checkpoint);
-    return { logs, ...(policy === undefined ? {} : { policy }), handedOverAt };
+    return { logs, retired, ...(policy === undefined ? {} : { policy }), handedOverAt };
   } catch (error) {
     const isRefused =
       error instanceof NoteMalformed || error instanceof SignatureInvalid || error instanceof HandoversContradictory;
@@ -88,8 +90,8 @@ export async function readTrust(io: Io, options: TrustOptions, beside?: string):
 }
 
 /** Trees at which keys were handed over, as far as a checkpoint reaches: the one after a hand-over is signed a moment later. */
-export function handedOverBefore({ handedOverAt }: AuditTrust, { size }: Checkpoint): readonly Checkpoint[] {
-  return handedOverAt.filter((one) => one.size <= size);
+export function handedOverBefore({ handedOverAt }: AuditTrust, { origin, size }: Checkpoint): readonly Checkpoint[] {
+  return handedOverAt.filter((one) => one.origin === origin && one.size <= size);
 }
 
 async function readKeys(io: Io, { key, keyFile }: TrustOptions): Promise<readonly NoteKey[]> {

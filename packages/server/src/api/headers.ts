@@ -37,9 +37,12 @@ interface WantedReceipt {
 
 const NO_RECEIPT: WantedReceipt = { receiptHeaders: new Map(), onReceipt: undefined };
 
+/** A longer one is left to be asked for: gRPC and Node's own client refuse an answer whose headers are larger than 16 KiB. */
+const MAX_RECEIPT_CHARACTERS = 8 * 1024;
+
 /**
  * Whether a receipt is wanted: the header or metadata `bunkms-receipt` with the value `true`. Answered with
- * `bunkms-audit-index`, the entry's index, and `bunkms-receipt`, the proof's text in base64.
+ * `bunkms-audit-index`, the entry's index, and `bunkms-receipt`, the proof's text in base64, unless that is too long for a header.
  */
 export function receiptFor(header: unknown): WantedReceipt {
   if (header !== "true") {
@@ -48,8 +51,9 @@ export function receiptFor(header: unknown): WantedReceipt {
   const receiptHeaders = new Map<string, string>();
   const onReceipt = ({ index, proof }: Receipt): void => {
     receiptHeaders.set("bunkms-audit-index", String(index));
-    if (proof !== undefined) {
-      receiptHeaders.set("bunkms-receipt", Buffer.from(proof).toString("base64"));
+    const base64 = Buffer.from(proof ?? "").toString("base64");
+    if (base64 !== "" && base64.length <= MAX_RECEIPT_CHARACTERS) {
+      receiptHeaders.set("bunkms-receipt", base64);
     }
   };
   return { receiptHeaders, onReceipt };

@@ -24,6 +24,8 @@ export interface Manifest {
 
 /** The most bytes of a bundle: 256 entries of 65,535 bytes, each after its length. */
 const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 0xffff);
+/** A named pipe is not waited for: that would take one of the few threads that files are read by. */
+const OLD_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
@@ -52,10 +54,10 @@ export class ArchiveFolder {
   /** A bundle that was archived; undefined when there is none. @throws Error when it cannot be read. */
   async readBundle(index: number): Promise<Buffer | undefined> {
     try {
-      const file = await open(join(this.#path, bundlePath(index)), constants.O_RDONLY | constants.O_NOFOLLOW);
+      const file = await open(join(this.#path, bundlePath(index)), OLD_FILE);
       try {
-        const { size } = await file.stat();
-        return size > MAX_BUNDLE_BYTES ? undefined : await file.readFile();
+        const stats = await file.stat();
+        return stats.isFile() && stats.size <= MAX_BUNDLE_BYTES ? await file.readFile() : undefined;
       } finally {
         await file.close();
       }
@@ -86,7 +88,8 @@ export class ArchiveFolder {
   /** Writes a file under another name first: under its own it is whole, or not there. */
   async #write(name: string, content: Buffer): Promise<void> {
     const path = join(this.#path, name);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const folder = dirname(path);
+    const firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
     const draft = `${path}.new`;
     const file = await openNew(draft);
     try {
@@ -96,7 +99,13 @@ export class ArchiveFolder {
       await file.close();
     }
     await rename(draft, path);
-    await syncFolder(dirname(path));
+    // Folders that were made are names in those above them, which are to outlast a power failure as well: entries are pruned.
+    const highest = firstMade === undefined ? folder : dirname(firstMade);
+    await syncFolder(folder);
+    for (let at = folder; at !== highest && at !== dirname(at); ) {
+      at = dirname(at);
+      await syncFolder(at);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -129,6 +130,9 @@ test("nothing is pruned that is not archived, was changed there, or is not there
   writeFileSync(join(vault.folder, "elsewhere"), bundle);
   symlinkSync(join(vault.folder, "elsewhere"), path);
   assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
+  rmSync(path);
+  execFileSync("mkfifo", [path]);
+  assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
   assert.equal((await vault.call("audit.prune", { before: "256" }))["pruned"], "256");
   assert.equal(vault.unsealed.vault.retention.current.pruned, 256);
 });
@@ -155,6 +159,24 @@ test("a legal hold keeps its entries from being pruned until it is released", as
   assert.equal(await vault.code("audit.prune", { before: "768" }), "audit_hold");
   await vault.call("audit.release_hold", { name: "case-7" });
   assert.equal((await vault.call("audit.prune", { before: "768" }))["pruned"], "768");
+});
+
+test("a hold can be made to keep more, not less: that would be to release it", async (context) => {
+  const vault = await vaultWith(context, 1000);
+  const set = (from: string, until?: string) =>
+    vault.code("audit.set_hold", { name: "case-7", from, ...(until === undefined ? {} : { until }) });
+  assert.equal(await set("300", "400"), "ok");
+  for (const [from, until] of [
+    ["301", "400"],
+    ["300", "399"],
+    ["500", "600"],
+    ["301", undefined],
+  ] as const) {
+    assert.equal(await set(from, until), "audit_hold");
+  }
+  assert.equal(await set("299", "401"), "ok");
+  assert.equal(await set("299"), "ok");
+  assert.equal(await set("299", "1000000"), "audit_hold");
 });
 
 test("without a folder for it nothing is archived", async () => {

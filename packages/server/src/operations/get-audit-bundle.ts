@@ -1,11 +1,12 @@
 import { AuditService } from "@bunkms/contract";
 import { defineOperation } from "./operation.ts";
-import { orNotFound, tileAddress, tileAnswer } from "./tile-answer.ts";
+import { orNotFound, TILE_TYPE, tileAddress } from "./tile-answer.ts";
 
 export const getAuditBundle = defineOperation(
   AuditService.method.getAuditBundle,
   async ({ auditProofs }, { bundle }) => {
     const { index, width } = tileAddress("entries", bundle);
-    return { response: tileAnswer(await orNotFound(auditProofs.bundle(index, width))) };
+    // Never changes either, but no cache is to keep what entries say.
+    return { response: { contentType: TILE_TYPE, data: await orNotFound(auditProofs.bundle(index, width)) } };
   },
 );

@@ -2,6 +2,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BunkmsError, type RawBodySchema } from "@bunkms/contract";
 import { parseTilePath, type TileAddress } from "@bunkms/tlog";
 
+export const TILE_TYPE = "application/octet-stream";
+
 /** Which tile a path below a level means. @throws BunkmsError `not_found` */
 export function tileAddress(level: string, rest: string): TileAddress {
   const address = parseTilePath(`tile/${level}/${rest}`);
@@ -13,7 +15,7 @@ export function tileAddress(level: string, rest: string): TileAddress {
 
 /** Tiles never change. */
 export function tileAnswer(data: Buffer): MessageInitShape<typeof RawBodySchema> {
-  return { contentType: "application/octet-stream", data, immutable: true };
+  return { contentType: TILE_TYPE, data, immutable: true };
 }
 
 /** What the log does not have is not there: of a size that it has not reached, or pruned. @throws BunkmsError `not_found` */

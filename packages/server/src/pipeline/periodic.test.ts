@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownEntry } from "../audit/entry.ts";
+import { batchPath } from "../audit/log.ts";
 import { AuditReader, type IndexedRecord } from "../audit/reader.ts";
 import { planKey, testVault } from "../boot/test-vault.ts";
 import { openOrCreate, type Unsealed } from "../boot/unseal.ts";
 import { StoreUnavailable } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
+import type { Vault } from "../vault/vault.ts";
 import { auditBatches } from "./audit-batches.ts";
 import { Periodic } from "./periodic.ts";
 
@@ -462,4 +464,31 @@ test("a key whose uses cannot be written is told of in each flush, and the other
   await periodic.stop();
   assert.equal(failures.length, 2);
   assert.equal(usage.unwritten, 1);
+});
+
+test("while the batches of a pruned log are removed calls come in between, and what is due does not wait for all of them", async () => {
+  const unsealed = await testVault();
+  const { vault, committer } = unsealed;
+  const entries = 20_000;
+  for (let entry = 0; entry < entries; entry++) {
+    await vault.records.keep([{ table: "audit", path: batchPath(entry), payload: Buffer.alloc(1) }]);
+  }
+  const retention = { current: { pruned: entries } } as Vault["retention"];
+  const { records, keys, usage, imports } = vault;
+  const { roundAt, failures } = periodicOf({ vault: { records, keys, usage, imports, retention } as Vault, committer });
+  let turns = 0;
+  const counting = setInterval(() => {
+    turns += 1;
+  }, 0);
+  try {
+    await roundAt(START);
+    assert.ok(turns > 100, `${turns} turns`);
+    const left = async () => (await vault.records.list("audit", { limit: 10_000 })).length;
+    assert.equal(await left(), entries - 256 * 64);
+    await roundAt(START);
+    assert.equal(await left(), 0);
+  } finally {
+    clearInterval(counting);
+  }
+  assert.deepEqual(failures, []);
 });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { ownEntry } from "../audit/entry.ts";
 import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
@@ -19,6 +20,8 @@ const ROUND_MS = 10_000;
 const FLUSH_MS = 60_000;
 /** The most keys that one round takes care of. */
 const KEYS_PER_ROUND = 1000;
+/** So many commits at most remove pruned batches in one round: a date that was promised does not wait for a whole log. */
+const PRUNINGS_PER_ROUND = 256;
 
 /**
  * What the server does by itself: rotations and destructions that are due, and the writing of usage counts. Whether
@@ -82,8 +85,11 @@ export class Periodic {
   async #prune(): Promise<void> {
     const { records, retention } = this.#parts.vault;
     const { pruned } = retention.current;
-    for (let isMore = pruned > 0; isMore && !this.#isStopping; ) {
+    let isMore = pruned > 0;
+    for (let removed = 0; isMore && removed < PRUNINGS_PER_ROUND && !this.#isStopping; removed++) {
       isMore = await removePruned(records, pruned);
+      // The store answers without a turn of the event loop: calls come in between only if they are let.
+      await setImmediate();
     }
   }
 

@@ -170,6 +170,7 @@ export class Pipeline {
       progress.vault = vault;
       const caller = await this.#admitCaller(call, vault);
       progress.caller = caller;
+      this.#recording.refuseIfFull(call, vault, caller);
       progress.leave = this.#takeSlot(caller, call);
       const spec = findOperation(call);
       const request = await call.readRequest(spec);

@@ -1,4 +1,6 @@
-import { BunkmsError, Effect } from "@bunkms/contract";
+import { BunkmsError, Effect, Role } from "@bunkms/contract";
+import { roleRank } from "../access/identity.ts";
+import type { TokenInfo } from "../access/tokens.ts";
 import { encodeEntry } from "../audit/entry.ts";
 import type { Outcome } from "../operations/operation.ts";
 import type { Recorder } from "../operations/seal-control.ts";
@@ -45,16 +47,19 @@ export class Recording {
   }
 
   /**
-   * Refuses what would make a full log grow; it is not recorded for that reason. What can make room is let through, to whoever
-   * is allowed it, and sealing as well.
+   * Refuses what would make a full log grow; it is not recorded for that reason. What can make room is let through to
+   * administrators, and sealing as well.
+   * @param caller Absent as long as it is not known who calls.
    * @throws Unrecorded
    */
-  refuseIfFull(call: Call, vault: OpenVault | undefined): void {
+  refuseIfFull(call: Call, vault: OpenVault | undefined, caller?: TokenInfo): void {
     if (vault?.services.auditSpace.isFull !== true || !this.#leavesEntry(call)) {
       return;
     }
     const action = call.operation instanceof BunkmsError ? "" : call.operation.action;
-    if (!action.startsWith("audit.") && action !== "seals.seal") {
+    const isLet = action.startsWith("audit.") || action === "seals.seal";
+    // What others are refused, and what they may read of the log, would be recorded as well.
+    if (!isLet || (caller !== undefined && roleRank(caller.role) < Role.ADMIN)) {
       throw new Unrecorded(new BunkmsError("audit_full"));
     }
   }

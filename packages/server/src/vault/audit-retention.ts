@@ -82,7 +82,12 @@ export class AuditRetention {
     return this.#change({ ...this.#current, pruned, prunedBytes: prunedBytes + bytes });
   }
 
-  /** Sets a hold, or changes the one of this name. @throws BunkmsError `wrong_audit_range`, `payload_too_large` */
+  /**
+   * Sets a hold, or changes the one of this name, so that it keeps more: whoever may set holds need not be one who may
+   * release them.
+   * @throws BunkmsError `wrong_audit_range`, `payload_too_large`; `audit_hold` when the one of this name keeps entries that the
+   * new one would not.
+   */
   setHold(hold: AuditHold): Plan<Retention> {
     const { pruned, holds } = this.#current;
     if (hold.until <= hold.from) {
@@ -91,7 +96,14 @@ export class AuditRetention {
     if (hold.from < pruned) {
       throw new BunkmsError("wrong_audit_range", `entries before ${pruned} were pruned already; the archive has them`);
     }
-    const others = holds.filter(({ name }) => name !== hold.name);
+    const before = holds.find(({ name }) => name === hold.name);
+    if (before !== undefined && (before.from < hold.from || hold.until < before.until)) {
+      throw new BunkmsError(
+        "audit_hold",
+        "the hold of this name keeps entries that this one would not; release it first",
+      );
+    }
+    const others = holds.filter((other) => other !== before);
     if (others.length >= MOST_HOLDS) {
       throw new BunkmsError("payload_too_large", `there are ${MOST_HOLDS} holds already`);
     }

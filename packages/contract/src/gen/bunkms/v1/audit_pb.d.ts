@@ -1063,7 +1063,7 @@ export declare const AuditService: GenService<{
     output: typeof PruneAuditLogResponseSchema;
   },
   /**
-   * Sets a legal hold, or changes the one of this name: its entries cannot be pruned.
+   * Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned.
    *
    * @generated from rpc bunkms.v1.AuditService.SetAuditHold
    */
