@@ -93,7 +93,7 @@ for (const vector of FILE.batches) {
 }
 
 function readsAndWrites(vector: BatchVector): void {
-  const { first = 0, frontier_before = [], bytes_before = 0, entries = [], path, payload, root } = vector;
+  const { first = 0, frontier_before = [], bytes_before = 0, signed = 0, entries = [], path, payload, root } = vector;
   const read = decodeBatch(bytes(payload));
   assert.equal(read.first, first);
   assert.deepEqual(
@@ -101,10 +101,14 @@ function readsAndWrites(vector: BatchVector): void {
     entries,
   );
   assert.equal(read.frontier.root().toString("hex"), root);
+  assert.equal(read.signed, signed);
 
   const log = new AuditLog();
   log.adopt({ frontier: new Frontier(first, frontier_before.map(bytes)), edges: Edges.EMPTY, bytes: bytes_before });
-  const written = log.prepare(entries.map((entry) => Buffer.from(entry)));
+  const written = log.prepare(
+    entries.map((entry) => Buffer.from(entry)),
+    signed,
+  );
   assert.equal(written.path, path);
   assert.equal(written.payload.toString("hex"), payload);
 }
@@ -122,7 +126,12 @@ test("the server's log has the keys, the checkpoint and the receipts of the vect
   const key = noteKey(origin, ED25519, publicEd25519(privateKey));
   assert.equal(formatVkey(key), vkeys[0]);
   const log = new AuditLog();
-  log.adopt(log.prepare(entries.map((entry) => Buffer.from(entry))).end);
+  log.adopt(
+    log.prepare(
+      entries.map((entry) => Buffer.from(entry)),
+      0,
+    ).end,
+  );
   const checkpoints = new Checkpoints({
     origin,
     sign: (text) => [signNote(text, key, privateKey)],

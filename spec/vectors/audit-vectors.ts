@@ -48,6 +48,8 @@ export interface BatchVector {
   readonly first?: number;
   readonly frontier_before?: readonly string[];
   readonly bytes_before?: number;
+  /** Size of the newest checkpoint before it. */
+  readonly signed?: number;
   readonly entries?: readonly string[];
   readonly root?: string;
 }
@@ -164,9 +166,9 @@ function malformed(): BatchVector[] {
   };
   const broken: readonly (readonly [string, Buffer])[] = [
     ["nothing", Buffer.alloc(0)],
-    ["cut in the head", good.subarray(0, 20)],
-    ["cut after the head", good.subarray(0, 21)],
-    ["cut in an entry", good.subarray(0, 27)],
+    ["cut in the head", good.subarray(0, 28)],
+    ["cut after the head", good.subarray(0, 29)],
+    ["cut in an entry", good.subarray(0, 35)],
     ["cut in the frontier", good.subarray(0, -1)],
     ["a hash of the frontier is missing", good.subarray(0, -32)],
     ["a hash too many", Buffer.concat([good, Buffer.alloc(32)])],
@@ -174,8 +176,9 @@ function malformed(): BatchVector[] {
     ["format 1", changed((payload) => payload.writeUInt8(1, 0))],
     ["format 3", changed((payload) => payload.writeUInt8(3, 0))],
     ["more entries than there are", changed((payload) => payload.writeUInt32BE(3, 9))],
-    ["an entry longer than the payload", changed((payload) => payload.writeUInt32BE(0xffffffff, 21))],
+    ["an entry longer than the payload", changed((payload) => payload.writeUInt32BE(0xffffffff, 29))],
     ["an index of 2^53", changed((payload) => payload.writeBigUInt64BE(2n ** 53n, 1))],
+    ["a checkpoint over entries of its own", changed((payload) => payload.writeBigUInt64BE(2n, 21))],
     ["2^53 bytes of entries", changed((payload) => payload.writeBigUInt64BE(2n ** 53n, 13))],
   ];
   return broken.map(([name, payload]) => ({ name, path: path(2), payload: hex(payload), outcome: "malformed" }));
@@ -186,7 +189,14 @@ function batch(name: string, before: readonly string[], added: readonly string[]
   const all = [...old, ...added.map((text) => Buffer.from(text))];
   const bytesOf = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   const total = bigEndian(bytesOf(before) + bytesOf(added), 8);
-  const head = Buffer.concat([Buffer.of(2), bigEndian(before.length, 8), bigEndian(added.length, 4), total]);
+  const signed = Math.max(0, before.length - 1);
+  const head = Buffer.concat([
+    Buffer.of(2),
+    bigEndian(before.length, 8),
+    bigEndian(added.length, 4),
+    total,
+    bigEndian(signed, 8),
+  ]);
   const body = added.flatMap((text) => [bigEndian(Buffer.byteLength(text), 4), Buffer.from(text)]);
   return {
     name,
@@ -196,6 +206,7 @@ function batch(name: string, before: readonly string[], added: readonly string[]
     first: before.length,
     frontier_before: frontier(old).map(hex),
     bytes_before: bytesOf(before),
+    signed,
     entries: added,
     root: hex(treeHash(all)),
   };

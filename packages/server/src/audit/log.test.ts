@@ -27,7 +27,7 @@ function logOf(sizes: readonly number[], fields: (index: number) => Partial<Audi
   for (const size of sizes) {
     const first = log.frontier.size;
     const entries = Array.from({ length: size }, (_, i) => encodeEntry(record(first + i, fields(first + i))));
-    const batch = log.prepare(entries);
+    const batch = log.prepare(entries, 0);
     payloads.push(batch.payload);
     log.adopt(batch.end);
   }
@@ -67,7 +67,7 @@ test("a batch cut at any place, or with a byte too many, is refused", () => {
 
 test("preparing a batch changes nothing until it is adopted", () => {
   const log = new AuditLog();
-  log.prepare([encodeEntry(record(1))]);
+  log.prepare([encodeEntry(record(1))], 0);
   assert.equal(log.frontier.size, 0);
 });
 

@@ -2,7 +2,7 @@ import { Frontier, HASH_BYTES, leafHash, MAX_ENTRY_BYTES } from "@bunkms/tlog";
 import { Edges, type FilledTile } from "./edges.ts";
 
 const FORMAT = 2;
-const HEAD_BYTES = 21;
+const HEAD_BYTES = 29;
 
 /** Where the log ends. Immutable. */
 export interface LogEnd {
@@ -36,6 +36,8 @@ export interface Batch {
   readonly frontier: Frontier;
   /** Bytes of all entries up to its last one. */
   readonly bytes: number;
+  /** Size of the newest checkpoint that was on disk when it was written; 0: none. */
+  readonly signed: number;
 }
 
 /** An entry is too long for the log, whose bundles give its length two bytes (C2SP tlog-tiles). */
@@ -62,8 +64,11 @@ export class AuditLog {
     return this.#end.frontier;
   }
 
-  /** Lays out the next batch. Nothing changes until `adopt`. */
-  prepare(entries: readonly Buffer[]): PreparedBatch {
+  /**
+   * Lays out the next batch. Nothing changes until `adopt`.
+   * @param signed Size of the newest checkpoint that is on disk; 0: none.
+   */
+  prepare(entries: readonly Buffer[], signed: number): PreparedBatch {
     const leaves = entries.map(leafHash);
     const { size } = this.#end.frontier;
     const roots: Buffer[] = [];
@@ -72,7 +77,7 @@ export class AuditLog {
     const { edges, tiles } = this.#end.edges.append(size, leaves, roots);
     return {
       path: batchPath(frontier.size - 1),
-      payload: encodeBatch(size, entries, frontier, bytes),
+      payload: encodeBatch({ first: size, entries, frontier, bytes, signed }),
       end: { frontier, edges, bytes },
       tiles,
     };
@@ -100,12 +105,13 @@ export function tileRecordPath(level: number, index: number): string {
   return `${BATCH_PREFIX}${level.toString(16).padStart(2, "0")}/${index.toString(16).padStart(16, "0")}`;
 }
 
-function encodeBatch(first: number, entries: readonly Buffer[], frontier: Frontier, bytes: number): Buffer {
+function encodeBatch({ first, entries, frontier, bytes, signed }: Batch): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt8(FORMAT, 0);
   head.writeBigUInt64BE(BigInt(first), 1);
   head.writeUInt32BE(entries.length, 9);
   head.writeBigUInt64BE(BigInt(bytes), 13);
+  head.writeBigUInt64BE(BigInt(signed), 21);
   const parts: Buffer[] = [head];
   for (const entry of entries) {
     const length = Buffer.alloc(4);
@@ -127,6 +133,7 @@ export function decodeBatch(payload: Buffer): Batch {
   const first = Number(payload.readBigUInt64BE(1));
   const count = payload.readUInt32BE(9);
   const bytes = Number(payload.readBigUInt64BE(13));
+  const signed = Number(payload.readBigUInt64BE(21));
   const entries: Buffer[] = [];
   let at = HEAD_BYTES;
   for (let i = 0; i < count; i++) {
@@ -141,8 +148,11 @@ export function decodeBatch(payload: Buffer): Batch {
   for (; at + HASH_BYTES <= payload.length; at += HASH_BYTES) {
     hashes.push(payload.subarray(at, at + HASH_BYTES));
   }
-  if (at !== payload.length || !Number.isSafeInteger(bytes)) {
+  if (at !== payload.length) {
     throw new RangeError("the audit batch has bytes too many");
   }
-  return { first, entries, frontier: new Frontier(first + count, hashes), bytes };
+  if (!Number.isSafeInteger(bytes) || signed > first) {
+    throw new RangeError("the audit batch has numbers that cannot be");
+  }
+  return { first, entries, frontier: new Frontier(first + count, hashes), bytes, signed };
 }

@@ -24,7 +24,7 @@ function logOf(size: number) {
   const log = new AuditLog();
   let last: Buffer = Buffer.alloc(0);
   for (let at = 0, step = 1; at < size; at += step, step = (step % 256) + 1) {
-    const batch = log.prepare(entries.slice(at, at + step));
+    const batch = log.prepare(entries.slice(at, at + step), 0);
     for (const { level, index, hashes } of batch.tiles) {
       tiles.set(`${level}/${index}`, Buffer.concat(hashes));
     }

@@ -329,6 +329,14 @@ export class Keeper implements SealControl, Custody {
     this.#readSlotsSoon();
     // Once the answer that tells of it has left, and with it the last that held the vault.
     setTimeout(collectForgottenKeys, COLLECT_AFTER_MS).unref();
+    const entries = unsealed.log.frontier.size;
+    const signed = unsealed.checkpoints.latest?.size ?? 0;
+    if (signed < entries) {
+      this.#parts.report.warn(
+        { entries, signed },
+        "the last audit entries are without a checkpoint until the next start",
+      );
+    }
     this.#parts.report.info({}, "the vault is sealed");
   }
 

@@ -44,6 +44,26 @@ test("REQ-30: a log that is shorter than its last signed checkpoint does not ope
   await openOrCreate(server.store, server.seal());
 });
 
+test("REQ-30: a log whose last checkpoint was removed, or put back to an older one, does not open", async () => {
+  const server = await testVault();
+  await grow(server, 3);
+  await server.committer.checkpoint();
+  const older = server.checkpoints.latest?.note ?? "";
+  await grow(server, 3);
+  await server.committer.checkpoint();
+  const newest = server.checkpoints.latest?.note ?? "";
+  await grow(server, 3);
+  await saveCheckpoint(server.vault.records, older);
+  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint over 7 entries was signed/);
+  const record = await server.store.get("audit-checkpoint", "main/signed");
+  await server.store.commit([
+    { table: "audit-checkpoint", path: "main/signed", value: null, expected: record?.revision as number },
+  ]);
+  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint over 7 entries was signed/);
+  await saveCheckpoint(server.vault.records, newest);
+  await openOrCreate(server.store, server.seal());
+});
+
 test("a checkpoint that another key signed, or that nobody did, does not open the log", async () => {
   const server = await testVault();
   const other = await testVault();

@@ -9,20 +9,26 @@ import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
 import { type Records, VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
 
+/** The stored log's end, and what its last batch says. */
+interface StoredEnd {
+  readonly end: LogEnd;
+  readonly generation: number;
+  /** Size of the newest checkpoint that was on disk then. */
+  readonly signed: number;
+}
+
 /**
  * Where the stored log ends, with the generation that its last batch carries; undefined of a log without entries.
  * @throws VaultRolledBack when entries, tiles and last batch do not agree.
  */
-export async function readEnd(
-  records: Records,
-  store: TreeStore,
-): Promise<{ readonly end: LogEnd; readonly generation: number } | undefined> {
+export async function readEnd(records: Records, store: TreeStore): Promise<StoredEnd | undefined> {
   const last = await lastBatch(records);
   if (last === undefined) {
     return undefined;
   }
   try {
-    return { end: await restoreEnd(store, decodeBatch(last.payload)), generation: last.generation };
+    const batch = decodeBatch(last.payload);
+    return { end: await restoreEnd(store, batch), generation: last.generation, signed: batch.signed };
   } catch (error) {
     throw asRolledBack(error);
   }
@@ -43,7 +49,7 @@ interface ResumedLog {
  * @throws VaultRolledBack
  */
 export async function resumeLog({ vault, log, logStore, tree, checkpoints }: ResumedLog): Promise<void> {
-  const { end } = (await readEnd(vault.records, logStore)) ?? { end: EMPTY_LOG };
+  const { end, signed: known } = (await readEnd(vault.records, logStore)) ?? { end: EMPTY_LOG, signed: 0 };
   log.adopt(end);
   const keys = vault.logKeys.all.map(({ key }) => key);
   const load = async (which: "signed" | "cosigned"): Promise<SignedCheckpoint | undefined> => {
@@ -57,6 +63,9 @@ export async function resumeLog({ vault, log, logStore, tree, checkpoints }: Res
   };
   try {
     const [signed, cosigned] = [await load("signed"), await load("cosigned")];
+    if ((signed?.size ?? 0) < known) {
+      throw new LogDamaged(`a checkpoint over ${known} entries was signed, and there is none or an older one`);
+    }
     if (signed !== undefined) {
       checkpoints.adopt(signed);
     }

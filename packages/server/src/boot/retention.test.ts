@@ -179,6 +179,21 @@ test("a hold can be made to keep more, not less: that would be to release it", a
   assert.equal(await set("299", "1000000"), "audit_hold");
 });
 
+test("what was worked out before somebody else pruned or archived is not applied", async (context) => {
+  const { unsealed, call } = await vaultWith(context, 1000);
+  const { retention } = unsealed.vault;
+  await call("audit.archive", {});
+  const late = [retention.archive(256, 512), retention.prune(256, 512, 1)];
+  for (const plan of late) {
+    assert.equal(plan.holds?.(), false);
+  }
+  const twice = [retention.prune(0, 512, 7), retention.prune(0, 512, 7)];
+  const entry = Buffer.from("{}");
+  const ends = await Promise.allSettled(twice.map((plan) => unsealed.committer.submit(entry, plan as never)));
+  assert.deepEqual(ends.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
+  assert.deepEqual([retention.current.pruned, retention.current.prunedBytes], [512, 7]);
+});
+
 test("without a folder for it nothing is archived", async () => {
   const vault = await testCalls();
   await grow(vault, 600);

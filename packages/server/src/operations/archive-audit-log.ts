@@ -39,7 +39,7 @@ export const archiveAuditLog = defineOperation(AuditService.method.archiveAuditL
       manifestSha256: digest.toString("hex"),
       more: end < whole,
     },
-    plan: vault.retention.archive(end),
+    plan: vault.retention.archive(first, end),
   };
 });
 

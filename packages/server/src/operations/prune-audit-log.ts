@@ -23,5 +23,5 @@ export const pruneAuditLog = defineOperation(AuditService.method.pruneAuditLog, 
     const entries = await orArchiveFailure(auditProofs.archived(at / TILE_WIDTH));
     bytes += entries.reduce((sum, { length }) => sum + length, 0);
   }
-  return { response: { pruned: BigInt(before) }, plan: vault.retention.prune(before, bytes) };
+  return { response: { pruned: BigInt(before) }, plan: vault.retention.prune(pruned, before, bytes) };
 });

@@ -170,7 +170,10 @@ export class Committer {
     for (let left = stillHolding(items); left.length > 0; ) {
       const { records, log, checkpoints } = this.#targets;
       const first = log.frontier.size;
-      const batch = log.prepare(left.map((item) => item.entry));
+      const batch = log.prepare(
+        left.map((item) => item.entry),
+        checkpoints.latest?.size ?? 0,
+      );
       try {
         const written = await records.commit(
           left.flatMap((item) => item.plan?.changes ?? []),

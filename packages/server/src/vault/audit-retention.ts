@@ -60,17 +60,20 @@ export class AuditRetention {
     });
   }
 
-  /** Entries before this index were written to the archive. */
-  archive(archived: number): Plan<Retention> {
-    return this.#change({ ...this.#current, archived });
+  /**
+   * Entries from where the archive ended to before this index were written to it. The plan holds as long as it ends there.
+   */
+  archive(first: number, archived: number): Plan<Retention> {
+    return { ...this.#change({ ...this.#current, archived }), holds: () => this.#current.archived === first };
   }
 
   /**
-   * Entries before this index are to lie in the archive alone.
+   * Entries from the first one in the store to before this index are to lie in the archive alone. The plan holds as long as
+   * that one is the first.
    * @param bytes Of the entries that are pruned by this.
    * @throws BunkmsError `wrong_audit_range` when they are not archived; `audit_hold` when one of them must not be.
    */
-  prune(pruned: number, bytes: number): Plan<Retention> {
+  prune(first: number, pruned: number, bytes: number): Plan<Retention> {
     const { archived, prunedBytes, holds } = this.#current;
     if (pruned > archived) {
       throw new BunkmsError("wrong_audit_range", `only entries before ${archived} are archived`);
@@ -79,7 +82,8 @@ export class AuditRetention {
     if (hold !== undefined) {
       throw new BunkmsError("audit_hold", `the legal hold ${hold.name} keeps entries from ${hold.from} on`);
     }
-    return this.#change({ ...this.#current, pruned, prunedBytes: prunedBytes + bytes });
+    const plan = this.#change({ ...this.#current, pruned, prunedBytes: prunedBytes + bytes });
+    return { ...plan, holds: () => this.#current.pruned === first };
   }
 
   /**
