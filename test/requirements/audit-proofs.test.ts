@@ -174,7 +174,7 @@ test("what the log does not have is not found, and what no path of it is neither
 });
 
 test("without the setting for it nothing of the log is shown without a token; with it hashes and keys are, entries never", async () => {
-  const paths = ["/audit/checkpoint", "/audit/tile/0/000.p/1", "/v1/audit/keys", "/v1/audit/consistency?from=0&to=1"];
+  const paths = ["/audit/checkpoint", "/audit/tile/0/000.p/1", "/v1/audit/keys", "/v1/audit/consistency/0/1"];
   const closed = ["/audit/tile/entries/000.p/1", "/v1/audit/receipts/0", "/v1/audit/entries", "/v1/audit/retention"];
   const sizeOf = async (at: TestServer): Promise<number> =>
     Number(((await (await get("/v1/audit/entries?page_size=1", {}, at)).json()) as JsonObject)["tree_size"]);
