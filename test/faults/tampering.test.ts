@@ -11,7 +11,18 @@ import { askFacts, type Fact, makeVault } from "./vault-facts.ts";
 const FLIPS = process.env["BUNKMS_SOAK"] === "1" ? 1000 : 40;
 /** All tables that hold what is sealed; `probe` holds nothing of meaning. */
 const TABLES = [
-  ...["alias", "audit", "import-key", "key", "key-material", "key-usage", "key-version", "meta"],
+  ...[
+    "alias",
+    "audit",
+    "audit-checkpoint",
+    "audit-key",
+    "import-key",
+    "key",
+    "key-material",
+    "key-usage",
+    "key-version",
+    "meta",
+  ],
   ...["secret", "secret-value", "secret-version", "token"],
 ];
 
@@ -164,7 +175,7 @@ test("REQ-15 a record replaced by its own older value is noticed, whichever it i
   });
   assert.deepEqual(
     [...new Set(changed.map(({ row }) => row.tbl))],
-    ["alias", "import-key", "key", "key-usage", "key-version", "meta", "secret"],
+    ["alias", "audit-checkpoint", "import-key", "key", "key-usage", "key-version", "meta", "secret"],
   );
   for (const { row, now } of changed) {
     // With the revision of now, as somebody would do it who knows the store.
