@@ -100,13 +100,18 @@ export function logMarkdown(figures: LogFigures, cost: AuditCost, machine: strin
     ...table(
       [`${cost.operation}, ${cost.connections} connections`, ""],
       [
-        ["recorded, requests/s", cost.recorded.toFixed(0)],
-        ["not recorded, requests/s", cost.unrecorded.toFixed(0)],
-        ["recorded of not recorded", `${((100 * cost.recorded) / cost.unrecorded).toFixed(0)} %`],
-        ["added to each, µs", (1e6 / cost.recorded - 1e6 / cost.unrecorded).toFixed(1)],
+        ["recorded, requests/s", cost.recorded.requestsPerSecond.toFixed(0)],
+        ["not recorded, requests/s", cost.unrecorded.requestsPerSecond.toFixed(0)],
+        ["recorded of not recorded", `${rateShare(cost).toFixed(0)} %`],
+        ["CPU time of one that is recorded, µs", cost.recorded.cpuPerRequest.toFixed(1)],
+        ["added to it by recording, µs", (cost.recorded.cpuPerRequest - cost.unrecorded.cpuPerRequest).toFixed(1)],
       ],
     ),
   ].join("\n");
+}
+
+function rateShare({ recorded, unrecorded }: AuditCost): number {
+  return (100 * recorded.requestsPerSecond) / unrecorded.requestsPerSecond;
 }
 
 function ms(value: number): string {

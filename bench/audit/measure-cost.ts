@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { LoadProcess } from "../load/load-process.ts";
-import { measureWorkload } from "../measure-workload.ts";
+import { type Figures, measureWorkload } from "../measure-workload.ts";
 import type { Run } from "../modes/run.ts";
 import { median } from "../statistics.ts";
 import { bunkmsTarget } from "../targets/bunkms.ts";
@@ -11,9 +11,16 @@ import type { Target, Workload } from "../targets/target.ts";
 export interface AuditCost {
   readonly operation: string;
   readonly connections: number;
-  /** Requests a second of the server as it is, and of one that does not record uses of keys. */
-  readonly recorded: number;
-  readonly unrecorded: number;
+  /** Of the server as it is, and of one that does not record uses of keys. */
+  readonly recorded: Rates;
+  readonly unrecorded: Rates;
+}
+
+/** Medians of the rounds. */
+interface Rates {
+  readonly requestsPerSecond: number;
+  /** Microseconds of CPU time for each request. */
+  readonly cpuPerRequest: number;
 }
 
 const CONNECTIONS = 32;
@@ -28,20 +35,26 @@ export async function measureCost({ options, folder, keep }: Run, load: LoadProc
     return [target, encrypt];
   };
   const servers = [await start("recorded", []), await start("unrecorded", ["--import", UNRECORDED])] as const;
-  const rates: [number[], number[]] = [[], []];
+  const rounds: [Figures[], Figures[]] = [[], []];
   for (const [target, workload] of servers) {
     await measureWorkload(load, target, workload, CONNECTIONS, options.warmUpMs);
   }
   for (let round = 0; round < options.rounds; round++) {
     for (const [i, [target, workload]] of servers.entries()) {
-      const { requestsPerSecond } = await measureWorkload(load, target, workload, CONNECTIONS, options.cellMs);
-      rates[i]?.push(requestsPerSecond);
+      rounds[i]?.push(await measureWorkload(load, target, workload, CONNECTIONS, options.cellMs));
     }
   }
   return {
     operation: "encrypt over REST",
     connections: CONNECTIONS,
-    recorded: median(rates[0]),
-    unrecorded: median(rates[1]),
+    recorded: medians(rounds[0]),
+    unrecorded: medians(rounds[1]),
+  };
+}
+
+function medians(rounds: readonly Figures[]): Rates {
+  return {
+    requestsPerSecond: median(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
+    cpuPerRequest: median(rounds.map(({ cpuPerRequest }) => cpuPerRequest)),
   };
 }
