@@ -24,13 +24,22 @@ export function auditEntries(first: number, count: number): readonly SinkEntry[]
   });
 }
 
-/** Waits until something holds. @throws Error after 20 seconds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 20_000): Promise<void> {
+/**
+ * Waits until something holds.
+ * @param everyMs How often it is looked at: where a look is itself recorded, seldom enough for its entry to be handed out.
+ * @throws Error after so many milliseconds.
+ */
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  ms = 20_000,
+  everyMs = 20,
+): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await holds())) {
     if (performance.now() > deadline) {
       throw new Error(`it did not come: ${what}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

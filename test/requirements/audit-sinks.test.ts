@@ -29,6 +29,8 @@ import { operationOf, restTransport } from "./operation-call.ts";
 import { initialise, startUninitialised } from "./shamir-vault.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
+/** Each look at the metrics is an entry, too, which the sinks must have got before the next. */
+const LOOK_MS = 1_000;
 const SINKS = ["file", "syslog", "otlp", "webhook"];
 
 function folderFor(t: TestContext): string {
@@ -158,6 +160,7 @@ test("SINKS every sink gets the whole log, in order, whatever goes down meanwhil
     async () => Object.values(await metricOf(server, "bunkms_audit_sink_lag_entries")).every((lag) => lag <= 1),
     "the sinks to catch up",
     60_000,
+    LOOK_MS,
   );
   assert.deepEqual(Object.keys(await metricOf(server, "bunkms_audit_sink_lag_entries")).toSorted(), SINKS.toSorted());
   const last = await metricOf(server, "bunkms_audit_sink_last_success_timestamp_seconds");
@@ -168,6 +171,8 @@ test("SINKS every sink gets the whole log, in order, whatever goes down meanwhil
   await until(
     async () => Object.values(await metricOf(server, "bunkms_audit_sink_lag_entries")).every((lag) => lag <= 1),
     "the last entries",
+    60_000,
+    LOOK_MS,
   );
   assert.equal(await server.stop(), 0);
   messages.push(...syslog.messages);
