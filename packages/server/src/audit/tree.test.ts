@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   decodeBundle,
+  encodeBundle,
   Frontier,
   HASH_BYTES,
   isConsistent,
@@ -113,6 +114,32 @@ test("a lost tile is made again when it is read, and kept", async () => {
   assert.deepEqual(Buffer.concat(await tree.tile(0, 1, 256)), before);
   assert.deepEqual(kept, ["0/1"]);
   assert.deepEqual(tiles.get("0/1"), before);
+});
+
+test("entries that are pruned while they are read come from the archive; others are missing as before", async () => {
+  const { entries, log, store } = logOf(600);
+  const prunes = { pruned: 0, asked: 0 };
+  const tree = new AuditTree(
+    {
+      ...store,
+      get pruned() {
+        return prunes.pruned;
+      },
+      entries: async (first, end) => {
+        prunes.asked += 1;
+        if (first < 256) {
+          prunes.pruned = 256;
+          throw new RangeError("missing");
+        }
+        return store.entries(first, end);
+      },
+      archivedBundle: async (index) => encodeBundle(entries.slice(index * 256, (index + 1) * 256)),
+    },
+    log,
+  );
+  assert.deepEqual(await tree.entries(250, 260), entries.slice(250, 260));
+  assert.equal(prunes.asked, 2);
+  await assert.rejects(tree.entries(600, 601), RangeError);
 });
 
 test("a log whose entries are others than its last batch says is damaged, and so is one that lacks an entry", async () => {

@@ -76,6 +76,20 @@ export class AuditTree {
 
   /** Entries from `first` to before `end`, archived ones as well. @throws RangeError when one is missing. */
   async entries(first: number, end: number): Promise<readonly Buffer[]> {
+    for (;;) {
+      const { pruned } = this.#store;
+      try {
+        return await this.#read(first, end);
+      } catch (error) {
+        // Pruned while they were read: they are in the archive now.
+        if (!(error instanceof RangeError) || this.#store.pruned === pruned) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  async #read(first: number, end: number): Promise<readonly Buffer[]> {
     const entries: Buffer[] = [];
     let next = first;
     while (next < end && next < this.#store.pruned) {
