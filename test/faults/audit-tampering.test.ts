@@ -45,9 +45,12 @@ const trust = { logs: [key] };
 /** A mirror: its files by their names. */
 type Mirror = ReadonlyMap<string, Buffer>;
 
-/** Of every fifty entries, one as the server writes it; the others are short, so that soak can change every byte of all. */
+/**
+ * Of every fifty entries, one as the server writes it; the others are short, so that soak can change every byte of all. No two
+ * are the same: to swap those changes nothing.
+ */
 const ENTRIES = Array.from({ length: SIZE }, (_, i) =>
-  i % 50 === 0 ? realEntry(i) : Buffer.from(`{"v":1,"request_id":"${random.below(1000)}"}`),
+  i % 50 === 0 ? realEntry(i) : Buffer.from(`{"v":1,"request_id":"${i}"}`),
 );
 const HASHES = ENTRIES.map(leafHash);
 
