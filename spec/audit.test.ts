@@ -143,7 +143,7 @@ test("the server's log has the keys, the checkpoint and the receipts of the vect
   assert.equal(checkpoints.latest?.note, checkpoint);
   const store = {
     tile: async () => undefined,
-    keepTiles: async () => {},
+    keepTile: async () => {},
     entries: async () => [],
     archivedBundle: async () => undefined,
     pruned: 0,

@@ -53,6 +53,11 @@ export class Checkpoints {
     return this.#latest;
   }
 
+  /** Number of entries under the newest one; 0: there is none. */
+  get size(): number {
+    return this.#latest?.size ?? 0;
+  }
+
   /** The newest one that the witnesses have cosigned as the policy asks, on disk; undefined without a policy. */
   get cosigned(): SignedCheckpoint | undefined {
     return this.#cosigned;
@@ -91,15 +96,14 @@ export class Checkpoints {
 
   /** Whether a log that ends so is to be signed now, and not only when it pauses. */
   isDue({ size }: Frontier): boolean {
-    const signed = this.#latest?.size ?? 0;
-    return size - signed >= DUE_ENTRIES || (size > signed && this.#parts.monotonic() - this.#signedAt >= DUE_MS);
+    return size - this.size >= DUE_ENTRIES || (size > this.size && this.#parts.monotonic() - this.#signedAt >= DUE_MS);
   }
 
   /** Signs the log as it is on disk, unless that was done. @throws StoreUnavailable */
   async sign(frontier: Frontier): Promise<void> {
     const { origin, sign, save, monotonic, clock } = this.#parts;
     const { size } = frontier;
-    if (size <= (this.#latest?.size ?? 0)) {
+    if (size <= this.size) {
       return;
     }
     const root = frontier.root();

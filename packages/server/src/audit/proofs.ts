@@ -81,7 +81,7 @@ export class AuditProofs {
    */
   async receipt(index: number, entry: Buffer): Promise<string> {
     const { checkpoints, tree, signNow } = this.#parts;
-    if ((checkpoints.latest?.size ?? 0) <= index) {
+    if (checkpoints.size <= index) {
       await signNow();
     }
     const { published, latest } = checkpoints;

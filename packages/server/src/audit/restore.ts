@@ -1,4 +1,4 @@
-import { type Checkpoint, Frontier, parseCheckpoint, TILE_WIDTH, treeRoot } from "@bunkms/tlog";
+import { type Checkpoint, parseCheckpoint, TILE_WIDTH, treeRoot } from "@bunkms/tlog";
 import { Edges } from "./edges.ts";
 import { AuditLog, type Batch, type LogEnd } from "./log.ts";
 import { AuditTree, type TreeStore } from "./tree.ts";
@@ -40,7 +40,7 @@ export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): 
   }
   const end = { frontier, edges: new Edges(levels), bytes };
   log.adopt(end);
-  if (!(await frontierOf(frontier.size, tree)).root().equals(frontier.root())) {
+  if (!(await treeRoot(frontier.size, tree.nodes(frontier.size))).equals(frontier.root())) {
     throw new LogDamaged("its entries and its last batch do not agree");
   }
   return end;
@@ -61,19 +61,4 @@ export async function checkAgainst(text: string, tree: AuditTree, { frontier }: 
     throw new LogDamaged(`its first ${signed.size} entries are not those that a checkpoint was signed over`);
   }
   return signed;
-}
-
-/** The frontier of the tree of the first entries, from its tiles. */
-async function frontierOf(size: number, tree: AuditTree): Promise<Frontier> {
-  const read = tree.nodes(size);
-  const hashes: Buffer[] = [];
-  let done = 0;
-  for (let level = Math.floor(Math.log2(Math.max(1, size))); level >= 0; level--) {
-    const count = 2 ** level;
-    if (Math.floor(size / count) % 2 === 1) {
-      hashes.push(await read(level, done / count));
-      done += count;
-    }
-  }
-  return new Frontier(size, hashes);
 }

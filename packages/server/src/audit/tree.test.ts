@@ -35,11 +35,9 @@ function logOf(size: number) {
   const kept: string[] = [];
   const store: TreeStore = {
     tile: async (level, index) => tiles.get(`${level}/${index}`),
-    keepTiles: async (lost) => {
-      for (const { level, index, payload } of lost) {
-        kept.push(`${level}/${index}`);
-        tiles.set(`${level}/${index}`, payload);
-      }
+    keepTile: async ({ level, index, hashes }) => {
+      kept.push(`${level}/${index}`);
+      tiles.set(`${level}/${index}`, Buffer.concat(hashes));
     },
     entries: async (first, end) => {
       const found = entries.slice(first, end);

@@ -13,27 +13,21 @@ import {
   tileHashes,
   tileWidth,
 } from "@bunkms/tlog";
+import type { FilledTile } from "./edges.ts";
 import type { AuditLog } from "./log.ts";
 
 /** Where the tree's parts lie. */
 export interface TreeStore {
   /** A stored tile; undefined when there is none. */
   tile(level: number, index: number): Promise<Buffer | undefined>;
-  /** Writes tiles that were lost. */
-  keepTiles(tiles: readonly StoredTile[]): Promise<void>;
+  /** Writes a tile that was lost. */
+  keepTile(tile: FilledTile): Promise<void>;
   /** Entries from `first` to before `end`. @throws RangeError when one of them is missing. */
   entries(first: number, end: number): Promise<readonly Buffer[]>;
   /** Entries before this index lie in the archive alone: a multiple of 256. */
   readonly pruned: number;
   /** A bundle that was archived, as somebody may have changed it; undefined when there is none. */
   archivedBundle(index: number): Promise<Buffer | undefined>;
-}
-
-/** A tile, and its content. */
-export interface StoredTile {
-  readonly level: number;
-  readonly index: number;
-  readonly payload: Buffer;
 }
 
 /**
@@ -149,7 +143,7 @@ export class AuditTree {
       return tileHashes(stored, width);
     }
     const hashes = await this.derive(level, index, width);
-    await this.#store.keepTiles([{ level, index, payload: Buffer.concat(hashes) }]);
+    await this.#store.keepTile({ level, index, hashes });
     // Of many tiles that were lost: calls come in between.
     await setImmediate();
     return hashes;

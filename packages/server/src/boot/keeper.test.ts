@@ -123,10 +123,10 @@ test("a seal that is down is tried again after 1, 2, 4 … 60 seconds, and opens
   assert.equal(keeper.status().kind, "env");
 });
 
-test("shares that come while a seal is asked open the vault once, and the late answer changes nothing", async (context) => {
+/** A vault that shares open while the seal is asked, which answers when the gate is opened. */
+async function unsealedWhileAsked(context: TestContext) {
   const kept = await keep(context);
-  const { keeper, opened } = kept;
-  await keeper.start();
+  await kept.keeper.start();
   const asked = gate();
   const answered = gate();
   kept.beforeUnwrap = () => {
@@ -136,6 +136,12 @@ test("shares that come while a seal is asked open the vault once, and the late a
   context.mock.timers.tick(1_000);
   await asked.passed;
   await unseal(kept);
+  return { kept, answered };
+}
+
+test("shares that come while a seal is asked open the vault once, and the late answer changes nothing", async (context) => {
+  const { kept, answered } = await unsealedWhileAsked(context);
+  const { keeper, opened } = kept;
   assert.equal(keeper.status().kind, "shamir");
   answered.open();
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -144,18 +150,8 @@ test("shares that come while a seal is asked open the vault once, and the late a
 });
 
 test("a vault that was opened by shares and sealed again stays sealed when a seal answers late", async (context) => {
-  const kept = await keep(context);
+  const { kept, answered } = await unsealedWhileAsked(context);
   const { keeper, opened } = kept;
-  await keeper.start();
-  const asked = gate();
-  const answered = gate();
-  kept.beforeUnwrap = () => {
-    asked.open();
-    return answered.passed;
-  };
-  context.mock.timers.tick(1_000);
-  await asked.passed;
-  await unseal(kept);
   const plan = await keeper.seal();
   await opened[0]?.committer.submit(Buffer.from("seal"), plan as Plan<unknown>);
   answered.open();

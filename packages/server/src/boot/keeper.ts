@@ -320,7 +320,7 @@ export class Keeper implements SealControl, Custody {
   /** Seals: from now on nothing is answered and nothing written, and the keys are on their way out of memory. */
   #forget({ unsealed, care }: Opened): void {
     this.#opened = undefined;
-    void care.stop();
+    void care.stopSealed();
     // Again: another call to seal, which failed, may have begun it anew.
     void this.#parts.beforeSeal();
     unsealed.committer.close(new BunkmsError("sealed"));
@@ -329,14 +329,6 @@ export class Keeper implements SealControl, Custody {
     this.#readSlotsSoon();
     // Once the answer that tells of it has left, and with it the last that held the vault.
     setTimeout(collectForgottenKeys, COLLECT_AFTER_MS).unref();
-    const entries = unsealed.log.frontier.size;
-    const signed = unsealed.checkpoints.latest?.size ?? 0;
-    if (signed < entries) {
-      this.#parts.report.warn(
-        { entries, signed },
-        "the last audit entries are without a checkpoint until the next start",
-      );
-    }
     this.#parts.report.info({}, "the vault is sealed");
   }
 

@@ -4,9 +4,9 @@ import type { AuditLog } from "../audit/log.ts";
 import { decodeBatch, EMPTY_LOG, type LogEnd } from "../audit/log.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "../audit/restore.ts";
 import type { AuditTree, TreeStore } from "../audit/tree.ts";
-import { lastBatch } from "../pipeline/audit-batches.ts";
+import type { StoredBatch } from "../pipeline/audit-batches.ts";
 import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
-import { type Records, VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** The stored log's end, and what its last batch says. */
@@ -21,8 +21,7 @@ interface StoredEnd {
  * Where the stored log ends, with the generation that its last batch carries; undefined of a log without entries.
  * @throws VaultRolledBack when entries, tiles and last batch do not agree.
  */
-export async function readEnd(records: Records, store: TreeStore): Promise<StoredEnd | undefined> {
-  const last = await lastBatch(records);
+export async function readEnd(last: StoredBatch | undefined, store: TreeStore): Promise<StoredEnd | undefined> {
   if (last === undefined) {
     return undefined;
   }
@@ -46,10 +45,14 @@ interface ResumedLog {
 /**
  * Goes on with a stored log, unless a checkpoint was signed or cosigned over more entries or others than it has. There is no torn end
  * to drop: a batch is in the store with all that belongs to it, or is not.
+ * @param last The log's last batch.
  * @throws VaultRolledBack
  */
-export async function resumeLog({ vault, log, logStore, tree, checkpoints }: ResumedLog): Promise<void> {
-  const { end, signed: known } = (await readEnd(vault.records, logStore)) ?? { end: EMPTY_LOG, signed: 0 };
+export async function resumeLog(
+  { vault, log, logStore, tree, checkpoints }: ResumedLog,
+  last: StoredBatch | undefined,
+): Promise<void> {
+  const { end, signed: known } = (await readEnd(last, logStore)) ?? { end: EMPTY_LOG, signed: 0 };
   log.adopt(end);
   const keys = vault.logKeys.all.map(({ key }) => key);
   const load = async (which: "signed" | "cosigned"): Promise<SignedCheckpoint | undefined> => {

@@ -60,10 +60,11 @@ export async function openVault(store: Store, opened: OpenedRoot, archive?: Arch
   const { vault, keyringVersion } = await unsealVault(store, opened);
   try {
     const { records } = vault;
-    await records.reload((await lastBatch(records))?.generation);
+    const last = await lastBatch(records);
+    await records.reload(last?.generation);
     await records.verifyState(keyringVersion, (report) => loadVault(vault, report));
     const unsealed = assemble(vault, archive);
-    await resumeLog(unsealed);
+    await resumeLog(unsealed, last);
     return unsealed;
   } catch (error) {
     vault.root.wipe();
@@ -111,7 +112,7 @@ function assemble(vault: Vault, folder: ArchiveFolder | undefined): Unsealed {
     records,
     log,
     checkpoints,
-    readEnd: () => readEnd(records, logStore),
+    readEnd: async () => readEnd(await lastBatch(records), logStore),
     onReload: async () => {
       // A change of the root key or the barrier key may have come through though its commit failed. If the keyring does not
       // open, nothing more is answered until the next start, which opens what is there.

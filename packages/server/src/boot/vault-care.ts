@@ -51,13 +51,24 @@ export class VaultCare {
     await this.reseal.stop();
   }
 
+  /** Ends it for a vault that was sealed just now, and says so if its last entries could not be signed. */
+  async stopSealed(): Promise<void> {
+    const { log, checkpoints } = this.#unsealed;
+    const entries = log.frontier.size;
+    const signed = checkpoints.size;
+    if (signed < entries) {
+      this.#parts.report.warn(
+        { entries, signed },
+        "the last audit entries are without a checkpoint until the next start",
+      );
+    }
+    await this.stop();
+  }
+
   /** Signs a checkpoint over what is in the log, and writes how far the vault is to the witness file. */
   async signAndRemember(): Promise<void> {
-    const { committer, log, checkpoints } = this.#unsealed;
     try {
-      if ((checkpoints.latest?.size ?? 0) < log.frontier.size) {
-        await committer.checkpoint();
-      }
+      await this.#unsealed.committer.checkpoint();
       this.#isUnsigned = false;
     } catch (err) {
       if (!this.#isUnsigned) {

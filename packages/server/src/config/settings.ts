@@ -39,7 +39,10 @@ function setting<T>(
   return Object.freeze({ flag, env, type, default: fallback, description, secret });
 }
 
-/** All settings. Help, docs/configuration.md (by a test) and the reading of all sources follow this table. */
+/**
+ * All settings. Help, docs/configuration.md (by a test) and the reading of all sources follow this table. It is one table,
+ * longer than a file should be, so that whoever looks for a setting has one place to look, and their order is that of the help.
+ */
 export const SETTINGS = Object.freeze({
   addr: setting("--addr", "BUNKMS_ADDR", ADDRESS, "127.0.0.1:8080", "REST address; port 0 lets the system choose"),
   grpcAddr: setting("--grpc-addr", "BUNKMS_GRPC_ADDR", ADDRESS, "127.0.0.1:8081", "gRPC address"),

@@ -1,17 +1,22 @@
 import { setImmediate } from "node:timers/promises";
+import type { FilledTile } from "../audit/edges.ts";
 import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
 import type { BatchSource } from "../audit/reader.ts";
 import type { TreeStore } from "../audit/tree.ts";
 import { RecordDamaged } from "../vault/record.ts";
-import type { Records } from "../vault/records.ts";
+import type { Aside, Records } from "../vault/records.ts";
 
 const PAGE = 64;
 const FIRST_PAGE = 4;
 
-/** The last stored batch, opened, with the generation that it carries; undefined in a log without entries. */
-export async function lastBatch(
-  records: Records,
-): Promise<{ readonly payload: Buffer; readonly generation: number } | undefined> {
+/** A stored batch, opened, with the generation that it carries. */
+export interface StoredBatch {
+  readonly payload: Buffer;
+  readonly generation: number;
+}
+
+/** The last one; undefined in a log without entries. */
+export async function lastBatch(records: Records): Promise<StoredBatch | undefined> {
   const [last] = await records.list("audit", { prefix: BATCH_PREFIX, reverse: true, limit: 1 });
   return last && { payload: last.payload, generation: last.ref.version };
 }
@@ -65,20 +70,18 @@ export function treeStore(records: Records, archive: Archive): TreeStore {
         throw error;
       }
     },
-    keepTiles: (tiles) =>
-      records.keep(
-        tiles.map(({ level, index, payload }) => ({
-          table: "audit-tile",
-          path: tileRecordPath(level, index),
-          payload,
-        })),
-      ),
+    keepTile: (tile) => records.keep([tileRecord(tile)]),
     entries: (first, end) => readEntries(records, first, end),
     get pruned() {
       return archive.pruned();
     },
     archivedBundle: (index) => archive.readBundle(index),
   };
+}
+
+/** The record of a tile. */
+export function tileRecord({ level, index, hashes }: FilledTile): Aside {
+  return { table: "audit-tile", path: tileRecordPath(level, index), payload: Buffer.concat(hashes) };
 }
 
 /** Entries from `first` to before `end`. @throws RangeError when one of them is missing. */

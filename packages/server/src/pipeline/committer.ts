@@ -1,9 +1,10 @@
 import { MAX_ENTRY_BYTES } from "@bunkms/tlog";
 import type { Checkpoints } from "../audit/checkpoints.ts";
-import { type AuditLog, EntryTooLong, type LogEnd, type PreparedBatch, tileRecordPath } from "../audit/log.ts";
+import { type AuditLog, EntryTooLong, type LogEnd } from "../audit/log.ts";
 import { RevisionConflict, type Table } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
-import type { Aside, Records } from "../vault/records.ts";
+import type { Records } from "../vault/records.ts";
+import { tileRecord } from "./audit-batches.ts";
 
 interface Item {
   readonly entry: Buffer;
@@ -172,12 +173,12 @@ export class Committer {
       const first = log.frontier.size;
       const batch = log.prepare(
         left.map((item) => item.entry),
-        checkpoints.latest?.size ?? 0,
+        checkpoints.size,
       );
       try {
         const written = await records.commit(
           left.flatMap((item) => item.plan?.changes ?? []),
-          { ...batch, asides: tileRecords(batch) },
+          { ...batch, asides: batch.tiles.map(tileRecord) },
         );
         log.adopt(batch.end);
         if (left.some(({ plan }) => plan?.isLast)) {
@@ -255,14 +256,6 @@ function stillHolding(items: readonly Item[]): readonly Item[] {
 
 function touches(item: Item, conflict: RevisionConflict): boolean {
   return (item.plan?.changes ?? []).some((change) => change.table === conflict.table && change.path === conflict.path);
-}
-
-function tileRecords({ tiles }: PreparedBatch): Aside[] {
-  return tiles.map(({ level, index, hashes }) => ({
-    table: "audit-tile",
-    path: tileRecordPath(level, index),
-    payload: Buffer.concat(hashes),
-  }));
 }
 
 /** Caches follow first, all in one go; only then is anybody told. */

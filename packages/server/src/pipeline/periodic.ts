@@ -35,6 +35,8 @@ export class Periodic {
   #flushedAt: number;
   /** The last key that was taken care of, when more were due than one round takes; empty: begin with the first. */
   #lastKey = "";
+  /** Audit batches before this index were found to be removed, so that the rest is not opened in each round to see it. */
+  #removed = 0;
 
   constructor(parts: PeriodicParts) {
     this.#parts = parts;
@@ -85,11 +87,14 @@ export class Periodic {
   async #prune(): Promise<void> {
     const { records, retention } = this.#parts.vault;
     const { pruned } = retention.current;
-    let isMore = pruned > 0;
+    let isMore = pruned > this.#removed;
     for (let removed = 0; isMore && removed < PRUNINGS_PER_ROUND && !this.#isStopping; removed++) {
       isMore = await removePruned(records, pruned);
       // The store answers without a turn of the event loop: calls come in between only if they are let.
       await setImmediate();
+    }
+    if (!isMore) {
+      this.#removed = pruned;
     }
   }
 

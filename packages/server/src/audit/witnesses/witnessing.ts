@@ -177,7 +177,7 @@ export class Witnessing {
     const { checkpoints, report } = this.#parts;
     checkpoints.adoptCosigned(cosigned);
     // Those that were signed meanwhile wait since then at the earliest.
-    this.#waitsSince = (checkpoints.latest?.size ?? 0) > cosigned.size ? begun : undefined;
+    this.#waitsSince = checkpoints.size > cosigned.size ? begun : undefined;
     if (this.#isMissing) {
       report.info({ size: cosigned.size }, "the quorum of witnesses cosigns the audit log again");
     }
