@@ -24,9 +24,9 @@ import { settledKinds } from "./config/seal-settings.ts";
 import { type Hardening, hardenProcess, refuseInspector } from "./crypto/process-hardening.ts";
 import type { IssuedRootToken } from "./operations/seal-control.ts";
 import { openMemoryStore } from "./store/memory.ts";
-import { openSqliteStore } from "./store/sqlite.ts";
 import { peekSqlite } from "./store/sqlite-peek.ts";
 import type { Store } from "./store/store.ts";
+import { openStoreThread } from "./store/store-thread.ts";
 import { decodeSlot, SLOT_PREFIX, SLOT_TABLE } from "./vault/slot.ts";
 
 /** Exit codes: 0 stopped as asked, 1 could not start or go on, 2 the settings are wrong. */
@@ -153,7 +153,7 @@ function existingKinds({ dataPath }: Config): readonly string[] {
 }
 
 function openStore(config: Config): Promise<Store> {
-  return config.store === "memory" ? Promise.resolve(openMemoryStore()) : openSqliteStore(config.dataPath);
+  return config.store === "memory" ? Promise.resolve(openMemoryStore()) : openStoreThread(config.dataPath);
 }
 
 function checkProcess(config: Config, hardening: Hardening, nodeOptions: string | undefined, log: Logger): void {

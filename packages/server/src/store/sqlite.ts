@@ -1,8 +1,7 @@
 /**
  * The default store: one SQLite database, `bunkms.db` in a private folder, for one process.
  *
- * SQLite runs in this thread: a read takes microseconds and a commit one fsync, less than handing it to another thread
- * would.
+ * SQLite runs in the calling thread, and waits for the disk there: the server has a thread for it (store-thread.ts).
  */
 
 import type { SQLOutputValue } from "node:sqlite";

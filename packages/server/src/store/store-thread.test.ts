@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { storeConformance } from "./conformance.ts";
+import { openSqliteStore } from "./sqlite.ts";
+import { StoreUnavailable } from "./store.ts";
+import { StoreRefused } from "./store-refused.ts";
+import { openStoreThread } from "./store-thread.ts";
+
+const seed = Number(process.env["BUNKMS_TEST_SEED"] ?? Date.now() % 2 ** 31);
+
+let root: string;
+before(() => {
+  root = mkdtempSync(join(tmpdir(), "bunkms-store-thread-"));
+});
+after(() => rmSync(root, { recursive: true, force: true }));
+
+let folders = 0;
+const newFolder = () => join(root, `${++folders}`);
+const write = (path: string, value: Uint8Array | null, expected = 0) => ({
+  table: "key" as const,
+  path,
+  value,
+  expected,
+});
+
+storeConformance("SQLite in a thread", () => openStoreThread(newFolder()), { sequences: 20, seed });
+
+test("a folder that is refused is refused with the same reason, and the thread ends", async () => {
+  const folder = newFolder();
+  mkdirSync(folder, { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  await assert.rejects(
+    openStoreThread(folder),
+    (error) => error instanceof StoreRefused && error.reason === "not-private" && error.message.includes(folder),
+  );
+});
+
+test("a folder is for one store at a time, in a thread or not", async () => {
+  const folder = newFolder();
+  const store = await openStoreThread(folder);
+  const isInUse = (error: unknown) => error instanceof StoreRefused && error.reason === "in-use";
+  await assert.rejects(openStoreThread(folder), isInUse);
+  await assert.rejects(openSqliteStore(folder), isInUse);
+  await store.close();
+  await (await openSqliteStore(folder)).close();
+});
+
+test("what was committed in a thread is there for the next store", async () => {
+  const folder = newFolder();
+  const store = await openStoreThread(folder);
+  const values = [new Uint8Array(0), new Uint8Array(300).fill(7), new Uint8Array(700_000).fill(9)];
+  await store.commit(values.map((value, i) => write(`v/${i}`, value)));
+  await store.close();
+  await store.close();
+  const again = await openSqliteStore(folder);
+  for (const [i, value] of values.entries()) {
+    assert.deepEqual(Buffer.from((await again.get("key", `v/${i}`))?.value ?? [1]), Buffer.from(value));
+  }
+  await again.close();
+});
+
+test("a value's memory goes over by itself, and stays the caller's", async () => {
+  const store = await openStoreThread(newFolder());
+  // Both lie in the pool that Node cuts small buffers from.
+  const [value, neighbour] = [Buffer.from("the value"), Buffer.from("a neighbour")];
+  assert.equal(value.buffer, neighbour.buffer);
+  await store.commit([write("pooled", value)]);
+  assert.deepEqual([value.toString(), neighbour.toString()], ["the value", "a neighbour"]);
+  const read = (await store.get("key", "pooled"))?.value as Uint8Array;
+  assert.equal(Buffer.from(read).toString(), "the value");
+  assert.equal(read.buffer.byteLength, value.length);
+  await store.close();
+});
+
+test("questions that wait when the store is closed are answered, those after it are refused", async () => {
+  const store = await openStoreThread(newFolder());
+  const [revisions, record, , late] = await Promise.allSettled([
+    store.commit([write("a", Buffer.from("a"))]),
+    store.get("key", "a"),
+    store.close(),
+    store.get("key", "a"),
+  ]);
+  assert.equal(revisions.status, "fulfilled");
+  assert.equal(record.status === "fulfilled" && Buffer.from(record.value?.value ?? []).toString(), "a");
+  assert.ok(late.status === "rejected" && late.reason instanceof StoreUnavailable);
+});

@@ -1,0 +1,139 @@
+/**
+ * A store in a thread of its own: while it writes and waits for the disk, this thread goes on with other calls. It is asked
+ * through a port, one question after the other, and sees sealed bytes only, as every store does.
+ */
+
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { checkWrites } from "./checks.ts";
+import {
+  type ListOptions,
+  RevisionConflict,
+  type Store,
+  type StoredRecord,
+  StoreUnavailable,
+  type Table,
+  type Write,
+} from "./store.ts";
+import { type Refusal, StoreRefused } from "./store-refused.ts";
+
+/** What the thread is asked. */
+export type Question =
+  | { readonly ask: "get"; readonly table: Table; readonly path: string }
+  | { readonly ask: "list"; readonly table: Table; readonly options: ListOptions }
+  | { readonly ask: "commit"; readonly writes: readonly Write[] }
+  | { readonly ask: "close" };
+
+/** What it answers, to one question after the other. */
+export type Reply = { readonly value: unknown } | { readonly failure: Failure };
+
+/** An error as it goes through a port, which keeps no classes. */
+export type Failure =
+  | { readonly kind: "conflict"; readonly table: Table; readonly path: string }
+  | { readonly kind: "unavailable"; readonly message: string; readonly cause: unknown }
+  | { readonly kind: "refused"; readonly reason: Refusal; readonly message: string; readonly cause: unknown }
+  | { readonly kind: "other"; readonly error: unknown };
+
+/**
+ * Opens the SQLite store of a folder (sqlite.ts) in a thread.
+ * @throws StoreRefused, StoreUnavailable
+ */
+export async function openStoreThread(folder: string): Promise<Store> {
+  const worker = new Worker(new URL("sqlite-thread.ts", import.meta.url), { workerData: folder, env: {} });
+  const [reply] = (await once(worker, "message")) as [Reply];
+  if ("failure" in reply) {
+    await worker.terminate();
+    throw errorOf(reply.failure);
+  }
+  return new StoreThread(worker);
+}
+
+interface Asker {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class StoreThread implements Store {
+  readonly #worker: Worker;
+  /** Those who wait for an answer, in the order of their questions. */
+  readonly #askers: Asker[] = [];
+  /** Why nothing is asked any more. */
+  #ended: StoreUnavailable | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.on("message", (reply: Reply) => this.#settle(reply));
+    worker.on("error", (cause) => this.#end(new StoreUnavailable("the store failed", { cause })));
+    worker.on("exit", () => this.#end(new StoreUnavailable("the store is closed")));
+  }
+
+  get(table: Table, path: string): Promise<StoredRecord | undefined> {
+    return this.#ask({ ask: "get", table, path }) as Promise<StoredRecord | undefined>;
+  }
+
+  list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
+    return this.#ask({ ask: "list", table, options }) as Promise<readonly StoredRecord[]>;
+  }
+
+  async commit(writes: readonly Write[]): Promise<readonly number[]> {
+    // Before anything is copied: what is refused need not go to the other thread.
+    checkWrites(writes);
+    const copies = writes.map((write) => ({ ...write, value: write.value && copyOf(write.value) }));
+    const values = copies.flatMap(({ value }) => value?.buffer ?? []);
+    return this.#ask({ ask: "commit", writes: copies }, values) as Promise<readonly number[]>;
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended === undefined) {
+      const exited = once(this.#worker, "exit");
+      const closing = this.#ask({ ask: "close" });
+      this.#ended = new StoreUnavailable("the store is closed");
+      await closing;
+      await exited;
+    }
+  }
+
+  #ask(question: Question, transferred: readonly ArrayBuffer[] = []): Promise<unknown> {
+    if (this.#ended !== undefined) {
+      return Promise.reject(this.#ended);
+    }
+    return new Promise((resolve, reject) => {
+      this.#worker.postMessage(question, transferred);
+      this.#askers.push({ resolve, reject });
+    });
+  }
+
+  #settle(reply: Reply): void {
+    const asker = this.#askers.shift();
+    if ("failure" in reply) {
+      asker?.reject(errorOf(reply.failure));
+    } else {
+      asker?.resolve(reply.value);
+    }
+  }
+
+  #end(reason: StoreUnavailable): void {
+    this.#ended ??= reason;
+    for (const { reject } of this.#askers.splice(0)) {
+      reject(reason);
+    }
+  }
+}
+
+/** A copy with memory of its own: a port sends all the memory that a view lies in, and whatever else lies there. */
+function copyOf(value: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(value);
+}
+
+function errorOf(failure: Failure): unknown {
+  switch (failure.kind) {
+    case "conflict":
+      return new RevisionConflict(failure.table, failure.path);
+    case "unavailable":
+      return new StoreUnavailable(failure.message, { cause: failure.cause });
+    case "refused":
+      return new StoreRefused(failure.reason, failure.message, { cause: failure.cause });
+    default:
+      return failure.error;
+  }
+}
