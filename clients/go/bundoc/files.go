@@ -1,0 +1,107 @@
+package bundoc
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	temporary = ".tmp-"
+	// What a crash left is removed after this time. A file that is being
+	// written is much younger.
+	leftoverAge = time.Hour
+)
+
+// createFile makes a file that is not there yet, with all of its content, and
+// on the disk when it returns. Of several that try at once, in any number of
+// processes, exactly one succeeds; the others get fs.ErrExist. A crash leaves
+// either nothing under that name or the whole file: link(2) is the one step
+// that makes it visible.
+func createFile(path string, content []byte, step func(string)) error {
+	name, err := writeTemporary(path, content, 0o600, step)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(name)
+	if err := os.Link(name, path); err != nil {
+		return err
+	}
+	step("linked")
+	return syncFolder(filepath.Dir(path))
+}
+
+// replaceFile puts content in the place of a file, or makes it. A crash leaves
+// the old content or the new. An existing file keeps its permissions.
+func replaceFile(path string, content []byte, mode fs.FileMode) error {
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	name, err := writeTemporary(path, content, mode, func(string) {})
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(name, path); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// writeTemporary writes a file beside path, on the disk when it returns.
+func writeTemporary(path string, content []byte, mode fs.FileMode, step func(string)) (name string, err error) {
+	removeLeftovers(path)
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+temporary+"*")
+	if err != nil {
+		return "", err
+	}
+	step("created")
+	_, err = file.Write(content)
+	step("written")
+	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
+	if err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	step("synced")
+	return file.Name(), nil
+}
+
+// removeLeftovers removes what a crash left while path was written. It holds
+// nothing secret, so that a failure to remove it does not matter.
+func removeLeftovers(path string) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), filepath.Base(path)+temporary) {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > leftoverAge {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), entry.Name()))
+		}
+	}
+}
+
+// makeFolder makes the database's folder, and its name durable, if it is not
+// there.
+func makeFolder(folder string) error {
+	if _, err := os.Stat(folder); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(folder))
+}
+
+// syncFolder makes names in a folder durable.
+func syncFolder(folder string) error {
+	handle, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(handle.Sync(), handle.Close())
+}

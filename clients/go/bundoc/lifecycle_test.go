@@ -1,0 +1,296 @@
+package bundoc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestRewrapLeavesTheDataAndChangesTheWrapping(t *testing.T) {
+	kms, folder := newFake("c1"), t.TempDir()
+	provider := newProvider(t, kms, Config{NoRewrap: true})
+	key := mustKey(t, provider, folder)
+	writePages(t, folder, key, "hello")
+	data := mustRead(t, filepath.Join(folder, dataFile))
+	if from, to, err := provider.Rewrap(t.Context(), folder); err != nil || from != 1 || to != 1 {
+		t.Fatal(from, to, err)
+	}
+	kms.version.Store(3)
+	if from, to, err := provider.Rewrap(t.Context(), folder); err != nil || from != 1 || to != 3 {
+		t.Fatal(from, to, err)
+	}
+	// The old version may now go.
+	kms.minimum.Store(3)
+	if !bytes.Equal(key, mustKey(t, newProvider(t, kms, Config{}), folder)) {
+		t.Fatal("another key")
+	}
+	if !bytes.Equal(data, mustRead(t, filepath.Join(folder, dataFile))) {
+		t.Fatal("the data changed")
+	}
+	if _, _, err := provider.Rewrap(t.Context(), t.TempDir()); !errors.Is(err, ErrNoWrappedKey) {
+		t.Fatal(err)
+	}
+}
+
+func TestAnOldWrappingIsRenewedWhenTheDatabaseIsOpened(t *testing.T) {
+	kms, folder := newFake("c1"), t.TempDir()
+	key := mustKey(t, newProvider(t, kms, Config{}), folder)
+	kms.version.Store(2)
+	for _, c := range []struct {
+		noRewrap bool
+		version  uint32
+	}{{true, 1}, {false, 2}} {
+		provider := newProvider(t, kms, Config{NoRewrap: c.noRewrap})
+		if !bytes.Equal(key, mustKey(t, provider, folder)) {
+			t.Fatal("another key")
+		}
+		if record, err := provider.Inspect(folder); err != nil || record.KeyVersion() != c.version {
+			t.Fatalf("%+v, %v", record, err)
+		}
+		// From the cache, although the wrapping is another.
+		mustKey(t, provider, folder)
+	}
+	if kms.decrypted.Load() != 3 {
+		t.Fatalf("unwrapped %d times", kms.decrypted.Load())
+	}
+}
+
+// badRewrap is a KMS that may not wrap anew, or does it wrongly.
+type badRewrap struct {
+	*fakeKMS
+	ciphertext string
+	err        error
+}
+
+func (k badRewrap) Rewrap(context.Context, string, string, map[string]string) (string, error) {
+	return k.ciphertext, k.err
+}
+
+func TestARewrapThatFailsKeepsWhatThereIs(t *testing.T) {
+	kms, folder := newFake("c1"), t.TempDir()
+	key := mustKey(t, newProvider(t, kms, Config{}), folder)
+	before := mustRead(t, filepath.Join(folder, RecordFile))
+	kms.version.Store(2)
+	bound := map[string]string{"purpose": Purpose, "database": filepath.Base(folder)}
+	for name, bad := range map[string]KMS{
+		"denied":      badRewrap{fakeKMS: kms, err: &KMSError{"permission_denied", errors.New("no")}},
+		"no answer":   badRewrap{fakeKMS: kms, err: errDown},
+		"nonsense":    badRewrap{fakeKMS: kms, ciphertext: "nonsense"},
+		"another DEK": badRewrap{fakeKMS: kms, ciphertext: kms.seal("bundoc", bytes.Repeat([]byte{1}, 32), bound)},
+	} {
+		if !bytes.Equal(key, mustKey(t, newProvider(t, bad, Config{}), folder)) {
+			t.Fatal(name, "another key")
+		}
+		if _, _, err := newProvider(t, bad, Config{}).Rewrap(t.Context(), folder); err == nil {
+			t.Fatal(name, "was taken")
+		}
+		if !bytes.Equal(before, mustRead(t, filepath.Join(folder, RecordFile))) {
+			t.Fatal(name, "changed the record")
+		}
+	}
+}
+
+func TestARawKeyIsAdoptedOnceItOpensAllData(t *testing.T) {
+	kms, folder, raw := newFake("c1"), t.TempDir(), bytes.Repeat([]byte{9}, 32)
+	provider := newProvider(t, kms, Config{})
+	adopt := func(key []byte, kind error) {
+		t.Helper()
+		if err := provider.Adopt(t.Context(), kms, folder, key); !errors.Is(err, kind) {
+			t.Fatalf("want %v, have %v", kind, err)
+		}
+	}
+	adopt(raw, ErrDataMismatch) // no data
+	writePages(t, folder, raw, "one", "two")
+	mustFail(t, provider, folder, ErrNoWrappedKey)
+	adopt(bytes.Repeat([]byte{8}, 32), ErrDataMismatch)
+	adopt(raw[:31], ErrDataMismatch)
+	data := mustRead(t, filepath.Join(folder, dataFile))
+	damaged := append([]byte{}, data...)
+	damaged[sealedLength+50] ^= 1
+	mustWrite(t, filepath.Join(folder, dataFile), damaged)
+	adopt(raw, ErrDataMismatch) // the second page
+	mustWrite(t, filepath.Join(folder, dataFile), data)
+	kms.down.Store(true)
+	adopt(raw, ErrUnavailable)
+	kms.down.Store(false)
+	adopt(raw, nil)
+	if !bytes.Equal(raw, mustKey(t, provider, folder)) {
+		t.Fatal("another key")
+	}
+	adopt(raw, ErrExists)
+	mustHoldNoKey(t, folder, raw)
+}
+
+func TestReencryptRotatesTheDEK(t *testing.T) {
+	kms, parent := newFake("c1"), t.TempDir()
+	provider := newProvider(t, kms, Config{})
+	from, to := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
+	raw := bytes.Repeat([]byte{9}, 32)
+	for _, c := range []struct {
+		source func(t *testing.T) Source
+	}{
+		{func(t *testing.T) Source {
+			writePages(t, from, mustKey(t, provider, from), "one", "two")
+			return Wrapped()
+		}},
+		{func(t *testing.T) Source { writePages(t, from, raw, "one", "two"); return Raw(raw) }},
+		{func(t *testing.T) Source { writePages(t, from, nil, "one", "two"); return Plain() }},
+	} {
+		source := c.source(t)
+		mustWrite(t, filepath.Join(from, "audit.log"), []byte("entry"))
+		mustWrite(t, filepath.Join(from, "wal", "wal-0.log"), []byte("one two"))
+		mustWrite(t, to+".incomplete/rest", []byte("of an earlier run"))
+		if err := provider.Reencrypt(t.Context(), from, to, source); err != nil {
+			t.Fatal(err)
+		}
+		key := mustKey(t, provider, to)
+		if pages, err := opensAll(to, key); err != nil || pages != 2 {
+			t.Fatal(pages, err)
+		}
+		if string(mustRead(t, filepath.Join(to, "audit.log"))) != "entry" {
+			t.Fatal("the audit log is missing")
+		}
+		for name, text := range filesBelow(t, to) {
+			if bytes.Contains(text, []byte("two")) {
+				t.Fatalf("%s holds plaintext", name)
+			}
+		}
+		catalog, err := readCatalog(to, filepath.Join(to, CatalogFile))
+		if err != nil || catalog.isEmpty() {
+			t.Fatal("the catalog is missing", err)
+		}
+		if source.kind == wrapped {
+			if old := mustKey(t, provider, from); bytes.Equal(old, key) {
+				t.Fatal("the same DEK")
+			}
+		}
+		if err := provider.Reencrypt(t.Context(), from, to, source); !errors.Is(err, ErrExists) {
+			t.Fatal(err)
+		}
+		mustRemove(t, from)
+		mustRemove(t, to)
+	}
+}
+
+func TestReencryptRefusesWhatIsNotAsSaid(t *testing.T) {
+	kms, parent := newFake("c1"), t.TempDir()
+	provider := newProvider(t, kms, Config{})
+	from, to, raw := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db"), bytes.Repeat([]byte{9}, 32)
+	refuse := func(source Source, target string, kind error) {
+		t.Helper()
+		if err := provider.Reencrypt(t.Context(), from, target, source); !errors.Is(err, kind) {
+			t.Fatalf("want %v, have %v", kind, err)
+		}
+		if _, err := os.Stat(target); err == nil {
+			t.Fatal("something was made")
+		}
+	}
+	writePages(t, from, raw, "one", "two")
+	refuse(Wrapped(), to, ErrNoWrappedKey)
+	refuse(Plain(), to, ErrDataMismatch)
+	refuse(Raw(raw[:5]), to, ErrDataMismatch)
+	refuse(Raw(bytes.Repeat([]byte{1}, 32)), to, ErrDataMismatch)
+	refuse(Raw(raw), to+"2", ErrWrongDatabase)
+	mustRemove(t, from)
+	writePages(t, from, mustKey(t, provider, from), "one", "two")
+	refuse(Raw(raw), to, ErrExists)
+	refuse(Plain(), to, ErrExists)
+	kms.down.Store(true)
+	refuse(Wrapped(), to, ErrUnavailable)
+}
+
+func TestReencryptNoticesADatabaseThatIsInUse(t *testing.T) {
+	kms, parent := newFake("c1"), t.TempDir()
+	provider := newProvider(t, kms, Config{})
+	from, to := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
+	key := mustKey(t, provider, from)
+	writePages(t, from, key, "one", "two")
+	provider.step = func(step string) {
+		if step == "generated" {
+			writePages(t, from, key, "one", "two", "three")
+		}
+	}
+	if err := provider.Reencrypt(t.Context(), from, to, Wrapped()); !errors.Is(err, ErrInUse) {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(to); err == nil {
+		t.Fatal("the copy was kept")
+	}
+}
+
+// closer stands for a Bundoc.
+type closer func() error
+
+func (c closer) Close() error { return c() }
+
+func TestOpenKeepsTheRecordInACatalogThatIsRewritten(t *testing.T) {
+	kms, folder := newFake("c1"), t.TempDir()
+	inCatalog := func() *Record {
+		catalog, err := readCatalog(folder, filepath.Join(folder, CatalogFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := catalog.record(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return record
+	}
+	var keys [2][]byte
+	for round := range keys {
+		database, err := Open(t.Context(), newProvider(t, kms, Config{}), folder, func(key []byte) (io.Closer, error) {
+			if inCatalog() == nil {
+				t.Fatal("the catalog has no record when Bundoc opens it")
+			}
+			keys[round] = key
+			writePages(t, folder, key, "hello")
+			return closer(func() error {
+				if isZero(key) {
+					t.Error("the key went before the database was closed")
+				}
+				writePages(t, folder, key, "hello", "world")
+				keys[round] = bytes.Clone(key)
+				return nil
+			}), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inCatalog() != nil {
+			t.Fatal("this catalog was not rewritten")
+		}
+		// After a crash here the next round would begin.
+		if err := errors.Join(database.Close(), database.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if inCatalog() == nil || !isZero(database.key) {
+			t.Fatal("Close left something undone")
+		}
+	}
+	if !bytes.Equal(keys[0], keys[1]) {
+		t.Fatal("another key")
+	}
+}
+
+func TestOpenZeroesTheKeyOfADatabaseThatDoesNotOpen(t *testing.T) {
+	var kept []byte
+	failure := errors.New("does not open")
+	_, err := Open(t.Context(), newProvider(t, newFake("c1"), Config{}), t.TempDir(), func(key []byte) (io.Closer, error) {
+		kept = key
+		return nil, failure
+	})
+	if !errors.Is(err, failure) || !isZero(kept) {
+		t.Fatal(err)
+	}
+}
+
+func mustRemove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,227 @@
+package bundoc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Source says how the data is encrypted that Reencrypt reads.
+type Source struct {
+	kind sourceKind
+	key  []byte
+}
+
+type sourceKind int
+
+const (
+	wrapped sourceKind = iota
+	raw
+	plain
+)
+
+// Wrapped is data under the database's wrapped DEK. Reencrypt then rotates
+// the DEK.
+func Wrapped() Source { return Source{kind: wrapped} }
+
+// Raw is data under a raw key.
+func Raw(key []byte) Source { return Source{kind: raw, key: key} }
+
+// Plain is data that is not encrypted.
+func Plain() Source { return Source{kind: plain} }
+
+// Reencrypt copies a closed database into a new folder, under a new DEK. The
+// old folder stays as it is. It fails when the new folder is there already;
+// what an interrupted run left beside it, under the name with ".incomplete",
+// is removed by the next one.
+//
+// Afterwards, with Bundoc still stopped, the new folder takes the place of the
+// old one; both names must give the same database id, so the new folder is
+// best made under the same name in another folder of the same disk. The
+// write-ahead log is not copied: Bundoc does not read it, and it may hold
+// documents in plaintext.
+func (p *Provider) Reencrypt(ctx context.Context, from, to string, source Source) error {
+	from, err := filepath.Abs(from)
+	if err != nil {
+		return err
+	}
+	to, err = filepath.Abs(to)
+	if err != nil {
+		return err
+	}
+	if p.database(from) != p.database(to) {
+		return &Error{to, ErrWrongDatabase, fmt.Sprintf("it would be for database %q, and %s is database %q",
+			p.database(to), from, p.database(from)), nil}
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, &Error{to, ErrExists, "the new database must not be there yet", nil})
+	}
+	old, err := p.sourceKey(ctx, from, source)
+	if err != nil {
+		return err
+	}
+	defer clear(old)
+	before, err := stamp(from)
+	if err != nil {
+		return err
+	}
+	partial := to + ".incomplete"
+	if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(partial, 0o700)); err != nil {
+		return err
+	}
+	if err := p.reencrypt(ctx, from, to, partial, old); err != nil {
+		return err
+	}
+	after, err := stamp(from)
+	if err != nil {
+		return err
+	}
+	if before != after {
+		return &Error{from, ErrInUse, "it changed while it was copied: close it first", nil}
+	}
+	return errors.Join(os.Rename(partial, to), syncFolder(filepath.Dir(to)))
+}
+
+// sourceKey returns the key of the data, nil when it is not encrypted.
+func (p *Provider) sourceKey(ctx context.Context, from string, source Source) ([]byte, error) {
+	if source.kind == wrapped {
+		record, err := p.Inspect(from)
+		if err != nil {
+			return nil, err
+		}
+		if record == nil {
+			return nil, &Error{from, ErrNoWrappedKey, "say what its data is encrypted with", nil}
+		}
+		return p.Key(ctx, from)
+	}
+	record, err := p.Inspect(from)
+	if err != nil {
+		return nil, err
+	}
+	if record != nil {
+		return nil, &Error{from, ErrExists, "it has a wrapped DEK, so its data is under that", nil}
+	}
+	if source.kind == raw && len(source.key) != KeyLength {
+		return nil, &Error{from, ErrDataMismatch, "a raw key has 32 bytes", nil}
+	}
+	if source.kind == plain {
+		return nil, mustBePlain(from)
+	}
+	return append([]byte(nil), source.key...), nil
+}
+
+// reencrypt fills the folder that becomes the new database.
+func (p *Provider) reencrypt(ctx context.Context, from, to, partial string, old []byte) error {
+	ctx, cancel := p.retry.bound(ctx)
+	cluster, err := p.cluster(ctx, from, nil)
+	if err != nil {
+		cancel()
+		return err
+	}
+	record, key, err := p.generate(ctx, to, cluster)
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	if err := p.store(partial, record); err != nil {
+		return err
+	}
+	if err := copyOthers(from, partial); err != nil {
+		return err
+	}
+	catalog, err := readCatalog(from, filepath.Join(from, CatalogFile))
+	if err != nil {
+		return err
+	}
+	text, err := catalog.with(record)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(filepath.Join(partial, CatalogFile), text, 0o600); err != nil {
+		return err
+	}
+	if err := sealPages(from, partial, old, key); err != nil {
+		return err
+	}
+	return syncFolder(partial)
+}
+
+// copyOthers copies the folder's other files, such as Bundoc's audit log.
+func copyOthers(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		switch entry.Name() {
+		case dataFile, RecordFile, CatalogFile:
+			continue
+		}
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		if err := copyFile(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, target.Sync(), target.Close()) }()
+	_, err = io.Copy(target, source)
+	return err
+}
+
+// mustBePlain refuses data that does not look like pages of Bundoc in
+// plaintext: encrypting what is encrypted already would bury it.
+func mustBePlain(folder string) error {
+	info, err := os.Stat(filepath.Join(folder, dataFile))
+	if err != nil {
+		return err
+	}
+	if info.Size()%pageLength != 0 {
+		return &Error{folder, ErrDataMismatch, "it is not a row of plain pages", nil}
+	}
+	return forEachPage(folder, pageLength, func(page []byte) (bool, error) {
+		// The first byte is the page's type, 1 to 4; of a page that was never
+		// written it is 0.
+		if page[0] > 4 {
+			return false, &Error{folder, ErrDataMismatch, "it is not a row of plain pages", nil}
+		}
+		return true, nil
+	})
+}
+
+// dataStamp changes when the database is written.
+type dataStamp struct {
+	dataSize, catalogSize int64
+	data, catalog         time.Time
+}
+
+func stamp(folder string) (dataStamp, error) {
+	data, err := os.Stat(filepath.Join(folder, dataFile))
+	if err != nil {
+		return dataStamp{}, err
+	}
+	catalog, err := os.Stat(filepath.Join(folder, CatalogFile))
+	if err != nil {
+		return dataStamp{}, err
+	}
+	return dataStamp{data.Size(), catalog.Size(), data.ModTime(), catalog.ModTime()}, nil
+}

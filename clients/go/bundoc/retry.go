@@ -1,0 +1,66 @@
+package bundoc
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// RetryPolicy says how long a BunKMS that is down is tried again. The waits
+// grow twofold from First to Most, each a random part of that.
+type RetryPolicy struct {
+	// Deadline is how long one database's key may take in all. 0: 30 seconds.
+	// Negative: each call is tried once.
+	Deadline time.Duration
+	// First is the longest first wait. 0: 100 milliseconds.
+	First time.Duration
+	// Most is the longest wait. 0: 5 seconds.
+	Most time.Duration
+}
+
+const (
+	defaultDeadline = 30 * time.Second
+	defaultFirst    = 100 * time.Millisecond
+	defaultMost     = 5 * time.Second
+	// A call of a policy that tries once must end too.
+	onceDeadline = 10 * time.Second
+)
+
+func (r RetryPolicy) withDefaults() RetryPolicy {
+	if r.Deadline == 0 {
+		r.Deadline = defaultDeadline
+	}
+	if r.First <= 0 {
+		r.First = defaultFirst
+	}
+	if r.Most <= 0 {
+		r.Most = defaultMost
+	}
+	return r
+}
+
+// bound returns a context that ends with the policy's deadline.
+func (r RetryPolicy) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.Deadline < 0 {
+		return context.WithTimeout(ctx, onceDeadline)
+	}
+	return context.WithTimeout(ctx, r.Deadline)
+}
+
+// do calls until there is an answer, the answer will not change, or the
+// context ends; then it returns the last error.
+func (r RetryPolicy) do(ctx context.Context, call func(context.Context) error) error {
+	for most := r.First; ; most = min(2*most, r.Most) {
+		err := call(ctx)
+		if err == nil || r.Deadline < 0 || !isPassing(err) || ctx.Err() != nil {
+			return err
+		}
+		timer := time.NewTimer(rand.N(most))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
