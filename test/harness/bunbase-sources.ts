@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/run-program.ts";
@@ -29,9 +29,9 @@ export function bunbaseSources(): string {
 export function copyModules(...modules: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "bunkms-bunbase-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  for (const module of modules) {
-    cpSync(join(bunbaseSources(), module), join(folder, module), { recursive: true });
-  }
+  execFileSync("cp", ["-R", ...modules.map((module) => join(bunbaseSources(), module)), folder]);
+  // The go command completes go.sum, which may be read only where it comes from.
+  execFileSync("chmod", ["-R", "u+w", folder]);
   return folder;
 }
 
