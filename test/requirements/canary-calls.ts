@@ -127,6 +127,7 @@ async function callKeyLife(call: Call, at: string, canaries: Canaries): Promise<
   for (const action of [
     "keys.disable",
     "keys.enable",
+    "keys.revoke",
     "keys.schedule_deletion",
     "keys.cancel_deletion",
     "keys.enable",

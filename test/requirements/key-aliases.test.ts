@@ -68,7 +68,7 @@ test("REQ-22 every operation takes an alias, and is authorised and recorded as o
       assert.equal(entry.request["alias"], `@${row.family}`, action);
       const recorded = entry.request["name"] ?? entry.request["key_name"];
       assert.equal(recorded, name, action);
-      if (action === "keys.disable") {
+      if (action === "keys.disable" || action === "keys.revoke") {
         await server.value("keys.enable", { name });
       } else if (action === "keys.schedule_deletion") {
         await server.value("keys.cancel_deletion", { name });

@@ -117,6 +117,11 @@ export const KEY_OPERATIONS: Readonly<Record<string, KeyOperation>> = {
     ...OF_KEY,
     leads: "disabled",
   }),
+  "keys.revoke": row("encrypt", [], ({ name }) => ({ name }), {
+    key: ENABLED_ONLY,
+    ...OF_KEY,
+    leads: "disabled",
+  }),
   "keys.schedule_deletion": row("encrypt", [], ({ name }) => ({ name }), {
     key: ["ok", "ok", NO, NO, "ok"],
     ...OF_KEY,

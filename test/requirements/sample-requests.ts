@@ -138,7 +138,7 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
  */
 const IN_ORDER = [
   ...["keys.disable_version", "keys.enable_version", "keys.schedule_version_deletion", "keys.cancel_version_deletion"],
-  ...["keys.disable", "keys.enable", "keys.schedule_deletion", "keys.cancel_deletion"],
+  ...["keys.disable", "keys.enable", "keys.revoke", "keys.schedule_deletion", "keys.cancel_deletion"],
   ...[
     "secrets.delete",
     "tokens.revoke",

@@ -179,6 +179,13 @@ function expiry({ expiresAt }: IssuedRootToken): string {
 function announce(config: Config, running: Running): void {
   print(`REST  ${running.restUrl}`);
   print(`gRPC  ${running.grpcAddress}`);
+  if (config.rpc !== undefined) {
+    const { secrets, clients } = config.rpc;
+    print(
+      `RPC   ${running.rpcAddress}, without authentication: whoever ${clients === undefined ? "runs on this machine" : "calls from a listed address"} ` +
+        `reads and writes the secrets ${secrets.join(", ")}`,
+    );
+  }
   print(`Data  ${config.store === "memory" ? "in memory, gone at exit" : config.dataPath}`);
   const { state, initialised } = running.status();
   if (state === "uninitialised") {

@@ -2,11 +2,20 @@ import { Role } from "@bunkms/contract";
 
 /** Who calls. */
 export interface Identity {
-  /** The token's id, 32 hexadecimal digits. */
+  /** The token's id, 32 hexadecimal digits; what stands for it where somebody comes without a token of the vault. */
   readonly id: string;
-  /** The token's display name. */
+  /** The token's display name, likewise. */
   readonly name: string;
   readonly role: RoleName;
+  /** What of that which the role allows he may do; undefined: all. */
+  readonly only?: Grant;
+}
+
+/** Some actions on some resources. */
+export interface Grant {
+  readonly actions: readonly string[];
+  /** Whole resources, or beginnings of some that end in `*`. */
+  readonly resources: readonly string[];
 }
 
 /** Roles as people write them. Each may do what the ones after it may. */

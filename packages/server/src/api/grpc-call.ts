@@ -4,6 +4,7 @@ import type * as grpc from "@grpc/grpc-js";
 import type { Call } from "../pipeline/call.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { bearerToken, chooseRequestId, idempotencyKey } from "./headers.ts";
+import { plainAddress } from "./peer-address.ts";
 
 /** Where calls come in, and where they go. */
 export interface Listener {
@@ -51,5 +52,5 @@ export function cancellation(peer: Peer): BunkmsError {
 
 /** `127.0.0.1:50000` or `[::1]:50000` without the port. */
 function peerAddress(peer: string): string {
-  return peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return plainAddress(peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "../crypto/random.ts";
 import type { Receipt } from "../pipeline/call.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
-const BEARER = /^Bearer ([!-~]{1,256})$/i;
+const BEARER = /^Bearer ([!-~]{1,2048})$/i;
 
 /** Tells this process's request ids from those of any other. They are not secret, so that a count suffices after it. */
 const PROCESS_ID = randomBytes(8).toString("hex");

@@ -6,8 +6,10 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
+import { bodyFromGo, isJwtForm, refusalForGo } from "./bunbase-dialect.ts";
 import { bearerToken, chooseRequestId, idempotencyKey, receiptFor, vaultToken } from "./headers.ts";
 import type { Health } from "./health.ts";
+import { plainAddress } from "./peer-address.ts";
 import { requestFromHttp } from "./rest-request.ts";
 import { type Route, Router } from "./router.ts";
 import { parseStrictJson } from "./strict-json.ts";
@@ -54,26 +56,30 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
       }
     });
     const { receiptHeaders, onReceipt } = receiptFor(request.headers["bunkms-receipt"]);
+    const token =
+      bearerToken(request.headers.authorization) ??
+      (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined);
+    const dialect = isVaultsOwn(request, path) ? "vault" : isJwtForm(token) ? "go" : "own";
     try {
       const message = await pipeline.run({
         transport: "rest",
-        source: request.socket.remoteAddress ?? "",
+        source: plainAddress(request.socket.remoteAddress ?? ""),
         requestId,
         secure: request.socket instanceof TLSSocket,
-        token:
-          bearerToken(request.headers.authorization) ??
-          (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined),
+        token,
         idempotencyKey: idempotencyKey(request.headers["idempotency-key"]),
         operation: route.operation,
         signal: aborted.signal,
         onReceipt,
-        readRequest: (spec) => readRequest(request, spec, route, query, isVaultsOwn(request, path)),
+        readRequest: (spec) => readRequest(request, spec, route, query, dialect),
       });
       setHeaders(response, receiptHeaders);
       sendMessage(response, requestId, route.operation as OperationSpec, message);
     } catch (error) {
       setHeaders(response, receiptHeaders);
-      sendError(request, response, requestId, asRefusal(error), route.allow);
+      const refusal = asRefusal(error);
+      const { status, body } = dialect === "go" ? refusalForGo(actionOf(route), refusal) : {};
+      sendError(request, response, requestId, refusal, route.allow, status, body);
     }
   }
 
@@ -102,6 +108,20 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
   }
 }
 
+/** Whose client calls: Vault's, the Go BunKMS's, or one of the contract's own. */
+type Dialect = "vault" | "go" | "own";
+
+/** Brings a body into the contract's form. */
+const DIALECTS: Readonly<Record<Dialect, (json: unknown, spec: OperationSpec) => unknown>> = {
+  vault: withoutNulls,
+  go: (json, { action }) => bodyFromGo(action, json),
+  own: (json) => json,
+};
+
+function actionOf({ operation }: Route): string {
+  return operation instanceof BunkmsError ? "" : operation.action;
+}
+
 /** The target's path and query, as they are. */
 function splitTarget(target: string): [string, string] {
   const at = target.indexOf("?");
@@ -113,13 +133,13 @@ async function readRequest(
   spec: OperationSpec,
   route: Route,
   query: string,
-  isVaults: boolean,
+  dialect: Dialect,
 ): Promise<Message> {
-  const body = await readBody(request, spec.route.hasBody ? spec.maxRequestBytes : 0, isVaults);
+  const body = await readBody(request, spec.route.hasBody ? spec.maxRequestBytes : 0, dialect !== "own");
   // A POST that needs nothing but its path may come without a body.
   const json = spec.route.hasBody && body.length > 0 ? parseStrictJson(body) : {};
   body.fill(0);
-  return requestFromHttp(spec, route.path, query, isVaults ? withoutNulls(json) : json);
+  return requestFromHttp(spec, route.path, query, DIALECTS[dialect](json, spec));
 }
 
 function sendMessage(response: ServerResponse, requestId: string, spec: OperationSpec, message: Message): void {
@@ -148,19 +168,20 @@ function sendError(
   requestId: string,
   error: BunkmsError,
   allow: readonly string[],
+  status: number = ERRORS[error.code].http,
+  instead?: object,
 ): void {
-  const { http } = ERRORS[error.code];
   if (error.code === "method_not_allowed" && allow.length > 0) {
     response.setHeader("allow", allow.join(", "));
   }
-  if (http === 401) {
+  if (status === 401) {
     response.setHeader("www-authenticate", "Bearer");
   }
   if (ERRORS[error.code].retryable) {
     response.setHeader("retry-after", "1");
   }
   const [path = ""] = splitTarget(request.url ?? "");
-  const body = {
+  const body = instead ?? {
     error: error.message,
     code: error.code,
     request_id: requestId,
@@ -168,7 +189,7 @@ function sendError(
   };
   // The whole answer is sent at once, but ended only when the rest of the request was read: at the end Node may close the
   // connection, and a caller who is still writing would lose the answer.
-  send(response, http, requestId, JSON_TYPE, JSON.stringify(body), discardRest(request));
+  send(response, status, requestId, JSON_TYPE, JSON.stringify(body), discardRest(request));
 }
 
 function send(

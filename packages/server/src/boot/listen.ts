@@ -47,7 +47,7 @@ export async function listenRest(
   server.on("connect", (_request, socket) => refuse(socket, "method_not_allowed", "405 Method Not Allowed"));
   // An expectation that is not known is no reason to refuse (RFC 9110 section 10.1.1 leaves it open).
   server.on("checkExpectation", listener);
-  server.listen(address.port, address.host);
+  server.listen(address.port, anyOr(address.host));
   await once(server, "listening").catch((cause) => {
     throw cannotListen("--addr", address, cause);
   });
@@ -164,11 +164,17 @@ async function closeGrpc(server: grpc.Server, bound: string, graceMs: number): P
   clearTimeout(timer);
 }
 
-function cannotListen(flag: string, { host, port }: ListenAddress, cause: unknown): Error {
+/** Why a listener could not be opened. */
+export function cannotListen(flag: string, { host, port }: ListenAddress, cause: unknown): Error {
   return new Error(`${flag}: cannot listen on ${shown(host, port)}; is another program there already?`, { cause });
 }
 
+/** The host to listen on; undefined for all addresses, which Node takes to be those of IPv4 alone where there is no IPv6. */
+export function anyOr(host: string): string | undefined {
+  return host === "::" ? undefined : host;
+}
+
 /** Host and port in one text, an IPv6 address in brackets. */
-function shown(host: string, port: number): string {
+export function shown(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

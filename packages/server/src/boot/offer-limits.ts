@@ -42,7 +42,7 @@ export class OfferLimits {
 
 /** One site has a whole /64 of IPv6 addresses. */
 function network(source: string): string {
-  if (!isIPv6(source) || source.startsWith("::ffff:")) {
+  if (!isIPv6(source)) {
     return source;
   }
   const [head = "", tail] = source.split("%")[0]?.split("::") ?? [];

@@ -20,8 +20,10 @@ import { AuditSinks } from "./audit-sinks.ts";
 import { AuditWitnesses, usablePolicy } from "./audit-witnesses.ts";
 import { refuseCircularStore } from "./circular-store.ts";
 import type { SealSource } from "./configured-seals.ts";
+import { configuredCredentials } from "./credentials.ts";
 import { Keeper } from "./keeper.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
+import { listenRpc } from "./listen-rpc.ts";
 import { Metrics } from "./metrics.ts";
 import { openServices, sealedServices } from "./services.ts";
 import type { BesideStore } from "./sound-vault.ts";
@@ -36,6 +38,8 @@ export interface Running {
   readonly restUrl: string;
   /** For example `127.0.0.1:8081`. */
   readonly grpcAddress: string;
+  /** Of the framed RPC, if there is one. */
+  readonly rpcAddress: string | undefined;
   status(): SealStatusInfo;
   /** The vault that is open, for who shares this process. */
   unsealed(): Unsealed | undefined;
@@ -118,6 +122,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
   const pipeline = new Pipeline({
     custody: keeper,
     operations: await loadOperations(specs),
+    credentials: configuredCredentials(config),
     authorise: authoriseByRole,
     reporter: {
       call: (line) => {
@@ -145,10 +150,12 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     const sysHealth = () => ({ ...keeper.status(), version: VERSION });
     const rest = await listenRest(config.restAddress, restListener({ ...parts, sysHealth }), tls);
     const grpc = await listenGrpc(config.grpcAddress, grpcServer({ ...parts, secure: tls !== undefined }), tls);
+    const rpc = config.rpc && (await listenRpc(config.rpc, parts));
     tls?.watch();
     return {
       restUrl: `${tls === undefined ? "http" : "https"}://${rest.address}`,
       grpcAddress: grpc.address,
+      rpcAddress: rpc?.address,
       status: () => keeper.status(),
       unsealed: () => keeper.unsealed,
       reload: () => {
@@ -158,7 +165,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
       async close() {
         health.close();
         tls?.close();
-        await Promise.all([rest.close(GRACE_MS), grpc.close(GRACE_MS)]);
+        await Promise.all([rest, grpc, rpc].map((listener) => listener?.close(GRACE_MS)));
         await pipeline.close();
         await keeper.close();
         await store.close();

@@ -1,6 +1,7 @@
 import { fromJson, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec, readOperations } from "@bunkms/contract";
 import { authoriseByRole } from "../access/authorise.ts";
+import { Credentials } from "../access/credentials.ts";
 import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
@@ -74,6 +75,7 @@ export async function testCalls(
   const pipeline = new Pipeline({
     custody: keeper,
     operations: await loadOperations([...SPECS.values()]),
+    credentials: new Credentials(),
     authorise: authoriseByRole,
     reporter: { call: () => {}, failure: (_, error) => failures.push(error) },
     publicActions: new Map(),

@@ -52,6 +52,8 @@ test("without settings, development mode has the documented defaults", () => {
       dev: true,
       restAddress: { host: "127.0.0.1", port: 8080, isLoopback: true },
       grpcAddress: { host: "127.0.0.1", port: 8081, isLoopback: true },
+      rpc: undefined,
+      jwt: undefined,
       dataPath: resolve("bunkms-data"),
       store: "sqlite",
       audit: {
@@ -167,7 +169,9 @@ const MALFORMED: readonly (readonly [setting: string, values: readonly string[]]
     [
       "",
       "8080",
-      ":8080",
+      ":",
+      ":65536",
+      "[]:8080",
       "127.0.0.1",
       "127.0.0.1:",
       "127.0.0.1:65536",

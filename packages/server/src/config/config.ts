@@ -2,7 +2,9 @@ import type { Policy } from "@bunkms/tlog";
 import { readAuditPolicy } from "./audit-policy.ts";
 import { type AuditSettings, readAuditSettings } from "./audit-settings.ts";
 import { ConfigError } from "./config-error.ts";
+import { type JwtSettings, readJwtSettings } from "./jwt-settings.ts";
 import { requireReadable } from "./private-file.ts";
+import { type RpcSettings, readRpcSettings } from "./rpc-settings.ts";
 import { readSealSettings, type SealSettings } from "./seal-settings.ts";
 import { label, SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
 import { type CommandLine, readCommandLine, readEnvironment, readSettingsFile, type Source } from "./sources.ts";
@@ -22,6 +24,10 @@ export interface Config {
   readonly dev: boolean;
   readonly restAddress: ListenAddress;
   readonly grpcAddress: ListenAddress;
+  /** Undefined: there is no such listener. */
+  readonly rpc: RpcSettings | undefined;
+  /** Undefined: no JWT is taken. */
+  readonly jwt: JwtSettings | undefined;
   /** Absolute. */
   readonly dataPath: string;
   readonly store: "sqlite" | "memory";
@@ -59,7 +65,7 @@ type Values = {
 
 /**
  * Reads the settings: flags before environment before settings file before defaults.
- * Takes BUNKMS_MASTER_KEY out of `env`, also when it throws.
+ * Takes the secrets out of `env`, also when it throws.
  * @throws ConfigError with all the reasons at once.
  */
 export function readConfig(
@@ -69,12 +75,10 @@ export function readConfig(
   const commandLine = readCommandLine(argv);
   const environment = readEnvironment(env);
   if (commandLine.command === "help" || commandLine.command === "version") {
-    return freeze(
-      commandLine.command,
-      parseValues([]).values,
-      readSealSettings({}, (read) => read()),
-      readAuditSettings({}, (read) => read()),
-    );
+    return freeze(commandLine.command, parseValues([]).values, {
+      seals: readSealSettings({}, (read) => read()),
+      audit: readAuditSettings({}, (read) => read()),
+    });
   }
   const sources: Source[] = [commandLine, environment];
   const reasons = [...commandLine.reasons, ...environment.reasons];
@@ -90,6 +94,8 @@ export function readConfig(
   reasons.push(...problems, ...findContradictions(values));
   const seals = readSealSettings(values, collect);
   const audit = readAuditSettings(values, collect);
+  const rpc = collect(() => readRpcSettings(values));
+  const jwt = collect(() => readJwtSettings(values));
   const { auditPolicyFile } = values;
   const auditPolicy =
     auditPolicyFile === undefined
@@ -106,7 +112,7 @@ export function readConfig(
     seals.fileKey?.take().fill(0);
     throw new ConfigError(reasons);
   }
-  return freeze(commandLine.command, values, seals, audit, auditPolicy);
+  return freeze(commandLine.command, values, { seals, audit, rpc, jwt, auditPolicy });
 }
 
 function collectReasons<T>(reasons: string[], read: () => T): T | undefined {
@@ -142,7 +148,7 @@ function parseValues(sources: readonly Source[]): { readonly values: Values; rea
 
 /** What the values say that cannot be true together. */
 function findContradictions(values: Values): readonly string[] {
-  const { addr, grpcAddr, dev, allowPlaintext, tlsCert, tlsKey } = values;
+  const { addr, grpcAddr, rpcAddr, dev, allowPlaintext, tlsCert, tlsKey } = values;
   const reasons: string[] = [];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     reasons.push("--tls-cert and --tls-key go together: give both or none");
@@ -159,24 +165,39 @@ function findContradictions(values: Values): readonly string[] {
       );
     }
   }
-  if (addr !== undefined && addr.port !== 0 && addr.port === grpcAddr?.port && addr.host === grpcAddr.host) {
-    reasons.push("--addr and --grpc-addr are the same");
+  for (const [one, other, names] of [
+    [addr, grpcAddr, "--addr and --grpc-addr"],
+    [addr, rpcAddr, "--addr and --rpc-addr"],
+    [grpcAddr, rpcAddr, "--grpc-addr and --rpc-addr"],
+  ] as const) {
+    if (one !== undefined && one.port !== 0 && one.port === other?.port && one.host === other.host) {
+      reasons.push(`${names} are the same`);
+    }
   }
   return reasons;
+}
+
+/** What was read of several settings together. */
+interface Groups {
+  readonly seals: SealSettings;
+  readonly audit: AuditSettings;
+  readonly rpc?: RpcSettings | undefined;
+  readonly jwt?: JwtSettings | undefined;
+  readonly auditPolicy?: Policy | undefined;
 }
 
 function freeze(
   command: CommandLine["command"],
   values: Values,
-  seals: SealSettings,
-  audit: AuditSettings,
-  auditPolicy?: Policy,
+  { seals, audit, rpc, jwt, auditPolicy }: Groups,
 ): Config {
   return Object.freeze({
     command,
     dev: known(values.dev),
     restAddress: Object.freeze(known(values.addr)),
     grpcAddress: Object.freeze(known(values.grpcAddr)),
+    rpc: Object.freeze(rpc),
+    jwt: Object.freeze(jwt),
     dataPath: known(values.dataPath),
     store: known(values.store),
     seals: Object.freeze(seals),

@@ -20,7 +20,7 @@ test("--help lists each setting with its flag, variable, default and description
 
 test("no secret setting has a flag", () => {
   const secret = SETTING_NAMES.filter((name) => SETTINGS[name].secret);
-  assert.deepEqual(secret, ["masterKey", "pkcs11Pin", "transitToken"]);
+  assert.deepEqual(secret, ["masterKey", "pkcs11Pin", "transitToken", "jwtSecret"]);
   assert.ok(secret.every((name) => SETTINGS[name].flag === undefined));
 });
 

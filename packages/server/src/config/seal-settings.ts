@@ -150,11 +150,11 @@ function readTransit(values: Values): TransitSettings | undefined {
   };
 }
 
-/** A secret that is given by itself or in a file of its owner's alone. */
-function readHidden(
+/** A secret that is given by itself or in a file of its owner's alone. @throws ConfigError */
+export function readHidden(
   values: Values,
-  text: "pkcs11Pin" | "transitToken",
-  file: "pkcs11PinFile" | "transitTokenFile",
+  text: "pkcs11Pin" | "transitToken" | "jwtSecret",
+  file: "pkcs11PinFile" | "transitTokenFile" | "jwtSecretFile",
 ): HiddenText | undefined {
   const value = values[text];
   const path = values[file];

@@ -1,3 +1,5 @@
+import { NETWORKS } from "./networks.ts";
+import { SECRET_NAMES } from "./secret-names.ts";
 import {
   ADDRESS,
   BYTES,
@@ -249,6 +251,57 @@ export const SETTINGS = Object.freeze({
     SWITCH,
     "false",
     "Allow addresses other than loopback without TLS",
+  ),
+  jwtSecret: setting(
+    undefined,
+    "BUNKMS_JWT_SECRET",
+    SECRET,
+    undefined,
+    "Takes JWTs (HS256) signed with it, 32 bytes or more. Prefer a file",
+    true,
+  ),
+  jwtSecretFile: setting(
+    "--jwt-secret-file",
+    "BUNKMS_JWT_SECRET_FILE",
+    PATH,
+    undefined,
+    "File with the secret of JWTs, readable by its owner only",
+  ),
+  jwtMaxTtl: setting(
+    "--jwt-max-ttl",
+    "BUNKMS_JWT_MAX_TTL",
+    count(60, 7_776_000),
+    "86400",
+    "Seconds that a JWT may live at most; one that lives longer is refused",
+  ),
+  jwtIssuer: setting("--jwt-issuer", "BUNKMS_JWT_ISSUER", TEXT, undefined, "What the claim iss of a JWT must be"),
+  jwtAudience: setting(
+    "--jwt-audience",
+    "BUNKMS_JWT_AUDIENCE",
+    TEXT,
+    undefined,
+    "What the claim aud of a JWT must be, or have",
+  ),
+  rpcAddr: setting(
+    "--rpc-addr",
+    "BUNKMS_RPC_ADDR",
+    ADDRESS,
+    undefined,
+    "Address of the framed RPC of the BunKMS written in Go; it has no authentication",
+  ),
+  rpcSecrets: setting(
+    "--rpc-secrets",
+    "BUNKMS_RPC_SECRETS",
+    SECRET_NAMES,
+    undefined,
+    "Secrets that callers of the framed RPC may read and write",
+  ),
+  rpcClients: setting(
+    "--rpc-clients",
+    "BUNKMS_RPC_CLIENTS",
+    NETWORKS,
+    undefined,
+    "Addresses that may call the framed RPC; needed when its own is not loopback",
   ),
   auditFile: setting(
     "--audit-file",

@@ -1,5 +1,6 @@
 import { parseEnv } from "node:util";
 import { readSmallFile } from "./private-file.ts";
+import { replacedSetting } from "./replaced-settings.ts";
 import { isForeignVariable, SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
 
 /** What one source says, as text, and what is wrong with it. Reasons never hold a value. */
@@ -76,7 +77,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Source {
     }
     const name = byVariable(variable);
     if (name === undefined) {
-      reasons.push(`${safeVariable(variable)}: unknown environment variable; --help lists them`);
+      const reason = `${safeVariable(variable)}: unknown environment variable; --help lists them`;
+      reasons.push(replacedSetting(variable) ?? reason);
       continue;
     }
     texts.set(name, text);
@@ -110,7 +112,8 @@ export function readSettingsFile(path: string): Source {
     }
     const name = byVariable(variable);
     if (name === undefined || name === "config") {
-      reasons.push(`${where}: ${safeVariable(variable)}: no such setting in a file; --help lists them`);
+      const reason = `${safeVariable(variable)}: no such setting in a file; --help lists them`;
+      reasons.push(`${where}: ${replacedSetting(variable) ?? reason}`);
     } else if (texts.has(name)) {
       reasons.push(`${where}: ${variable}: is given twice`);
     } else {

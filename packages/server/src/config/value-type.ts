@@ -4,7 +4,7 @@ import { isLoopbackAddress } from "./loopback.ts";
 
 /** Where a listener binds. */
 export interface ListenAddress {
-  /** An IP address, IPv6 without brackets. */
+  /** An IP address, IPv6 without brackets; `::` is all of them, those of IPv4 as well. */
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -22,16 +22,22 @@ export interface ValueType<T> {
   readonly rule: string;
 }
 
-/** `IP:PORT`, `[IPv6]:PORT` or `localhost:PORT`. A name could resolve to anything, so no other is accepted. */
+/**
+ * `IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, or `:PORT` for all addresses. A name could resolve to anything, so no other
+ * is accepted.
+ */
 export const ADDRESS: ValueType<ListenAddress> = {
   placeholder: "IP:PORT",
-  rule: "IP:PORT, [IPv6]:PORT or localhost:PORT with a port from 0 to 65535",
+  rule: "IP:PORT, [IPv6]:PORT, localhost:PORT or :PORT with a port from 0 to 65535",
   parse(text) {
-    const match = /^(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+|localhost)):(0|[1-9][0-9]{0,4})$/.exec(text);
+    const match = /^(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+|localhost)|):(0|[1-9][0-9]{0,4})$/.exec(text);
     const [, ipv6, ipv4, portText] = match ?? [];
     const port = Number(portText);
     if (match === null || port > 65535) {
       return undefined;
+    }
+    if (ipv6 === undefined && ipv4 === undefined) {
+      return { host: "::", port, isLoopback: false };
     }
     if (ipv4 === "localhost") {
       return { host: "127.0.0.1", port, isLoopback: true };

@@ -39,6 +39,7 @@ export async function keyMessage(
     rotationPeriodSeconds: key.rotationPeriodSeconds,
     ...optionalTimestamp("nextRotationAt", key.nextRotationAt),
     ...optionalTimestamp("deletionAt", key.deletionAt),
+    ...optionalTimestamp("revokedAt", key.disabledAt),
     versions: versions.map((version) => keyVersionMessage(version, uses.get(version.version))),
   };
 }

@@ -1,9 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { BunkmsError, OperationSpec } from "@bunkms/contract";
+import type { TokenInfo } from "../access/tokens.ts";
 
 /** A call as a transport hands it in: nothing of it is believed yet. */
 export interface Call {
-  readonly transport: "rest" | "grpc";
+  readonly transport: "rest" | "grpc" | "rpc";
   /** The peer's network address, without the port. */
   readonly source: string;
   readonly requestId: string;
@@ -13,6 +14,8 @@ export interface Call {
   readonly token: string | undefined;
   /** What the caller named the call by, so that it can be repeated and is carried out once; not checked yet. */
   readonly idempotencyKey?: string | undefined;
+  /** Who calls, on a listener whose callers are one identity by the settings; no token is looked at then. */
+  readonly identity?: TokenInfo | undefined;
   /** The operation that the request names, or why it names none. */
   readonly operation: OperationSpec | BunkmsError;
   /** Aborted when the caller goes away or its deadline passes. */

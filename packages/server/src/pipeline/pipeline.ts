@@ -3,6 +3,7 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { Authorise } from "../access/authorise.ts";
+import type { Credentials } from "../access/credentials.ts";
 import type { TokenInfo } from "../access/tokens.ts";
 import type { CallContext, Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
@@ -25,6 +26,7 @@ import { Turns } from "./turns.ts";
 export interface PipelineParts {
   readonly custody: Custody;
   readonly operations: ReadonlyMap<string, RegisteredOperation>;
+  readonly credentials: Credentials;
   readonly authorise: Authorise;
   readonly reporter: Reporter;
   readonly publicActions: PublicActions;
@@ -222,19 +224,23 @@ export class Pipeline {
   }
 
   async #authenticate(call: Call, vault: OpenVault | undefined): Promise<TokenInfo> {
-    const { publicActions, clock } = this.#parts;
-    const { token, operation } = call;
+    const { publicActions, credentials, clock } = this.#parts;
+    const { token, operation, identity } = call;
+    if (identity !== undefined) {
+      return identity;
+    }
+    const lookUp = ({ services }: OpenVault) => credentials.authenticate(services.tokens, token, clock());
     if (operation instanceof BunkmsError || !(operation.anonymous || publicActions.has(operation.action))) {
-      return (vault as OpenVault).services.tokens.authenticate(token, clock());
+      return lookUp(vault as OpenVault);
     }
     if (token === undefined || vault === undefined) {
       return ANYBODY;
     }
     if (!operation.anonymous) {
-      return vault.services.tokens.authenticate(token, clock());
+      return lookUp(vault);
     }
     // A token that is none any more must not keep anybody from what needs none.
-    return vault.services.tokens.authenticate(token, clock()).catch((error) => {
+    return lookUp(vault).catch((error) => {
       if (error instanceof BunkmsError) {
         return ANYBODY;
       }
@@ -285,7 +291,7 @@ export class Pipeline {
       if (answered !== undefined) {
         progress.request["repeated"] = "true";
         const fields = auditFields(spec.auditResponse, answered, progress.vault?.auditKey);
-        await this.#recording.record(call, progress, "ok", fields, this.#whileAuthenticated(progress));
+        await this.#recording.record(call, progress, "ok", fields, this.#whileAuthenticated(call, progress));
         return answered;
       }
       // The services as they are: those of a sealed vault refuse when they are reached for.
@@ -296,7 +302,7 @@ export class Pipeline {
         response = create(spec.method.output, outcome.response as never);
         refuseAborted(call.signal);
         const whole = outcome.recorder === undefined ? repeat?.remembered(outcome.plan, response, own.now) : undefined;
-        const plan = this.#whileAuthenticated(progress, whole ?? outcome.plan);
+        const plan = this.#whileAuthenticated(call, progress, whole ?? outcome.plan);
         const fields = auditFields(spec.auditResponse, response, progress.vault?.auditKey);
         await this.#recording.record(call, progress, "ok", fields, plan, outcome.recorder);
         return response;
@@ -320,7 +326,7 @@ export class Pipeline {
   /** The caller, looked up again if anything became of his token while the request was read or waited. */
   async #stillAuthenticated(call: Call, progress: Progress): Promise<TokenInfo> {
     const caller = progress.caller as TokenInfo;
-    if (caller === ANYBODY || this.#services(progress).tokens.isCurrent(caller, this.#parts.clock())) {
+    if (this.#isCurrent(call, progress, caller)) {
       return caller;
     }
     progress.caller = await this.#authenticate(call, progress.vault);
@@ -328,13 +334,21 @@ export class Pipeline {
   }
 
   /** The plan, which holds only while its caller's token does: until the very commit that records the call. */
-  #whileAuthenticated(progress: Progress, plan: Plan<unknown> = NOTHING): Plan<unknown> {
+  #whileAuthenticated(call: Call, progress: Progress, plan: Plan<unknown> = NOTHING): Plan<unknown> {
     const caller = progress.caller as TokenInfo;
     if (caller === ANYBODY) {
       return plan;
     }
-    const { tokens } = this.#services(progress);
-    return { ...plan, holds: () => tokens.isCurrent(caller, this.#parts.clock()) && (plan.holds?.() ?? true) };
+    return { ...plan, holds: () => this.#isCurrent(call, progress, caller) && (plan.holds?.() ?? true) };
+  }
+
+  #isCurrent({ identity }: Call, progress: Progress, caller: TokenInfo): boolean {
+    const { credentials, clock } = this.#parts;
+    return (
+      caller === ANYBODY ||
+      caller === identity ||
+      credentials.isCurrent(this.#services(progress).tokens, caller, clock())
+    );
   }
 }
 

@@ -104,7 +104,7 @@ function readKey(key: KeyRecord, type: KeyType, versions: number, now: number): 
   requireSound(Math.max(key.minDecryptionVersion, key.minEncryptionVersion) <= versions);
   requireSound(Buffer.byteLength(key.description) <= MOST_DESCRIPTION_BYTES);
   requireSound(Object.keys(key.tags).length <= MOST_TAGS && Object.entries(key.tags).every(isTag));
-  requireSound(isTime(key.createdAtMs, now) && isTime(key.rotatedAtMs, now));
+  requireSound(isTime(key.createdAtMs, now) && isTime(key.rotatedAtMs, now) && isTime(key.disabledAtMs, now));
   if (state === undefined) {
     throw unsound();
   }

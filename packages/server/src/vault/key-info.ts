@@ -32,6 +32,8 @@ export interface KeyInfo {
   readonly nextRotationAt: number;
   /** When it is destroyed; 0: not pending. */
   readonly deletionAt: number;
+  /** Since when it is disabled; 0: it is not, or that is not known. */
+  readonly disabledAt: number;
 }
 
 /** One version's metadata. */
@@ -84,6 +86,7 @@ export function keyInfo(record: KeyRecord): KeyInfo {
     rotationPeriodSeconds: record.rotationPeriodSeconds,
     nextRotationAt: nextRotationAt(record),
     deletionAt: Number(record.deletionAtMs),
+    disabledAt: Number(record.disabledAtMs),
   };
 }
 

@@ -132,6 +132,7 @@ export class Keys extends KeyBook {
       ...before.record,
       state,
       deletionAtMs: deletionAt(state, now, windowDays),
+      disabledAtMs: state === "disabled" ? BigInt(now) : 0n,
     });
     return this.#plan(record, before, await this.versionsOf.list(keyId(record)), []);
   }

@@ -101,6 +101,45 @@ export declare type DisableKeyRequest = Message<"bunkms.v1.DisableKeyRequest"> &
 export declare const DisableKeyRequestSchema: GenMessage<DisableKeyRequest>;
 
 /**
+ * @generated from message bunkms.v1.RevokeKeyRequest
+ */
+export declare type RevokeKeyRequest = Message<"bunkms.v1.RevokeKeyRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message bunkms.v1.RevokeKeyRequest.
+ * Use `create(RevokeKeyRequestSchema)` to create a new message.
+ */
+export declare const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest>;
+
+/**
+ * @generated from message bunkms.v1.RevokeKeyResponse
+ */
+export declare type RevokeKeyResponse = Message<"bunkms.v1.RevokeKeyResponse"> & {
+  /**
+   * `revoked`.
+   *
+   * @generated from field: string status = 1;
+   */
+  status: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message bunkms.v1.RevokeKeyResponse.
+ * Use `create(RevokeKeyResponseSchema)` to create a new message.
+ */
+export declare const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse>;
+
+/**
  * @generated from message bunkms.v1.ScheduleKeyDeletionRequest
  */
 export declare type ScheduleKeyDeletionRequest = Message<"bunkms.v1.ScheduleKeyDeletionRequest"> & {
@@ -314,6 +353,17 @@ export declare const KeyLifeService: GenService<{
     methodKind: "unary";
     input: typeof DisableKeyRequestSchema;
     output: typeof KeySchema;
+  },
+  /**
+   * Disables a key, in the words of the BunKMS written in Go: a revoked key encrypts, decrypts, signs and verifies nothing.
+   * It can be enabled again.
+   *
+   * @generated from rpc bunkms.v1.KeyLifeService.RevokeKey
+   */
+  revokeKey: {
+    methodKind: "unary";
+    input: typeof RevokeKeyRequestSchema;
+    output: typeof RevokeKeyResponseSchema;
   },
   /**
    * Stops every use of a key, and destroys its material after a window in which that can be cancelled.

@@ -211,6 +211,13 @@ export declare type Key = Message<"bunkms.v1.Key"> & {
    * @generated from field: google.protobuf.Timestamp deletion_at = 19;
    */
   deletionAt?: Timestamp | undefined;
+
+  /**
+   * Since when the key is disabled; absent when it is not.
+   *
+   * @generated from field: google.protobuf.Timestamp revoked_at = 20;
+   */
+  revokedAt?: Timestamp | undefined;
 };
 
 /**

@@ -242,6 +242,13 @@ export declare type KeyRecord = Message<"bunkms.record.v1.KeyRecord"> & {
    * @generated from field: int64 version_deletion_at_ms = 19;
    */
   versionDeletionAtMs: bigint;
+
+  /**
+   * Since when it is disabled; 0: it is not, or nobody noted it.
+   *
+   * @generated from field: int64 disabled_at_ms = 20;
+   */
+  disabledAtMs: bigint;
 };
 
 /**
