@@ -1,4 +1,4 @@
-import type { Bytes } from "./crypto/bytes.ts";
+import { type Bytes, unshared } from "./crypto/bytes.ts";
 
 /**
  * The bytes of a source, taken in pieces of any length whatever the source's own. It reads only as far as it is asked, so
@@ -80,9 +80,4 @@ export class ByteQueue {
     this.#chunks.splice(0, used);
     return gathered;
   }
-}
-
-/** Bytes in shared memory, which WebCrypto refuses, are copied. */
-function unshared(bytes: Uint8Array): Bytes {
-  return bytes.buffer instanceof ArrayBuffer ? (bytes as Bytes) : new Uint8Array(bytes);
 }

@@ -1,5 +1,16 @@
 export type * from "@bunkms/contract";
 export { type BunkmsClient, createClient, type ServiceClient, type StreamRequests } from "./client.ts";
+export type { EncryptionContext } from "./crypto/additional-data.ts";
+export type { CachePolicy } from "./envelope/cache-policy.ts";
+export {
+  createEnvelope,
+  type Envelope,
+  type EnvelopeBinding,
+  type EnvelopeClient,
+  type EnvelopeOptions,
+  type Waiting,
+} from "./envelope/envelope.ts";
+export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/envelope-error.ts";
 export {
   type ApiErrorInit,
   BunkmsApiError,

@@ -1,6 +1,11 @@
 /** Bytes in a buffer of their own kind: what WebCrypto takes. Those in shared memory it refuses. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/** The same bytes where they are, or copied out of shared memory. */
+export function unshared(bytes: Uint8Array): Bytes {
+  return bytes.buffer instanceof ArrayBuffer ? (bytes as Bytes) : new Uint8Array(bytes);
+}
+
 /** Joins bytes to new ones, which are the caller's. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));

@@ -24,20 +24,11 @@ export class KeyDerivation {
   readonly #salt: Bytes;
   readonly #hash: "SHA-256" | "SHA-512";
 
-  private constructor(key: CryptoKey, salt: Bytes, hash: "SHA-256" | "SHA-512") {
+  /** @param key See `importSecret`. */
+  constructor(key: CryptoKey, salt: Bytes, hash: "SHA-256" | "SHA-512") {
     this.#key = key;
     this.#salt = salt;
     this.#hash = hash;
-  }
-
-  /** @param key The input keying material; it stays the caller's, who zeroes it. */
-  static async from(key: Bytes, salt: Bytes, hash: "SHA-256" | "SHA-512"): Promise<KeyDerivation> {
-    return new KeyDerivation(await importSecret(key), salt, hash);
-  }
-
-  /** Of a key that was imported before. */
-  static of(key: CryptoKey, salt: Bytes, hash: "SHA-256" | "SHA-512"): KeyDerivation {
-    return new KeyDerivation(key, salt, hash);
   }
 
   /** 32 bytes. */

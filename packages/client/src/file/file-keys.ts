@@ -1,6 +1,6 @@
 import { type Bytes, concat, utf8 } from "../crypto/bytes.ts";
 import type { MakeStreamCipher, StreamCipher } from "../crypto/stream-cipher.ts";
-import { KeyDerivation } from "../crypto/webcrypto.ts";
+import { importSecret, KeyDerivation } from "../crypto/webcrypto.ts";
 
 const COMMITMENT_INFO = utf8("bunkms file v1 commitment");
 const PAYLOAD_INFO = utf8("bunkms file v1 payload");
@@ -16,7 +16,7 @@ export class FileKeys {
   /** @param dataKey 32 bytes. Zeroed when this is done, also when it fails. */
   static async from(dataKey: Bytes, salt: Bytes): Promise<FileKeys> {
     try {
-      return new FileKeys(await KeyDerivation.from(dataKey, salt, "SHA-256"));
+      return new FileKeys(new KeyDerivation(await importSecret(dataKey), salt, "SHA-256"));
     } finally {
       dataKey.fill(0);
     }
