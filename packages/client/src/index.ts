@@ -30,6 +30,15 @@ export {
 } from "./file/file-cipher.ts";
 export { FileCipherError, type FileCipherErrorCode } from "./file/file-error.ts";
 export type { KeyWrapAlgorithm } from "./import/wrap-material.ts";
+export type { JwsAlg } from "./jose/jws-algorithms.ts";
+export {
+  createJwsSigner,
+  type JsonObject,
+  type JwsClient,
+  type JwsSigner,
+  type JwsSignerOptions,
+  type PublicJwk,
+} from "./jose/jws-signer.ts";
 export { messageFromJson, messageToJson } from "./json.ts";
 export { loadKeyWrap } from "./key-wrap-loader.ts";
 export { findOperation, OPERATIONS } from "./operation-lookup.ts";
