@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { resolveConnection } from "./connection.ts";
+import { isExposed, resolveConnection } from "./connection.ts";
 import { errorAnswer, fakeIo, fakeServer, runLine, temporaryFolder } from "./test-bed.ts";
 
 const SELF = { id: "0".repeat(32), display_name: "me", role: "admin" };
@@ -184,4 +184,16 @@ describe("bunkms login", () => {
     assert.equal(outcome.code, 3);
     assert.throws(() => statSync(join(folder.path, "bunkms", "cli.json")), { code: "ENOENT" });
   });
+});
+
+test("whether others can read along is told from the address, over REST and over gRPC", () => {
+  const exposed = ["http://kms.example.com", "grpc://kms.example.com:8081", "http://127.0.0.1.example.com"];
+  const safe = [
+    "https://kms.example.com",
+    "grpcs://kms.example.com:8081",
+    "http://127.0.0.1:8080",
+    "grpc://[::1]:8081",
+  ];
+  assert.deepEqual(exposed.map(isExposed), [true, true, true]);
+  assert.deepEqual(safe.map(isExposed), [false, false, false, false]);
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { setDefaultCACertificates } from "node:tls";
-import { type BunkmsClient, createClient } from "@bunkms/client";
+import { BunkmsApiError, type BunkmsClient, ConnectionError, createClient } from "@bunkms/client";
 import type { SharedOptions } from "./command.ts";
 import { Failure, usage } from "./failure.ts";
 import { fileError } from "./inputs.ts";
@@ -40,7 +40,18 @@ export function clientOf(
     trustOnly(ca);
   }
   const timeoutMs = options.timeout === undefined ? {} : { timeoutMs: options.timeout * 1000 };
-  return createClient({ url, ...(token === undefined ? {} : { token }), ...timeoutMs });
+  return createClient({ url, ...(token === undefined ? {} : { token }), ...timeoutMs, retry: { isWorthwhile } });
+}
+
+/**
+ * What a person at a terminal would rather be told than wait for: that no server is there, and that somebody has to open the
+ * vault.
+ */
+function isWorthwhile(error: Error): boolean {
+  return !(
+    error instanceof ConnectionError ||
+    (error instanceof BunkmsApiError && ["sealed", "not_initialised"].includes(error.code))
+  );
 }
 
 /** Finds server and token. @throws Failure when no server is known. */
@@ -104,7 +115,7 @@ export async function readTokenFile(path: string): Promise<string> {
 /** Whether others on the way to an address can read and change what goes there. */
 export function isExposed(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return protocol === "http:" && !LOOPBACK.test(hostname);
+  return ["http:", "grpc:"].includes(protocol) && !LOOPBACK.test(hostname);
 }
 
 /** @param danger What could happen there, for example `somebody could read the shares`. @throws Failure when it could. */

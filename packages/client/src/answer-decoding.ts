@@ -9,6 +9,8 @@ export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** When to come again, if it says so. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /**
@@ -55,11 +57,12 @@ function decodeError(answer: Answer): Error {
     requestId: typeof body["request_id"] === "string" ? body["request_id"] : "",
     httpStatus: answer.status,
     retryable: isErrorCode(code) && ERRORS[code].retryable,
+    retryAfterMs: answer.retryAfterMs,
   });
 }
 
 function unexpected(answer: Answer): UnexpectedAnswerError {
   const type = answer.contentType === "" ? "no content type" : answer.contentType;
   const text = `${answer.origin} answered ${answer.status} (${type}), which is not an answer of BunKMS`;
-  return new UnexpectedAnswerError(text, answer.status);
+  return new UnexpectedAnswerError(text, answer.status, answer.retryAfterMs);
 }

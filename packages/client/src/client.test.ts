@@ -5,7 +5,7 @@ import { createClient } from "./client.ts";
 import { BunkmsApiError, ConnectionError, RequestError, UnexpectedAnswerError } from "./errors.ts";
 import { messageFromJson, messageToJson } from "./json.ts";
 import { findOperation, OPERATIONS } from "./operation-lookup.ts";
-import type { Fetch } from "./transport.ts";
+import type { Fetch } from "./options.ts";
 
 const URL_ = "http://kms.test:8080";
 
@@ -29,8 +29,9 @@ function failing(code: string): Fetch {
   return () => Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code }) }));
 }
 
+/** Sends each call once. */
 function connect(fetch: Fetch, token = "bkms_x") {
-  return createClient({ url: URL_, token, fetch });
+  return createClient({ url: URL_, token, fetch, retry: false });
 }
 
 describe("a request", () => {
@@ -115,7 +116,10 @@ describe("a request", () => {
     assert.equal(seen.length, 0);
   });
 
-  for (const url of ["kms.test:8080", "ftp://x", "http://u:p@x", "http://x/?a", "http://x/#a", ""]) {
+  for (const url of [
+    ...["kms.test:8080", "ftp://x", "http://u:p@x", "http://x/?a", "http://x/#a", ""],
+    ...["grpc://x", "grpc://x:1/path", "grpc://u@x:1", "grpc:x:1", "grpc://"],
+  ]) {
     test(`goes to no such address as ${JSON.stringify(url)}`, () => {
       assert.throws(() => createClient({ url }), RequestError);
     });
@@ -226,12 +230,18 @@ describe("the health checks", () => {
 });
 
 describe("the contract", () => {
-  test("has each of its services and methods in the client, but for the streams, which REST has not", () => {
+  test("has each of its services and methods in the client", () => {
     const client = connect(answering(200, "{}").fetch) as unknown as Record<string, Record<string, unknown>>;
     const present = Object.values(client).flatMap((part) => (typeof part === "object" ? Object.keys(part) : []));
     const methods = CONTRACT_FILES.flatMap((file) => file.services.flatMap((service) => service.methods));
-    const wanted = methods.filter(({ methodKind }) => methodKind === "unary");
-    assert.deepEqual(present.toSorted(), wanted.map((method) => method.localName).toSorted());
+    assert.deepEqual(present.toSorted(), methods.map((method) => method.localName).toSorted());
+  });
+
+  test("has streams over gRPC only, and says so", async () => {
+    const { fetch, seen } = answering(200, "{}");
+    const answers = connect(fetch).keyStreams.encryptStream([{ keyName: "k" }]);
+    await assert.rejects(answers.next(), (error) => error instanceof RequestError && /grpcs:/.test(error.message));
+    assert.equal(seen.length, 0);
   });
 
   test("lets operations be found by method, full method and policy action", () => {

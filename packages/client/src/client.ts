@@ -2,9 +2,10 @@ import {
   create,
   type DescMessage,
   type DescMethod,
+  type DescMethodBiDiStreaming,
   type DescMethodUnary,
   type DescService,
-  type JsonValue,
+  type Message,
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
@@ -14,6 +15,7 @@ import {
   KeyBatchService,
   KeyLifeService,
   KeyService,
+  KeyStreamService,
   KeyTransferService,
   KeyUseService,
   SealService,
@@ -21,26 +23,30 @@ import {
   SystemService,
   TokenService,
 } from "@bunkms/contract";
-import { type Answer, decodeAnswer, readJson } from "./answer-decoding.ts";
-import { findRoute } from "./operation-lookup.ts";
-import { encodeRequest } from "./request-encoding.ts";
-import { type CallOptions, createTransport, type TransportOptions } from "./transport.ts";
+import { parseAddress } from "./address.ts";
+import { Caller } from "./caller.ts";
+import { createFetchWire } from "./fetch-wire.ts";
+import { idempotencyKey, isRepeatable } from "./idempotency.ts";
+import { lazyWire } from "./lazy-wire.ts";
+import { findSpec } from "./operation-lookup.ts";
+import type { CallOptions, ClientOptions } from "./options.ts";
+import { loadRuntime } from "./runtime-loader.ts";
+import type { Probe, ProbeResult, Wire } from "./wire.ts";
 
-/** A contract's service as functions: request in, answer out. */
+/**
+ * A contract's service as functions: request in, answer out. A stream takes requests one after the other, from an array, a
+ * generator or any other iterable, as fast as the server takes them, and yields the answers in their order.
+ */
 export type ServiceClient<S extends Omit<DescService, "method"> & { method: object }> = {
   readonly [K in keyof S["method"]]: S["method"][K] extends DescMethodUnary<infer I, infer O>
     ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
-    : never;
+    : S["method"][K] extends DescMethodBiDiStreaming<infer I, infer O>
+      ? (requests: StreamRequests<I>, options?: CallOptions) => AsyncGenerator<MessageShape<O>>
+      : never;
 };
 
-/** What a health check answered. */
-export interface ProbeResult {
-  /** Whether the answer was a success. */
-  readonly ok: boolean;
-  readonly httpStatus: number;
-  /** The answer's JSON, or null. */
-  readonly body: JsonValue;
-}
+/** What a stream's requests come from. */
+export type StreamRequests<I extends DescMessage> = AsyncIterable<MessageInitShape<I>> | Iterable<MessageInitShape<I>>;
 
 /** A client of one BunKMS server. Safe to share between concurrent calls. */
 export interface BunkmsClient {
@@ -56,6 +62,8 @@ export interface BunkmsClient {
   readonly keys: ServiceClient<typeof KeyService>;
   readonly keyUse: ServiceClient<typeof KeyUseService>;
   readonly keyBatch: ServiceClient<typeof KeyBatchService>;
+  /** The batch operations without an end. gRPC only: over REST each throws RequestError. */
+  readonly keyStreams: ServiceClient<typeof KeyStreamService>;
   readonly keyLife: ServiceClient<typeof KeyLifeService>;
   readonly keyTransfer: ServiceClient<typeof KeyTransferService>;
   readonly aliases: ServiceClient<typeof AliasService>;
@@ -68,62 +76,83 @@ export interface BunkmsClient {
   health(options?: CallOptions): Promise<ProbeResult>;
   /** Whether the server can serve: unsealed, and able to write. Needs no token. @throws ConnectionError */
   ready(options?: CallOptions): Promise<ProbeResult>;
+  /** Lets go of connections. Calls under way fail, and so does every later one. */
+  close(): void;
 }
 
 /**
  * Makes a client. Nothing is sent until the first call.
- * @throws RequestError when the address is not usable.
+ * @throws RequestError when the address is not usable; RangeError when the retry policy is not.
  */
-export function createClient(options: TransportOptions): BunkmsClient {
-  const send = createTransport(options);
+export function createClient(options: ClientOptions): BunkmsClient {
+  const wire = createWire(options);
+  const caller = new Caller(wire.origin, options);
 
-  const call: BunkmsClient["call"] = async (method, request, callOptions) => {
-    const route = findRoute(method as DescMethod);
+  const call: BunkmsClient["call"] = async (method, request, callOptions = {}) => {
+    const spec = findSpec(method as DescMethod);
     // The generic descriptor type hides that init shape and descriptor belong together.
     const message = create(method.input as DescMessage, request as MessageInitShape<DescMessage>);
-    const encoded = encodeRequest(route, method.input, message);
-    const answer = await send({ method: route.method, ...encoded, authenticated: true }, callOptions);
-    return decodeAnswer(method.output, answer) as MessageShape<typeof method.output>;
+    const kind = {
+      authenticated: true,
+      repeatable: isRepeatable(spec),
+      idempotencyKey: idempotencyKey(spec, callOptions.idempotencyKey),
+    };
+    const answer = await caller.run(kind, callOptions, (attempt) => wire.call(spec, message, attempt));
+    return answer as MessageShape<typeof method.output>;
   };
 
-  async function probe(path: string, callOptions: CallOptions | undefined): Promise<ProbeResult> {
-    const answer = await send({ method: "GET", path, authenticated: false }, callOptions);
-    return { ok: answer.status === 200, httpStatus: answer.status, body: jsonOrNull(answer) };
-  }
+  const stream = (method: DescMethod, requests: StreamRequests<DescMessage>, callOptions: CallOptions = {}) =>
+    caller.stream(callOptions, (attempt) => wire.stream(method, messages(method, requests), attempt));
+
+  const probe = (which: Probe, callOptions: CallOptions = {}) =>
+    caller.run({ authenticated: false, repeatable: true }, callOptions, (attempt) => wire.probe(which, attempt));
+
+  const service = <S extends Omit<DescService, "method"> & { method: object }>(description: S) =>
+    serviceClient(description, call, stream);
 
   return Object.freeze({
     call,
-    keys: serviceClient(KeyService, call),
-    keyUse: serviceClient(KeyUseService, call),
-    keyBatch: serviceClient(KeyBatchService, call),
-    keyLife: serviceClient(KeyLifeService, call),
-    keyTransfer: serviceClient(KeyTransferService, call),
-    aliases: serviceClient(AliasService, call),
-    secrets: serviceClient(SecretService, call),
-    tokens: serviceClient(TokenService, call),
-    seals: serviceClient(SealService, call),
-    audit: serviceClient(AuditService, call),
-    system: serviceClient(SystemService, call),
-    health: (callOptions?: CallOptions) => probe("/health", callOptions),
-    ready: (callOptions?: CallOptions) => probe("/ready", callOptions),
+    keys: service(KeyService),
+    keyUse: service(KeyUseService),
+    keyBatch: service(KeyBatchService),
+    keyStreams: service(KeyStreamService),
+    keyLife: service(KeyLifeService),
+    keyTransfer: service(KeyTransferService),
+    aliases: service(AliasService),
+    secrets: service(SecretService),
+    tokens: service(TokenService),
+    seals: service(SealService),
+    audit: service(AuditService),
+    system: service(SystemService),
+    health: (callOptions?: CallOptions) => probe("health", callOptions),
+    ready: (callOptions?: CallOptions) => probe("ready", callOptions),
+    close: () => wire.close(),
   });
+}
+
+function createWire(options: ClientOptions): Wire {
+  const { kind, url } = parseAddress(options.url);
+  return kind === "rest"
+    ? createFetchWire(url, options)
+    : lazyWire(`${url.protocol}//${url.host}`, async () => (await loadRuntime()).openGrpc(url, options.tls));
+}
+
+async function* messages(method: DescMethod, requests: StreamRequests<DescMessage>): AsyncGenerator<Message> {
+  for await (const request of requests) {
+    yield create(method.input, request as MessageInitShape<DescMessage>);
+  }
 }
 
 function serviceClient<S extends Omit<DescService, "method"> & { method: object }>(
   service: S,
   call: BunkmsClient["call"],
+  stream: (method: DescMethod, requests: StreamRequests<DescMessage>, options?: CallOptions) => AsyncGenerator<Message>,
 ): ServiceClient<S> {
   const functions = service.methods.map((method) => [
     method.localName,
-    (request: Record<string, unknown>, options?: CallOptions) => call(method as DescMethodUnary, request, options),
+    method.methodKind === "unary"
+      ? (request: Record<string, unknown>, options?: CallOptions) => call(method as DescMethodUnary, request, options)
+      : (requests: StreamRequests<DescMessage>, options?: CallOptions) => stream(method, requests, options),
   ]);
   return Object.freeze(Object.fromEntries(functions)) as ServiceClient<S>;
-}
-
-function jsonOrNull(answer: Answer): JsonValue {
-  try {
-    return readJson(answer);
-  } catch {
-    return null;
-  }
 }

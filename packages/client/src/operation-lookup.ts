@@ -1,18 +1,18 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import { type HttpRoute, type OperationSpec, readOperations } from "@bunkms/contract";
+import { type OperationSpec, readOperations } from "@bunkms/contract";
 
 /** Every operation of the contract, in the contract's order. */
 export const OPERATIONS: readonly OperationSpec[] = readOperations();
 
 const byName = new Map(OPERATIONS.map((spec) => [fullName(spec.method), spec]));
 
-/** The HTTP route of a method. @throws TypeError for a method that is not of this contract. */
-export function findRoute(method: DescMethod): HttpRoute {
+/** What the contract says of a method. @throws TypeError for a method that is not of this contract. */
+export function findSpec(method: DescMethod): OperationSpec {
   const spec = byName.get(fullName(method));
   if (spec === undefined) {
     throw new TypeError(`${fullName(method)} is not an operation of this contract`);
   }
-  return spec.route;
+  return spec;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { FileCipherError, type FileCipherErrorCode, loadFileCipher } from "@bunkms/client";
+import { decryptFile, encryptFile, FileCipherError, type FileCipherErrorCode } from "@bunkms/client";
 import { ADDITIONAL_DATA_OPTIONS, type AdditionalDataOptions, additionalData } from "../additional-data.ts";
 import { defineCommand, type Invocation, option, required } from "../command.ts";
 import { withAdvice } from "../exit-codes.ts";
@@ -47,8 +47,7 @@ export const encryptFileCommand = defineCommand<FileOptions & { readonly key: st
     }
     const binding = await additionalData(io, options);
     await convert(invocation, file, out, async (source) => {
-      const [client, { encryptFile }] = await Promise.all([invocation.connect(), loadFileCipher()]);
-      return encryptFile(client, source, { keyName: options.key, ...binding });
+      return encryptFile(await invocation.connect(), source, { keyName: options.key, ...binding });
     });
     return 0;
   },
@@ -88,8 +87,7 @@ export const decryptFileCommand = defineCommand<FileOptions & { readonly key?: s
       ...(await additionalData(io, options)),
     };
     await convert(invocation, file, out, async (source) => {
-      const [client, { decryptFile }] = await Promise.all([invocation.connect(), loadFileCipher()]);
-      return decryptFile(client, source, given);
+      return decryptFile(await invocation.connect(), source, given);
     });
     return 0;
   },

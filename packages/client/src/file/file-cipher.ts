@@ -1,11 +1,16 @@
 import type { DecryptRequest } from "@bunkms/contract";
 import type { BunkmsClient } from "../client.ts";
+import { type Bytes, fromBase64, toHex } from "../crypto/bytes.ts";
+import type { MakeStreamCipher } from "../crypto/stream-cipher.ts";
+import { makeWebStreamCipher } from "../crypto/web-stream-cipher.ts";
+import { KEY_LENGTH } from "../crypto/webcrypto.ts";
 import { BunkmsApiError } from "../errors.ts";
+import { loadRuntime } from "../runtime-loader.ts";
+import { type ByteSource, chunksOf } from "./byte-source.ts";
 import { FileCipherError } from "./file-error.ts";
-import { KEY_LENGTH } from "./file-keys.ts";
 import type { BindingKind, FileHeader } from "./header.ts";
 import { openFile } from "./open-file.ts";
-import { sealFile } from "./seal-file.ts";
+import { type NewFile, sealFile } from "./seal-file.ts";
 
 /** What a file is bound to, as for Encrypt: bytes or an encryption context, or nothing. Needed again for decrypting. */
 export type FileBinding = Partial<Pick<DecryptRequest, "binding" | "context">>;
@@ -26,7 +31,7 @@ export interface DecryptFileOptions extends FileBinding {
 export type FileClient = Pick<BunkmsClient, "keys">;
 
 /**
- * Encrypts a stream under a data key of its own, in constant memory (spec/file.md). It fits `stream.pipeline`.
+ * Encrypts a stream under a data key of its own, in constant memory (spec/file.md). In Node it fits `stream.pipeline`.
  *
  * The data key is asked for when the first piece is, and zeroed before that piece comes. A source may use a chunk's buffer
  * again once the second chunk after it is asked for, if every chunk but the last has 128 KiB or more.
@@ -34,17 +39,17 @@ export type FileClient = Pick<BunkmsClient, "keys">;
  * @returns the encrypted file in pieces.
  * @throws BunkmsApiError, ConnectionError and the others of the client; RangeError for more than 256 TiB.
  */
-export function encryptFile(
+export async function* encryptFile(
   client: FileClient,
-  source: AsyncIterable<Uint8Array>,
-  options: EncryptFileOptions,
+  source: ByteSource,
+  { keyName, ...binding }: EncryptFileOptions,
 ): AsyncGenerator<Uint8Array> {
-  const { keyName, ...binding } = options;
-  return sealFile(async () => {
+  const makeDataKey = async (): Promise<NewFile> => {
     const answer = await client.keys.generateDataKey({ name: keyName, bytes: KEY_LENGTH, ...binding });
-    const { plaintextB64: dataKey, ciphertext: wrappedDataKey } = answer;
-    return { dataKey, wrappedDataKey, keyName, binding: bindingKind(binding) };
-  }, source);
+    const { plaintextB64, ciphertext: wrappedDataKey } = answer;
+    return { dataKey: plaintextB64 as Bytes, wrappedDataKey, keyName, binding: bindingKind(binding) };
+  };
+  yield* sealFile(makeDataKey, chunksOf(source), await fastestCipher());
 }
 
 /**
@@ -55,26 +60,31 @@ export function encryptFile(
  * @returns the plaintext in pieces.
  * @throws FileCipherError when the file does not open; BunkmsApiError, ConnectionError and the others of the client.
  */
-export function decryptFile(
+export async function* decryptFile(
   client: FileClient,
-  source: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   options: DecryptFileOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return openFile((header) => unwrap(client, header, options), source);
+  yield* openFile((header) => unwrap(client, header, options), chunksOf(source), await fastestCipher());
+}
+
+async function fastestCipher(): Promise<MakeStreamCipher> {
+  return (await (await loadRuntime()).loadStreamCipher()) ?? makeWebStreamCipher;
 }
 
 async function unwrap(
   client: FileClient,
   header: FileHeader,
   { keyName = header.keyName, ...binding }: DecryptFileOptions,
-): Promise<Uint8Array> {
+): Promise<Bytes> {
   const given = bindingKind(binding);
   if (given !== header.binding) {
     const text = `the file is bound to ${BINDING_TEXTS[header.binding]}, and ${BINDING_TEXTS[given]} was given`;
     throw new FileCipherError("wrong_additional_data", text);
   }
   try {
-    return (await client.keys.decrypt({ keyName, ciphertext: header.wrappedDataKey, ...binding })).plaintextB64;
+    const answer = await client.keys.decrypt({ keyName, ciphertext: header.wrappedDataKey, ...binding });
+    return answer.plaintextB64 as Bytes;
   } catch (error) {
     throw error instanceof BunkmsApiError && error.code === "decryption_failed"
       ? await reasonOf(error, client, keyName, header)
@@ -124,5 +134,5 @@ async function reasonOf(
 const CIPHERTEXT_HEADER = /^6e49ac[0-9a-f]{4}([0-9a-f]{32})/;
 
 function wrappingKeyId(wrappedDataKey: string): string | undefined {
-  return CIPHERTEXT_HEADER.exec(Buffer.from(wrappedDataKey, "base64").toString("hex"))?.[1];
+  return CIPHERTEXT_HEADER.exec(toHex(fromBase64(wrappedDataKey) ?? new Uint8Array(0)))?.[1];
 }

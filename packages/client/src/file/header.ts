@@ -1,6 +1,7 @@
-import type { ByteQueue } from "./byte-queue.ts";
+import type { ByteQueue } from "../byte-queue.ts";
+import { type Bytes, bigEndian, concat, equalsInConstantTime, utf8 } from "../crypto/bytes.ts";
+import { sha256 } from "../crypto/webcrypto.ts";
 import { FileCipherError } from "./file-error.ts";
-import { sha256 } from "./file-keys.ts";
 
 /** What a wrapped data key is bound to: nothing, bytes, or an encryption context. */
 export type BindingKind = "none" | "raw" | "context";
@@ -13,15 +14,15 @@ export interface FileHeader {
   /** As GenerateDataKey answered it: 1 to 8,192 characters from `!` to `~`. */
   readonly wrappedDataKey: string;
   /** 32 bytes. */
-  readonly salt: Uint8Array;
+  readonly salt: Bytes;
   /** 32 bytes. */
-  readonly commitment: Uint8Array;
+  readonly commitment: Bytes;
 }
 
 /** A header with the digest of its bytes, which the payload key depends on. */
 export interface ReadHeader extends FileHeader {
   /** 32 bytes. */
-  readonly digest: Uint8Array;
+  readonly digest: Bytes;
 }
 
 /** Bytes of salt, commitment and digest. */
@@ -29,7 +30,7 @@ export const FIELD_LENGTH = 32;
 export const MAX_NAME_LENGTH = 256;
 export const MAX_WRAPPED_LENGTH = 8192;
 
-const MAGIC = Buffer.from("8b424b4d53460d0a", "hex");
+const MAGIC = Uint8Array.of(0x8b, 0x42, 0x4b, 0x4d, 0x53, 0x46, 0x0d, 0x0a);
 const VERSION = 1;
 /** In the order of their numbers. */
 const BINDINGS: readonly BindingKind[] = ["none", "raw", "context"];
@@ -39,17 +40,17 @@ const TEXT = /^[\x21-\x7e]+$/;
  * The bytes of a header, its digest last (spec/file.md, "Header").
  * @throws RangeError for a text that a header cannot hold.
  */
-export function encodeHeader(header: FileHeader): { readonly bytes: Buffer; readonly digest: Buffer } {
-  const fields = Buffer.concat([
+export async function encodeHeader(header: FileHeader): Promise<{ readonly bytes: Bytes; readonly digest: Bytes }> {
+  const fields = concat(
     MAGIC,
-    Buffer.of(VERSION, BINDINGS.indexOf(header.binding)),
+    Uint8Array.of(VERSION, BINDINGS.indexOf(header.binding)),
     encodeText(header.keyName, MAX_NAME_LENGTH),
     encodeText(header.wrappedDataKey, MAX_WRAPPED_LENGTH),
     header.salt,
     header.commitment,
-  ]);
-  const digest = sha256(fields);
-  return { bytes: Buffer.concat([fields, digest]), digest };
+  );
+  const digest = await sha256(fields);
+  return { bytes: concat(fields, digest), digest };
 }
 
 /**
@@ -57,15 +58,15 @@ export function encodeHeader(header: FileHeader): { readonly bytes: Buffer; read
  * @throws FileCipherError `not_an_encrypted_file`, `unsupported_version`, `truncated`, `changed`
  */
 export async function readHeader(input: ByteQueue): Promise<ReadHeader> {
-  if (!(await input.has(MAGIC.length)) || !MAGIC.equals(input.take(MAGIC.length))) {
+  if (!(await input.has(MAGIC.length)) || !equalsInConstantTime(MAGIC, input.take(MAGIC.length))) {
     throw new FileCipherError("not_an_encrypted_file", "this is not a file that BunKMS encrypted");
   }
   const read: Uint8Array[] = [MAGIC];
-  const next = async (length: number): Promise<Buffer> => {
+  const next = async (length: number): Promise<Bytes> => {
     if (!(await input.has(length))) {
       throw new FileCipherError("truncated", "the file is cut short: it ends in its header");
     }
-    const bytes = Buffer.from(input.take(length));
+    const bytes = concat(input.take(length));
     read.push(bytes);
     return bytes;
   };
@@ -80,31 +81,29 @@ export async function readHeader(input: ByteQueue): Promise<ReadHeader> {
   const wrappedDataKey = await readText(next, MAX_WRAPPED_LENGTH);
   const salt = await next(FIELD_LENGTH);
   const commitment = await next(FIELD_LENGTH);
-  const digest = sha256(Buffer.concat(read));
+  const digest = await sha256(concat(...read));
   // Public values, and no security hangs on it: whoever changes a header can make it fit.
-  if (binding === undefined || !digest.equals(await next(FIELD_LENGTH))) {
+  if (binding === undefined || !equalsInConstantTime(digest, await next(FIELD_LENGTH))) {
     throw changedHeader();
   }
   return { binding, keyName, wrappedDataKey, salt, commitment, digest };
 }
 
-function encodeText(text: string, limit: number): Buffer {
+function encodeText(text: string, limit: number): Bytes {
   if (!TEXT.test(text) || text.length > limit) {
     throw new RangeError(`a header cannot hold a text that is empty, longer than ${limit} or not ASCII without blanks`);
   }
-  const bytes = Buffer.alloc(2 + text.length);
-  bytes.writeUInt16BE(text.length);
-  bytes.write(text, 2, "latin1");
-  return bytes;
+  return concat(bigEndian(text.length, 2), utf8(text));
 }
 
-async function readText(next: (length: number) => Promise<Buffer>, limit: number): Promise<string> {
-  const length = (await next(2)).readUInt16BE();
+async function readText(next: (length: number) => Promise<Bytes>, limit: number): Promise<string> {
+  const [high = 0, low = 0] = await next(2);
+  const length = 256 * high + low;
   // Before reading it, so that a changed length is not taken for a file that is cut.
   if (length < 1 || length > limit) {
     throw changedHeader();
   }
-  const text = (await next(length)).toString("latin1");
+  const text = String.fromCharCode(...(await next(length)));
   if (!TEXT.test(text)) {
     throw changedHeader();
   }

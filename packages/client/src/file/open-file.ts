@@ -1,11 +1,15 @@
-import { ByteQueue } from "./byte-queue.ts";
+import { ByteQueue } from "../byte-queue.ts";
+import { type Bytes, equalsInConstantTime } from "../crypto/bytes.ts";
+import type { MakeStreamCipher, StreamCipher } from "../crypto/stream-cipher.ts";
+import { makeWebStreamCipher } from "../crypto/web-stream-cipher.ts";
+import { KEY_LENGTH, TAG_LENGTH } from "../crypto/webcrypto.ts";
 import { FileCipherError } from "./file-error.ts";
-import { deriveCommitment, derivePayloadKey, isSameCommitment, KEY_LENGTH } from "./file-keys.ts";
+import { FileKeys } from "./file-keys.ts";
 import { type FileHeader, type ReadHeader, readHeader } from "./header.ts";
-import { MARK_LENGTH, SegmentOpener, TAG_LENGTH } from "./segments.ts";
+import { MARK_LENGTH, SegmentOpener } from "./segments.ts";
 
 /** Gets the data key of a file: 32 bytes, which are zeroed as soon as the file's keys are derived. */
-export type UnwrapDataKey = (header: FileHeader) => Promise<Uint8Array>;
+export type UnwrapDataKey = (header: FileHeader) => Promise<Bytes>;
 
 /**
  * Decrypts an encrypted file (spec/file.md, "Reading").
@@ -16,15 +20,19 @@ export type UnwrapDataKey = (header: FileHeader) => Promise<Uint8Array>;
  * @returns the plaintext in pieces; each is the caller's.
  * @throws FileCipherError, and whatever `unwrap` throws.
  */
-export async function* openFile(unwrap: UnwrapDataKey, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* openFile(
+  unwrap: UnwrapDataKey,
+  source: AsyncIterable<Uint8Array>,
+  makeCipher: MakeStreamCipher = makeWebStreamCipher,
+): AsyncGenerator<Uint8Array> {
   const input = new ByteQueue(source);
   try {
     const header = await readHeader(input);
-    const opener = new SegmentOpener(payloadKey(header, await unwrap(header)));
+    const opener = new SegmentOpener(await payloadCipher(header, await unwrap(header), makeCipher));
     for (let isLast = false; !isLast; ) {
       const mark = opener.readMark(await take(input, MARK_LENGTH));
       isLast = mark.isLast;
-      yield opener.open(await take(input, mark.length + TAG_LENGTH), isLast);
+      yield await opener.open(await take(input, mark.length + TAG_LENGTH), isLast);
     }
     if (await input.has(1)) {
       throw new FileCipherError("changed", "the file was changed: there is something after its end");
@@ -34,18 +42,23 @@ export async function* openFile(unwrap: UnwrapDataKey, source: AsyncIterable<Uin
   }
 }
 
-function payloadKey({ salt, commitment, digest }: ReadHeader, dataKey: Uint8Array) {
+async function payloadCipher(
+  { salt, commitment, digest }: ReadHeader,
+  dataKey: Bytes,
+  makeCipher: MakeStreamCipher,
+): Promise<StreamCipher> {
   try {
-    if (dataKey.length !== KEY_LENGTH || !isSameCommitment(deriveCommitment(dataKey, salt), commitment)) {
+    const keys = dataKey.length === KEY_LENGTH ? await FileKeys.from(dataKey, salt) : undefined;
+    if (keys === undefined || !equalsInConstantTime(await keys.commitment(), commitment)) {
       throw new FileCipherError("wrong_key", "the data key is not that of the file");
     }
-    return derivePayloadKey(dataKey, salt, digest);
+    return await keys.payloadCipher(digest, makeCipher);
   } finally {
     dataKey.fill(0);
   }
 }
 
-async function take(input: ByteQueue, length: number): Promise<Uint8Array> {
+async function take(input: ByteQueue, length: number): Promise<Bytes> {
   if (!(await input.has(length))) {
     throw new FileCipherError("truncated", "the file is cut short: its end is missing");
   }

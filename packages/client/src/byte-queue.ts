@@ -1,10 +1,12 @@
+import { type Bytes, unshared } from "./crypto/bytes.ts";
+
 /**
  * The bytes of a source, taken in pieces of any length whatever the source's own. It reads only as far as it is asked, so
  * that it holds no more than a piece and the chunk in which that ends.
  */
 export class ByteQueue {
   readonly #source: AsyncIterator<Uint8Array>;
-  #chunks: Uint8Array[] = [];
+  #chunks: Bytes[] = [];
   #length = 0;
   #ended = false;
 
@@ -24,7 +26,7 @@ export class ByteQueue {
       if (done) {
         this.#ended = true;
       } else if (value.length > 0) {
-        this.#chunks.push(value);
+        this.#chunks.push(unshared(value));
         this.#length += value.length;
       }
     }
@@ -35,7 +37,7 @@ export class ByteQueue {
    * Takes bytes that are there: a view of the source's chunk if they lie in one, else a copy.
    * @throws RangeError for more than `length`.
    */
-  take(length: number): Uint8Array {
+  take(length: number): Bytes {
     if (length > this.#length) {
       throw new RangeError("more bytes than were read");
     }
@@ -60,12 +62,12 @@ export class ByteQueue {
     }
   }
 
-  #gather(length: number): Uint8Array {
+  #gather(length: number): Bytes {
     const gathered = new Uint8Array(length);
     let filled = 0;
     let used = 0;
     while (filled < length) {
-      const chunk = this.#chunks[used] as Uint8Array;
+      const chunk = this.#chunks[used] as Bytes;
       const part = chunk.subarray(0, length - filled);
       gathered.set(part, filled);
       filled += part.length;

@@ -1,0 +1,141 @@
+import { timeoutError } from "./connection-reason.ts";
+import { RequestError } from "./errors.ts";
+import type { CallOptions, ClientOptions, TokenSource } from "./options.ts";
+import { type FullRetryPolicy, isPassing, pauseBefore, retryPolicy } from "./retry.ts";
+import type { Attempt } from "./wire.ts";
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** What one call is besides its options. */
+interface Call {
+  /** Whether to send the token. */
+  readonly authenticated: boolean;
+  /** Whether it may be sent again when nobody knows whether it was done. */
+  readonly repeatable: boolean;
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** Makes calls: asks for the token, counts the time, and tries again. */
+export class Caller {
+  readonly #origin: string;
+  readonly #token: TokenSource | undefined;
+  readonly #timeoutMs: number;
+  readonly #policy: FullRetryPolicy;
+
+  /** @throws RangeError for a policy that makes no sense. */
+  constructor(origin: string, { token, timeoutMs = DEFAULT_TIMEOUT_MS, retry }: ClientOptions) {
+    this.#origin = origin;
+    this.#token = token;
+    this.#timeoutMs = timeoutMs;
+    this.#policy = retryPolicy(retry);
+  }
+
+  /** Makes a call that ends with one answer, in as many tries as the policy and the time allow. */
+  async run<T>(call: Call, options: CallOptions, send: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const time = new TimeLimit(options.timeoutMs ?? this.#timeoutMs, options.signal);
+    for (let failures = 0; ; ) {
+      try {
+        return await send(await this.#attempt(call, options, time));
+      } catch (error) {
+        time.throwIfOver(this.#origin, error);
+        failures += 1;
+        if (!call.repeatable || failures >= this.#policy.attempts || !isPassing(error)) {
+          throw error;
+        }
+        const pause = pauseBefore(this.#policy, failures, error);
+        // What the server or the network said is more use than that the time was over while nothing was tried.
+        if (pause >= time.remainingMs || !this.#policy.isWorthwhile(error)) {
+          throw error;
+        }
+        await time.sleep(pause).catch((over: unknown) => time.throwIfOver(this.#origin, over));
+      }
+    }
+  }
+
+  /** Makes a call whose answers go on. It is tried once, and has no end but its own, unless its options give it one. */
+  async *stream<T>(options: CallOptions, send: (attempt: Attempt) => AsyncGenerator<T>): AsyncGenerator<T> {
+    const time = new TimeLimit(options.timeoutMs ?? Number.POSITIVE_INFINITY, options.signal);
+    try {
+      yield* send(await this.#attempt({ authenticated: true, repeatable: false }, options, time));
+    } catch (error) {
+      time.throwIfOver(this.#origin, error);
+      throw error;
+    }
+  }
+
+  async #attempt(call: Call, { requestId }: CallOptions, time: TimeLimit): Promise<Attempt> {
+    time.signal.throwIfAborted();
+    const token = call.authenticated && this.#token !== undefined ? await time.race(readToken(this.#token)) : undefined;
+    return {
+      signal: time.signal,
+      remainingMs: Number.isFinite(time.remainingMs) ? Math.max(1, Math.ceil(time.remainingMs)) : undefined,
+      token,
+      requestId,
+      idempotencyKey: call.idempotencyKey,
+    };
+  }
+}
+
+/** When a call ends whatever happens: after its time, or when its caller gives it up. */
+class TimeLimit {
+  /** Aborted at either. */
+  readonly signal: AbortSignal;
+  readonly #given: AbortSignal | undefined;
+  readonly #timeout: AbortSignal | undefined;
+  readonly #timeoutMs: number;
+  readonly #end: number;
+
+  constructor(timeoutMs: number, given: AbortSignal | undefined) {
+    this.#given = given;
+    this.#timeoutMs = timeoutMs;
+    this.#end = performance.now() + timeoutMs;
+    this.#timeout = Number.isFinite(timeoutMs) ? AbortSignal.timeout(timeoutMs) : undefined;
+    this.signal = AbortSignal.any([given, this.#timeout].filter((signal) => signal !== undefined));
+  }
+
+  get remainingMs(): number {
+    return this.#end - performance.now();
+  }
+
+  /** @throws the caller's reason, or ConnectionError when the time is over. */
+  throwIfOver(origin: string, cause: unknown): void {
+    if (this.#given?.aborted) {
+      throw this.#given.reason;
+    }
+    if (this.#timeout?.aborted) {
+      throw timeoutError(origin, this.#timeoutMs, cause);
+    }
+  }
+
+  /** Rejects when it is over before the promise settles. */
+  async race<T>(promise: Promise<T>): Promise<T> {
+    const over = Promise.withResolvers<never>();
+    const end = (): void => over.reject(this.signal.reason as Error);
+    this.signal.addEventListener("abort", end);
+    try {
+      return await Promise.race([promise, over.promise]);
+    } finally {
+      this.signal.removeEventListener("abort", end);
+    }
+  }
+
+  /** Rejects when it is over before. */
+  async sleep(milliseconds: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, milliseconds);
+    try {
+      await this.race(promise);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+async function readToken(source: TokenSource): Promise<string> {
+  const token = typeof source === "string" ? source : await source();
+  // Checked here, because the runtime's own complaint about a bad header quotes the header.
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new RequestError("the token is empty or holds characters that no token has");
+  }
+  return token;
+}

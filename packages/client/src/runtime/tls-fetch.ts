@@ -1,0 +1,49 @@
+import { Agent, request } from "node:https";
+import type { Fetch, TlsOptions } from "../options.ts";
+
+/**
+ * As much of `fetch` as the client needs, over node:https: the runtimes' own takes certificates in three different ways, and
+ * Node's in none.
+ */
+export function tlsFetch({ ca, cert, key }: TlsOptions): Fetch {
+  const agent = new Agent({
+    keepAlive: true,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  });
+  return (url, { method = "GET", headers = {}, body, signal }) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const outgoing = request(url, {
+      agent,
+      method,
+      headers: { ...(headers as Record<string, string>) },
+      ...(signal ? { signal } : {}),
+    });
+    outgoing.on("error", reject);
+    outgoing.on("response", (incoming) => {
+      const chunks: Uint8Array[] = [];
+      incoming.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      incoming.on("error", reject);
+      incoming.on("end", () => {
+        const { statusCode: status = 0, headers: fields } = incoming;
+        // As the standard does with `redirect: "error"`: the token goes to nobody who was not configured.
+        if (status >= 300 && status < 400) {
+          reject(new TypeError("the answer is a redirect"));
+          return;
+        }
+        const known = Object.entries(fields).flatMap(([name, value]) =>
+          typeof value === "string" ? [[name, value]] : [],
+        );
+        resolve(
+          new Response(status === 204 ? null : Buffer.concat(chunks), {
+            status,
+            headers: known as [string, string][],
+          }),
+        );
+      });
+    });
+    outgoing.end(typeof body === "string" ? body : undefined);
+    return promise;
+  };
+}
