@@ -10,6 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import {
   AliasService,
+  AttachmentService,
   AuditService,
   KeyBatchService,
   KeyLifeService,
@@ -63,6 +64,7 @@ export interface BunkmsClient {
   readonly tokens: ServiceClient<typeof TokenService>;
   readonly seals: ServiceClient<typeof SealService>;
   readonly audit: ServiceClient<typeof AuditService>;
+  readonly attachments: ServiceClient<typeof AttachmentService>;
   readonly system: ServiceClient<typeof SystemService>;
   /** Whether the server is alive. Needs no token. @throws ConnectionError */
   health(options?: CallOptions): Promise<ProbeResult>;
@@ -103,6 +105,7 @@ export function createClient(options: TransportOptions): BunkmsClient {
     tokens: serviceClient(TokenService, call),
     seals: serviceClient(SealService, call),
     audit: serviceClient(AuditService, call),
+    attachments: serviceClient(AttachmentService, call),
     system: serviceClient(SystemService, call),
     health: (callOptions?: CallOptions) => probe("/health", callOptions),
     ready: (callOptions?: CallOptions) => probe("/ready", callOptions),

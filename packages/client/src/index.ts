@@ -1,4 +1,6 @@
 export type * from "@bunkms/contract";
+export { loadAttachments } from "./attachment-loader.ts";
+export type { BackedUpKey, BackedUpVersion } from "./backup/seal-key-backup.ts";
 export { type BunkmsClient, createClient, type ProbeResult, type ServiceClient } from "./client.ts";
 export { BunkmsApiError, ConnectionError, RequestError, UnexpectedAnswerError } from "./errors.ts";
 export type { DecryptFileOptions, EncryptFileOptions, FileBinding, FileClient } from "./file/file-cipher.ts";
@@ -6,6 +8,7 @@ export { FileCipherError, type FileCipherErrorCode } from "./file/file-error.ts"
 export { loadFileCipher } from "./file-cipher-loader.ts";
 export type { KeyWrapAlgorithm } from "./import/wrap-material.ts";
 export { messageFromJson, messageToJson } from "./json.ts";
+export { loadKeyBackup } from "./key-backup-loader.ts";
 export { loadKeyWrap } from "./key-wrap-loader.ts";
 export { findOperation, OPERATIONS } from "./operation-lookup.ts";
 export type { CallOptions, Fetch, TokenSource, TransportOptions } from "./transport.ts";

@@ -32,6 +32,8 @@ export interface KeyInfo {
   readonly nextRotationAt: number;
   /** When it is destroyed; 0: not pending. */
   readonly deletionAt: number;
+  /** Versions up to this one also open ciphertexts of the older Go BunKMS; 0: none. */
+  readonly legacyVersions: number;
 }
 
 /** One version's metadata. */
@@ -84,6 +86,7 @@ export function keyInfo(record: KeyRecord): KeyInfo {
     rotationPeriodSeconds: record.rotationPeriodSeconds,
     nextRotationAt: nextRotationAt(record),
     deletionAt: Number(record.deletionAtMs),
+    legacyVersions: record.legacyVersions,
   };
 }
 

@@ -211,6 +211,13 @@ export declare type Key = Message<"bunkms.v1.Key"> & {
    * @generated from field: google.protobuf.Timestamp deletion_at = 19;
    */
   deletionAt?: Timestamp | undefined;
+
+  /**
+   * The key came from the older Go BunKMS, and its versions from 1 to this one also decrypt what that one encrypted. 0: no.
+   *
+   * @generated from field: uint32 legacy_versions = 20;
+   */
+  legacyVersions: number;
 };
 
 /**
