@@ -104,11 +104,13 @@ function lintConfiguration(): unknown {
   const packages = Object.keys(PACKAGES).map((name) =>
     override([`**/packages/${name}/src/**`], [packagePattern(name), ...builtinPatterns()]),
   );
-  // Files are encrypted, keys wrapped, and logs verified where they lie: the parts outside the server that have cryptography.
+  // Files are encrypted, keys wrapped and sealed, logs verified and another service's store opened where they lie: the parts
+  // outside the server that have cryptography.
   const local = [
-    ...["file", "import"].map((folder) =>
+    ...["file", "import", "backup", "attachment"].map((folder) =>
       override([`**/packages/client/src/${folder}/**`], [packagePattern("client"), ...builtinPatterns("crypto")]),
     ),
+    override(["**/packages/cli/src/migrate/**"], [packagePattern("cli"), ...builtinPatterns("crypto")]),
     override(["**/packages/tlog/src/**"], [packagePattern("tlog"), ...builtinPatterns("crypto")]),
   ];
   // Overrides replace each other, the later the stronger, so a room's holds its package's patterns as well.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { constants, generateKeyPairSync, publicEncrypt } from "node:crypto";
+import { constants, createHash, generateKeyPairSync, publicEncrypt } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { type OperationSpec, readOperations } from "@bunkms/contract";
 import { operationOf, type Transport } from "./operation-call.ts";
@@ -35,6 +35,8 @@ export interface Objects {
   /** The name of a legal hold, and the index of an audit entry. */
   readonly hold: string;
   readonly entry: string;
+  /** The name of an attachment of the audit log, whose one part is `SAMPLE_TEXT`. */
+  readonly attachment: string;
   /** A seal slot's id, and one of its shares, of which two are needed: where `makeSlot` made one. */
   readonly slot: string;
   readonly share: string;
@@ -50,6 +52,8 @@ export interface SampleSlot {
 export const SAMPLE_TEXT = "the value that must not leave";
 
 const SAMPLE_BASE64 = Buffer.from(SAMPLE_TEXT).toString("base64");
+
+const SAMPLE_DIGEST = createHash("sha256").update(SAMPLE_TEXT).digest("hex");
 
 const RECIPIENT = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey;
 const PEER = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "der" }).toString("base64");
@@ -120,6 +124,10 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
   ["keys.restore", ({ backup }) => ({ backup })],
   ["aliases.set", ({ key }) => ({ key_name: key })],
   ["secrets.put", () => ({ value: SAMPLE_TEXT })],
+  ["secrets.import", () => ({ value_b64: SAMPLE_BASE64, created_at: "2024-01-02T03:04:05.678Z" })],
+  ["attachments.add_part", () => ({ part: 0, data_b64: SAMPLE_BASE64 })],
+  ["attachments.finish", () => ({ size: SAMPLE_TEXT.length, sha256: SAMPLE_DIGEST })],
+  ["attachments.get_part", () => ({ part: 0 })],
   ["tokens.create", () => ({ display_name: "sample", role: "reader" })],
   ["audit.list", () => ({ page_size: 1 })],
   ["audit.tile", () => ({ level: "0", tile: "000.p/1" })],
@@ -147,7 +155,7 @@ const IN_ORDER = [
     "seals.rewrap_slot",
     "seals.remove_slot",
   ],
-  ...["audit.set_hold", "secrets.put", "aliases.set", "keys.create", "keys.restore"],
+  ...["audit.set_hold", "secrets.import", "secrets.put", "aliases.set", "keys.create", "keys.restore"],
 ];
 
 /** All operations of the contract, in an order in which they can be called with the samples. */
@@ -161,8 +169,10 @@ export function operationsInOrder(): readonly OperationSpec[] {
  */
 export function sampleRequest({ action, resource }: OperationSpec, objects: Objects): JsonObject {
   const [kind, field] = /^([a-z]+)\/\{([a-z_]+)\}$/.exec(resource)?.slice(1) ?? [];
-  const { key, alias, secret, token, slot, hold, entry } = objects;
-  const name = ({ key, alias, secret, token, slot, hold, entry, seal: "shamir" } as Record<string, string>)[kind ?? ""];
+  const { key, alias, secret, token, slot, hold, entry, attachment } = objects;
+  const name = ({ key, alias, secret, token, slot, hold, entry, attachment, seal: "shamir" } as Record<string, string>)[
+    kind ?? ""
+  ];
   assert.ok(
     !resource.includes("{") || (field !== undefined && name !== undefined),
     `${action}: nobody made a ${resource}`,
@@ -183,6 +193,7 @@ function namesOf(prefix: string) {
     alias: `${prefix}-alias`,
     secret: `${prefix}/secret`,
     hold: `${prefix}-hold`,
+    attachment: `${prefix}-attachment`,
     waitingKey: `${prefix}-waiting-key`,
     preparedKey: `${prefix}-prepared-key`,
     exportableKey: `${prefix}-exportable-key`,
@@ -217,6 +228,7 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
   await call("aliases.set", { alias: names.alias, key_name: names.key });
   await call("secrets.put", { name: names.secret, value: SAMPLE_TEXT });
   await call("audit.set_hold", { name: names.hold });
+  await call("attachments.add_part", { name: names.attachment, part: 0, data_b64: SAMPLE_BASE64 });
   const made = {
     ...names,
     ...{ slot: NO_SLOT, share: "none", entry: "0" },

@@ -207,6 +207,103 @@ func (x *DisableKeyRequest) GetName() string {
 	return ""
 }
 
+type RevokeKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeKeyRequest) Reset() {
+	*x = RevokeKeyRequest{}
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeKeyRequest) ProtoMessage() {}
+
+func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
+func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RevokeKeyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RevokeKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `revoked`.
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeKeyResponse) Reset() {
+	*x = RevokeKeyResponse{}
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeKeyResponse) ProtoMessage() {}
+
+func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
+func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RevokeKeyResponse) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RevokeKeyResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 type ScheduleKeyDeletionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -218,7 +315,7 @@ type ScheduleKeyDeletionRequest struct {
 
 func (x *ScheduleKeyDeletionRequest) Reset() {
 	*x = ScheduleKeyDeletionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[3]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +327,7 @@ func (x *ScheduleKeyDeletionRequest) String() string {
 func (*ScheduleKeyDeletionRequest) ProtoMessage() {}
 
 func (x *ScheduleKeyDeletionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[3]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +340,7 @@ func (x *ScheduleKeyDeletionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleKeyDeletionRequest.ProtoReflect.Descriptor instead.
 func (*ScheduleKeyDeletionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{3}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ScheduleKeyDeletionRequest) GetName() string {
@@ -269,7 +366,7 @@ type CancelKeyDeletionRequest struct {
 
 func (x *CancelKeyDeletionRequest) Reset() {
 	*x = CancelKeyDeletionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[4]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -281,7 +378,7 @@ func (x *CancelKeyDeletionRequest) String() string {
 func (*CancelKeyDeletionRequest) ProtoMessage() {}
 
 func (x *CancelKeyDeletionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[4]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -294,7 +391,7 @@ func (x *CancelKeyDeletionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelKeyDeletionRequest.ProtoReflect.Descriptor instead.
 func (*CancelKeyDeletionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{4}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CancelKeyDeletionRequest) GetName() string {
@@ -314,7 +411,7 @@ type EnableKeyVersionRequest struct {
 
 func (x *EnableKeyVersionRequest) Reset() {
 	*x = EnableKeyVersionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[5]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +423,7 @@ func (x *EnableKeyVersionRequest) String() string {
 func (*EnableKeyVersionRequest) ProtoMessage() {}
 
 func (x *EnableKeyVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[5]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +436,7 @@ func (x *EnableKeyVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableKeyVersionRequest.ProtoReflect.Descriptor instead.
 func (*EnableKeyVersionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{5}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EnableKeyVersionRequest) GetName() string {
@@ -366,7 +463,7 @@ type DisableKeyVersionRequest struct {
 
 func (x *DisableKeyVersionRequest) Reset() {
 	*x = DisableKeyVersionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[6]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +475,7 @@ func (x *DisableKeyVersionRequest) String() string {
 func (*DisableKeyVersionRequest) ProtoMessage() {}
 
 func (x *DisableKeyVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[6]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +488,7 @@ func (x *DisableKeyVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableKeyVersionRequest.ProtoReflect.Descriptor instead.
 func (*DisableKeyVersionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{6}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DisableKeyVersionRequest) GetName() string {
@@ -420,7 +517,7 @@ type ScheduleKeyVersionDeletionRequest struct {
 
 func (x *ScheduleKeyVersionDeletionRequest) Reset() {
 	*x = ScheduleKeyVersionDeletionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[7]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +529,7 @@ func (x *ScheduleKeyVersionDeletionRequest) String() string {
 func (*ScheduleKeyVersionDeletionRequest) ProtoMessage() {}
 
 func (x *ScheduleKeyVersionDeletionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[7]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +542,7 @@ func (x *ScheduleKeyVersionDeletionRequest) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ScheduleKeyVersionDeletionRequest.ProtoReflect.Descriptor instead.
 func (*ScheduleKeyVersionDeletionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{7}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScheduleKeyVersionDeletionRequest) GetName() string {
@@ -479,7 +576,7 @@ type CancelKeyVersionDeletionRequest struct {
 
 func (x *CancelKeyVersionDeletionRequest) Reset() {
 	*x = CancelKeyVersionDeletionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[8]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +588,7 @@ func (x *CancelKeyVersionDeletionRequest) String() string {
 func (*CancelKeyVersionDeletionRequest) ProtoMessage() {}
 
 func (x *CancelKeyVersionDeletionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[8]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +601,7 @@ func (x *CancelKeyVersionDeletionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelKeyVersionDeletionRequest.ProtoReflect.Descriptor instead.
 func (*CancelKeyVersionDeletionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{8}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CancelKeyVersionDeletionRequest) GetName() string {
@@ -530,7 +627,7 @@ type PreviewKeyDeletionRequest struct {
 
 func (x *PreviewKeyDeletionRequest) Reset() {
 	*x = PreviewKeyDeletionRequest{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[9]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +639,7 @@ func (x *PreviewKeyDeletionRequest) String() string {
 func (*PreviewKeyDeletionRequest) ProtoMessage() {}
 
 func (x *PreviewKeyDeletionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[9]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +652,7 @@ func (x *PreviewKeyDeletionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewKeyDeletionRequest.ProtoReflect.Descriptor instead.
 func (*PreviewKeyDeletionRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{9}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PreviewKeyDeletionRequest) GetName() string {
@@ -579,7 +676,7 @@ type PreviewKeyDeletionResponse struct {
 
 func (x *PreviewKeyDeletionResponse) Reset() {
 	*x = PreviewKeyDeletionResponse{}
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[10]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +688,7 @@ func (x *PreviewKeyDeletionResponse) String() string {
 func (*PreviewKeyDeletionResponse) ProtoMessage() {}
 
 func (x *PreviewKeyDeletionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_life_proto_msgTypes[10]
+	mi := &file_bunkms_v1_key_life_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +701,7 @@ func (x *PreviewKeyDeletionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewKeyDeletionResponse.ProtoReflect.Descriptor instead.
 func (*PreviewKeyDeletionResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{10}
+	return file_bunkms_v1_key_life_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PreviewKeyDeletionResponse) GetAliases() []string {
@@ -652,7 +749,12 @@ const file_bunkms_v1_key_life_proto_rawDesc = "" +
 	"\x10EnableKeyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"'\n" +
 	"\x11DisableKeyRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"Q\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"&\n" +
+	"\x10RevokeKeyRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"?\n" +
+	"\x11RevokeKeyResponse\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"Q\n" +
 	"\x1aScheduleKeyDeletionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vwindow_days\x18\x02 \x01(\rR\n" +
@@ -679,12 +781,13 @@ const file_bunkms_v1_key_life_proto_rawDesc = "" +
 	"\aaliases\x18\x01 \x03(\tR\aaliases\x121\n" +
 	"\bversions\x18\x02 \x03(\v2\x15.bunkms.v1.KeyVersionR\bversions\x12<\n" +
 	"\flast_used_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"lastUsedAt2\x81\x06\n" +
+	"lastUsedAt2\xc9\x06\n" +
 	"\x0eKeyLifeService\x128\n" +
 	"\tUpdateKey\x12\x1b.bunkms.v1.UpdateKeyRequest\x1a\x0e.bunkms.v1.Key\x128\n" +
 	"\tEnableKey\x12\x1b.bunkms.v1.EnableKeyRequest\x1a\x0e.bunkms.v1.Key\x12:\n" +
 	"\n" +
-	"DisableKey\x12\x1c.bunkms.v1.DisableKeyRequest\x1a\x0e.bunkms.v1.Key\x12L\n" +
+	"DisableKey\x12\x1c.bunkms.v1.DisableKeyRequest\x1a\x0e.bunkms.v1.Key\x12F\n" +
+	"\tRevokeKey\x12\x1b.bunkms.v1.RevokeKeyRequest\x1a\x1c.bunkms.v1.RevokeKeyResponse\x12L\n" +
 	"\x13ScheduleKeyDeletion\x12%.bunkms.v1.ScheduleKeyDeletionRequest\x1a\x0e.bunkms.v1.Key\x12H\n" +
 	"\x11CancelKeyDeletion\x12#.bunkms.v1.CancelKeyDeletionRequest\x1a\x0e.bunkms.v1.Key\x12F\n" +
 	"\x10EnableKeyVersion\x12\".bunkms.v1.EnableKeyVersionRequest\x1a\x0e.bunkms.v1.Key\x12H\n" +
@@ -707,50 +810,54 @@ func file_bunkms_v1_key_life_proto_rawDescGZIP() []byte {
 	return file_bunkms_v1_key_life_proto_rawDescData
 }
 
-var file_bunkms_v1_key_life_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_bunkms_v1_key_life_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_bunkms_v1_key_life_proto_goTypes = []any{
 	(*UpdateKeyRequest)(nil),                  // 0: bunkms.v1.UpdateKeyRequest
 	(*EnableKeyRequest)(nil),                  // 1: bunkms.v1.EnableKeyRequest
 	(*DisableKeyRequest)(nil),                 // 2: bunkms.v1.DisableKeyRequest
-	(*ScheduleKeyDeletionRequest)(nil),        // 3: bunkms.v1.ScheduleKeyDeletionRequest
-	(*CancelKeyDeletionRequest)(nil),          // 4: bunkms.v1.CancelKeyDeletionRequest
-	(*EnableKeyVersionRequest)(nil),           // 5: bunkms.v1.EnableKeyVersionRequest
-	(*DisableKeyVersionRequest)(nil),          // 6: bunkms.v1.DisableKeyVersionRequest
-	(*ScheduleKeyVersionDeletionRequest)(nil), // 7: bunkms.v1.ScheduleKeyVersionDeletionRequest
-	(*CancelKeyVersionDeletionRequest)(nil),   // 8: bunkms.v1.CancelKeyVersionDeletionRequest
-	(*PreviewKeyDeletionRequest)(nil),         // 9: bunkms.v1.PreviewKeyDeletionRequest
-	(*PreviewKeyDeletionResponse)(nil),        // 10: bunkms.v1.PreviewKeyDeletionResponse
-	nil,                                       // 11: bunkms.v1.UpdateKeyRequest.TagsEntry
-	(*KeyVersion)(nil),                        // 12: bunkms.v1.KeyVersion
-	(*timestamppb.Timestamp)(nil),             // 13: google.protobuf.Timestamp
-	(*Key)(nil),                               // 14: bunkms.v1.Key
+	(*RevokeKeyRequest)(nil),                  // 3: bunkms.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),                 // 4: bunkms.v1.RevokeKeyResponse
+	(*ScheduleKeyDeletionRequest)(nil),        // 5: bunkms.v1.ScheduleKeyDeletionRequest
+	(*CancelKeyDeletionRequest)(nil),          // 6: bunkms.v1.CancelKeyDeletionRequest
+	(*EnableKeyVersionRequest)(nil),           // 7: bunkms.v1.EnableKeyVersionRequest
+	(*DisableKeyVersionRequest)(nil),          // 8: bunkms.v1.DisableKeyVersionRequest
+	(*ScheduleKeyVersionDeletionRequest)(nil), // 9: bunkms.v1.ScheduleKeyVersionDeletionRequest
+	(*CancelKeyVersionDeletionRequest)(nil),   // 10: bunkms.v1.CancelKeyVersionDeletionRequest
+	(*PreviewKeyDeletionRequest)(nil),         // 11: bunkms.v1.PreviewKeyDeletionRequest
+	(*PreviewKeyDeletionResponse)(nil),        // 12: bunkms.v1.PreviewKeyDeletionResponse
+	nil,                                       // 13: bunkms.v1.UpdateKeyRequest.TagsEntry
+	(*KeyVersion)(nil),                        // 14: bunkms.v1.KeyVersion
+	(*timestamppb.Timestamp)(nil),             // 15: google.protobuf.Timestamp
+	(*Key)(nil),                               // 16: bunkms.v1.Key
 }
 var file_bunkms_v1_key_life_proto_depIdxs = []int32{
-	11, // 0: bunkms.v1.UpdateKeyRequest.tags:type_name -> bunkms.v1.UpdateKeyRequest.TagsEntry
-	12, // 1: bunkms.v1.PreviewKeyDeletionResponse.versions:type_name -> bunkms.v1.KeyVersion
-	13, // 2: bunkms.v1.PreviewKeyDeletionResponse.last_used_at:type_name -> google.protobuf.Timestamp
+	13, // 0: bunkms.v1.UpdateKeyRequest.tags:type_name -> bunkms.v1.UpdateKeyRequest.TagsEntry
+	14, // 1: bunkms.v1.PreviewKeyDeletionResponse.versions:type_name -> bunkms.v1.KeyVersion
+	15, // 2: bunkms.v1.PreviewKeyDeletionResponse.last_used_at:type_name -> google.protobuf.Timestamp
 	0,  // 3: bunkms.v1.KeyLifeService.UpdateKey:input_type -> bunkms.v1.UpdateKeyRequest
 	1,  // 4: bunkms.v1.KeyLifeService.EnableKey:input_type -> bunkms.v1.EnableKeyRequest
 	2,  // 5: bunkms.v1.KeyLifeService.DisableKey:input_type -> bunkms.v1.DisableKeyRequest
-	3,  // 6: bunkms.v1.KeyLifeService.ScheduleKeyDeletion:input_type -> bunkms.v1.ScheduleKeyDeletionRequest
-	4,  // 7: bunkms.v1.KeyLifeService.CancelKeyDeletion:input_type -> bunkms.v1.CancelKeyDeletionRequest
-	5,  // 8: bunkms.v1.KeyLifeService.EnableKeyVersion:input_type -> bunkms.v1.EnableKeyVersionRequest
-	6,  // 9: bunkms.v1.KeyLifeService.DisableKeyVersion:input_type -> bunkms.v1.DisableKeyVersionRequest
-	7,  // 10: bunkms.v1.KeyLifeService.ScheduleKeyVersionDeletion:input_type -> bunkms.v1.ScheduleKeyVersionDeletionRequest
-	8,  // 11: bunkms.v1.KeyLifeService.CancelKeyVersionDeletion:input_type -> bunkms.v1.CancelKeyVersionDeletionRequest
-	9,  // 12: bunkms.v1.KeyLifeService.PreviewKeyDeletion:input_type -> bunkms.v1.PreviewKeyDeletionRequest
-	14, // 13: bunkms.v1.KeyLifeService.UpdateKey:output_type -> bunkms.v1.Key
-	14, // 14: bunkms.v1.KeyLifeService.EnableKey:output_type -> bunkms.v1.Key
-	14, // 15: bunkms.v1.KeyLifeService.DisableKey:output_type -> bunkms.v1.Key
-	14, // 16: bunkms.v1.KeyLifeService.ScheduleKeyDeletion:output_type -> bunkms.v1.Key
-	14, // 17: bunkms.v1.KeyLifeService.CancelKeyDeletion:output_type -> bunkms.v1.Key
-	14, // 18: bunkms.v1.KeyLifeService.EnableKeyVersion:output_type -> bunkms.v1.Key
-	14, // 19: bunkms.v1.KeyLifeService.DisableKeyVersion:output_type -> bunkms.v1.Key
-	14, // 20: bunkms.v1.KeyLifeService.ScheduleKeyVersionDeletion:output_type -> bunkms.v1.Key
-	14, // 21: bunkms.v1.KeyLifeService.CancelKeyVersionDeletion:output_type -> bunkms.v1.Key
-	10, // 22: bunkms.v1.KeyLifeService.PreviewKeyDeletion:output_type -> bunkms.v1.PreviewKeyDeletionResponse
-	13, // [13:23] is the sub-list for method output_type
-	3,  // [3:13] is the sub-list for method input_type
+	3,  // 6: bunkms.v1.KeyLifeService.RevokeKey:input_type -> bunkms.v1.RevokeKeyRequest
+	5,  // 7: bunkms.v1.KeyLifeService.ScheduleKeyDeletion:input_type -> bunkms.v1.ScheduleKeyDeletionRequest
+	6,  // 8: bunkms.v1.KeyLifeService.CancelKeyDeletion:input_type -> bunkms.v1.CancelKeyDeletionRequest
+	7,  // 9: bunkms.v1.KeyLifeService.EnableKeyVersion:input_type -> bunkms.v1.EnableKeyVersionRequest
+	8,  // 10: bunkms.v1.KeyLifeService.DisableKeyVersion:input_type -> bunkms.v1.DisableKeyVersionRequest
+	9,  // 11: bunkms.v1.KeyLifeService.ScheduleKeyVersionDeletion:input_type -> bunkms.v1.ScheduleKeyVersionDeletionRequest
+	10, // 12: bunkms.v1.KeyLifeService.CancelKeyVersionDeletion:input_type -> bunkms.v1.CancelKeyVersionDeletionRequest
+	11, // 13: bunkms.v1.KeyLifeService.PreviewKeyDeletion:input_type -> bunkms.v1.PreviewKeyDeletionRequest
+	16, // 14: bunkms.v1.KeyLifeService.UpdateKey:output_type -> bunkms.v1.Key
+	16, // 15: bunkms.v1.KeyLifeService.EnableKey:output_type -> bunkms.v1.Key
+	16, // 16: bunkms.v1.KeyLifeService.DisableKey:output_type -> bunkms.v1.Key
+	4,  // 17: bunkms.v1.KeyLifeService.RevokeKey:output_type -> bunkms.v1.RevokeKeyResponse
+	16, // 18: bunkms.v1.KeyLifeService.ScheduleKeyDeletion:output_type -> bunkms.v1.Key
+	16, // 19: bunkms.v1.KeyLifeService.CancelKeyDeletion:output_type -> bunkms.v1.Key
+	16, // 20: bunkms.v1.KeyLifeService.EnableKeyVersion:output_type -> bunkms.v1.Key
+	16, // 21: bunkms.v1.KeyLifeService.DisableKeyVersion:output_type -> bunkms.v1.Key
+	16, // 22: bunkms.v1.KeyLifeService.ScheduleKeyVersionDeletion:output_type -> bunkms.v1.Key
+	16, // 23: bunkms.v1.KeyLifeService.CancelKeyVersionDeletion:output_type -> bunkms.v1.Key
+	12, // 24: bunkms.v1.KeyLifeService.PreviewKeyDeletion:output_type -> bunkms.v1.PreviewKeyDeletionResponse
+	14, // [14:25] is the sub-list for method output_type
+	3,  // [3:14] is the sub-list for method input_type
 	3,  // [3:3] is the sub-list for extension type_name
 	3,  // [3:3] is the sub-list for extension extendee
 	0,  // [0:3] is the sub-list for field type_name
@@ -769,7 +876,7 @@ func file_bunkms_v1_key_life_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bunkms_v1_key_life_proto_rawDesc), len(file_bunkms_v1_key_life_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

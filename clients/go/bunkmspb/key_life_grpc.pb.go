@@ -22,6 +22,7 @@ const (
 	KeyLifeService_UpdateKey_FullMethodName                  = "/bunkms.v1.KeyLifeService/UpdateKey"
 	KeyLifeService_EnableKey_FullMethodName                  = "/bunkms.v1.KeyLifeService/EnableKey"
 	KeyLifeService_DisableKey_FullMethodName                 = "/bunkms.v1.KeyLifeService/DisableKey"
+	KeyLifeService_RevokeKey_FullMethodName                  = "/bunkms.v1.KeyLifeService/RevokeKey"
 	KeyLifeService_ScheduleKeyDeletion_FullMethodName        = "/bunkms.v1.KeyLifeService/ScheduleKeyDeletion"
 	KeyLifeService_CancelKeyDeletion_FullMethodName          = "/bunkms.v1.KeyLifeService/CancelKeyDeletion"
 	KeyLifeService_EnableKeyVersion_FullMethodName           = "/bunkms.v1.KeyLifeService/EnableKeyVersion"
@@ -44,6 +45,9 @@ type KeyLifeServiceClient interface {
 	EnableKey(ctx context.Context, in *EnableKeyRequest, opts ...grpc.CallOption) (*Key, error)
 	// Stops every use of a key, at once. It can be enabled again.
 	DisableKey(ctx context.Context, in *DisableKeyRequest, opts ...grpc.CallOption) (*Key, error)
+	// Disables a key, in the words of the BunKMS written in Go: a revoked key encrypts, decrypts, signs and verifies nothing.
+	// It can be enabled again.
+	RevokeKey(ctx context.Context, in *RevokeKeyRequest, opts ...grpc.CallOption) (*RevokeKeyResponse, error)
 	// Stops every use of a key, and destroys its material after a window in which that can be cancelled.
 	ScheduleKeyDeletion(ctx context.Context, in *ScheduleKeyDeletionRequest, opts ...grpc.CallOption) (*Key, error)
 	// Keeps a key that is pending deletion. It is disabled then.
@@ -92,6 +96,16 @@ func (c *keyLifeServiceClient) DisableKey(ctx context.Context, in *DisableKeyReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Key)
 	err := c.cc.Invoke(ctx, KeyLifeService_DisableKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *keyLifeServiceClient) RevokeKey(ctx context.Context, in *RevokeKeyRequest, opts ...grpc.CallOption) (*RevokeKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeKeyResponse)
+	err := c.cc.Invoke(ctx, KeyLifeService_RevokeKey_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +195,9 @@ type KeyLifeServiceServer interface {
 	EnableKey(context.Context, *EnableKeyRequest) (*Key, error)
 	// Stops every use of a key, at once. It can be enabled again.
 	DisableKey(context.Context, *DisableKeyRequest) (*Key, error)
+	// Disables a key, in the words of the BunKMS written in Go: a revoked key encrypts, decrypts, signs and verifies nothing.
+	// It can be enabled again.
+	RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error)
 	// Stops every use of a key, and destroys its material after a window in which that can be cancelled.
 	ScheduleKeyDeletion(context.Context, *ScheduleKeyDeletionRequest) (*Key, error)
 	// Keeps a key that is pending deletion. It is disabled then.
@@ -213,6 +230,9 @@ func (UnimplementedKeyLifeServiceServer) EnableKey(context.Context, *EnableKeyRe
 }
 func (UnimplementedKeyLifeServiceServer) DisableKey(context.Context, *DisableKeyRequest) (*Key, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisableKey not implemented")
+}
+func (UnimplementedKeyLifeServiceServer) RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeKey not implemented")
 }
 func (UnimplementedKeyLifeServiceServer) ScheduleKeyDeletion(context.Context, *ScheduleKeyDeletionRequest) (*Key, error) {
 	return nil, status.Error(codes.Unimplemented, "method ScheduleKeyDeletion not implemented")
@@ -306,6 +326,24 @@ func _KeyLifeService_DisableKey_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(KeyLifeServiceServer).DisableKey(ctx, req.(*DisableKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KeyLifeService_RevokeKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyLifeServiceServer).RevokeKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyLifeService_RevokeKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyLifeServiceServer).RevokeKey(ctx, req.(*RevokeKeyRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -454,6 +492,10 @@ var KeyLifeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DisableKey",
 			Handler:    _KeyLifeService_DisableKey_Handler,
+		},
+		{
+			MethodName: "RevokeKey",
+			Handler:    _KeyLifeService_RevokeKey_Handler,
 		},
 		{
 			MethodName: "ScheduleKeyDeletion",

@@ -181,9 +181,13 @@ type Key struct {
 	RotationPeriodSeconds uint32                 `protobuf:"varint,17,opt,name=rotation_period_seconds,json=rotationPeriodSeconds,proto3" json:"rotation_period_seconds,omitempty"`
 	NextRotationAt        *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=next_rotation_at,json=nextRotationAt,proto3" json:"next_rotation_at,omitempty"`
 	// When a key that is pending deletion is destroyed.
-	DeletionAt    *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deletion_at,json=deletionAt,proto3" json:"deletion_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DeletionAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deletion_at,json=deletionAt,proto3" json:"deletion_at,omitempty"`
+	// Since when the key is disabled; absent when it is not.
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	// The key came from the older Go BunKMS, and its versions from 1 to this one also decrypt what that one encrypted. 0: no.
+	LegacyVersions uint32 `protobuf:"varint,21,opt,name=legacy_versions,json=legacyVersions,proto3" json:"legacy_versions,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Key) Reset() {
@@ -347,6 +351,20 @@ func (x *Key) GetDeletionAt() *timestamppb.Timestamp {
 		return x.DeletionAt
 	}
 	return nil
+}
+
+func (x *Key) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
+func (x *Key) GetLegacyVersions() uint32 {
+	if x != nil {
+		return x.LegacyVersions
+	}
+	return 0
 }
 
 type KeyVersion struct {
@@ -1869,7 +1887,7 @@ const file_bunkms_v1_keys_proto_rawDesc = "" +
 	" \x01(\rR\x15rotationPeriodSeconds\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x92\a\n" +
 	"\x03Key\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -1894,7 +1912,10 @@ const file_bunkms_v1_keys_proto_rawDesc = "" +
 	"\x17rotation_period_seconds\x18\x11 \x01(\rR\x15rotationPeriodSeconds\x12D\n" +
 	"\x10next_rotation_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x0enextRotationAt\x12;\n" +
 	"\vdeletion_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deletionAt\x1a7\n" +
+	"deletionAt\x129\n" +
+	"\n" +
+	"revoked_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12'\n" +
+	"\x0flegacy_versions\x18\x15 \x01(\rR\x0elegacyVersions\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x02\n" +
@@ -2100,40 +2121,41 @@ var file_bunkms_v1_keys_proto_depIdxs = []int32{
 	20, // 3: bunkms.v1.Key.tags:type_name -> bunkms.v1.Key.TagsEntry
 	25, // 4: bunkms.v1.Key.next_rotation_at:type_name -> google.protobuf.Timestamp
 	25, // 5: bunkms.v1.Key.deletion_at:type_name -> google.protobuf.Timestamp
-	25, // 6: bunkms.v1.KeyVersion.created_at:type_name -> google.protobuf.Timestamp
-	25, // 7: bunkms.v1.KeyVersion.deletion_at:type_name -> google.protobuf.Timestamp
-	25, // 8: bunkms.v1.KeyVersion.last_used_at:type_name -> google.protobuf.Timestamp
-	25, // 9: bunkms.v1.KeySummary.created_at:type_name -> google.protobuf.Timestamp
-	21, // 10: bunkms.v1.KeySummary.tags:type_name -> bunkms.v1.KeySummary.TagsEntry
-	3,  // 11: bunkms.v1.ListKeysResponse.keys:type_name -> bunkms.v1.KeySummary
-	22, // 12: bunkms.v1.EncryptRequest.context:type_name -> bunkms.v1.EncryptRequest.ContextEntry
-	23, // 13: bunkms.v1.DecryptRequest.context:type_name -> bunkms.v1.DecryptRequest.ContextEntry
-	24, // 14: bunkms.v1.GenerateDataKeyRequest.context:type_name -> bunkms.v1.GenerateDataKeyRequest.ContextEntry
-	0,  // 15: bunkms.v1.KeyService.CreateKey:input_type -> bunkms.v1.CreateKeyRequest
-	4,  // 16: bunkms.v1.KeyService.ListKeys:input_type -> bunkms.v1.ListKeysRequest
-	6,  // 17: bunkms.v1.KeyService.GetKey:input_type -> bunkms.v1.GetKeyRequest
-	7,  // 18: bunkms.v1.KeyService.RotateKey:input_type -> bunkms.v1.RotateKeyRequest
-	8,  // 19: bunkms.v1.KeyService.Encrypt:input_type -> bunkms.v1.EncryptRequest
-	10, // 20: bunkms.v1.KeyService.Decrypt:input_type -> bunkms.v1.DecryptRequest
-	12, // 21: bunkms.v1.KeyService.GenerateDataKey:input_type -> bunkms.v1.GenerateDataKeyRequest
-	12, // 22: bunkms.v1.KeyService.GenerateWrappedDataKey:input_type -> bunkms.v1.GenerateDataKeyRequest
-	15, // 23: bunkms.v1.KeyService.Sign:input_type -> bunkms.v1.SignRequest
-	17, // 24: bunkms.v1.KeyService.Verify:input_type -> bunkms.v1.VerifyRequest
-	1,  // 25: bunkms.v1.KeyService.CreateKey:output_type -> bunkms.v1.Key
-	5,  // 26: bunkms.v1.KeyService.ListKeys:output_type -> bunkms.v1.ListKeysResponse
-	1,  // 27: bunkms.v1.KeyService.GetKey:output_type -> bunkms.v1.Key
-	1,  // 28: bunkms.v1.KeyService.RotateKey:output_type -> bunkms.v1.Key
-	9,  // 29: bunkms.v1.KeyService.Encrypt:output_type -> bunkms.v1.EncryptResponse
-	11, // 30: bunkms.v1.KeyService.Decrypt:output_type -> bunkms.v1.DecryptResponse
-	13, // 31: bunkms.v1.KeyService.GenerateDataKey:output_type -> bunkms.v1.GenerateDataKeyResponse
-	14, // 32: bunkms.v1.KeyService.GenerateWrappedDataKey:output_type -> bunkms.v1.GenerateWrappedDataKeyResponse
-	16, // 33: bunkms.v1.KeyService.Sign:output_type -> bunkms.v1.SignResponse
-	18, // 34: bunkms.v1.KeyService.Verify:output_type -> bunkms.v1.VerifyResponse
-	25, // [25:35] is the sub-list for method output_type
-	15, // [15:25] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	25, // 6: bunkms.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	25, // 7: bunkms.v1.KeyVersion.created_at:type_name -> google.protobuf.Timestamp
+	25, // 8: bunkms.v1.KeyVersion.deletion_at:type_name -> google.protobuf.Timestamp
+	25, // 9: bunkms.v1.KeyVersion.last_used_at:type_name -> google.protobuf.Timestamp
+	25, // 10: bunkms.v1.KeySummary.created_at:type_name -> google.protobuf.Timestamp
+	21, // 11: bunkms.v1.KeySummary.tags:type_name -> bunkms.v1.KeySummary.TagsEntry
+	3,  // 12: bunkms.v1.ListKeysResponse.keys:type_name -> bunkms.v1.KeySummary
+	22, // 13: bunkms.v1.EncryptRequest.context:type_name -> bunkms.v1.EncryptRequest.ContextEntry
+	23, // 14: bunkms.v1.DecryptRequest.context:type_name -> bunkms.v1.DecryptRequest.ContextEntry
+	24, // 15: bunkms.v1.GenerateDataKeyRequest.context:type_name -> bunkms.v1.GenerateDataKeyRequest.ContextEntry
+	0,  // 16: bunkms.v1.KeyService.CreateKey:input_type -> bunkms.v1.CreateKeyRequest
+	4,  // 17: bunkms.v1.KeyService.ListKeys:input_type -> bunkms.v1.ListKeysRequest
+	6,  // 18: bunkms.v1.KeyService.GetKey:input_type -> bunkms.v1.GetKeyRequest
+	7,  // 19: bunkms.v1.KeyService.RotateKey:input_type -> bunkms.v1.RotateKeyRequest
+	8,  // 20: bunkms.v1.KeyService.Encrypt:input_type -> bunkms.v1.EncryptRequest
+	10, // 21: bunkms.v1.KeyService.Decrypt:input_type -> bunkms.v1.DecryptRequest
+	12, // 22: bunkms.v1.KeyService.GenerateDataKey:input_type -> bunkms.v1.GenerateDataKeyRequest
+	12, // 23: bunkms.v1.KeyService.GenerateWrappedDataKey:input_type -> bunkms.v1.GenerateDataKeyRequest
+	15, // 24: bunkms.v1.KeyService.Sign:input_type -> bunkms.v1.SignRequest
+	17, // 25: bunkms.v1.KeyService.Verify:input_type -> bunkms.v1.VerifyRequest
+	1,  // 26: bunkms.v1.KeyService.CreateKey:output_type -> bunkms.v1.Key
+	5,  // 27: bunkms.v1.KeyService.ListKeys:output_type -> bunkms.v1.ListKeysResponse
+	1,  // 28: bunkms.v1.KeyService.GetKey:output_type -> bunkms.v1.Key
+	1,  // 29: bunkms.v1.KeyService.RotateKey:output_type -> bunkms.v1.Key
+	9,  // 30: bunkms.v1.KeyService.Encrypt:output_type -> bunkms.v1.EncryptResponse
+	11, // 31: bunkms.v1.KeyService.Decrypt:output_type -> bunkms.v1.DecryptResponse
+	13, // 32: bunkms.v1.KeyService.GenerateDataKey:output_type -> bunkms.v1.GenerateDataKeyResponse
+	14, // 33: bunkms.v1.KeyService.GenerateWrappedDataKey:output_type -> bunkms.v1.GenerateWrappedDataKeyResponse
+	16, // 34: bunkms.v1.KeyService.Sign:output_type -> bunkms.v1.SignResponse
+	18, // 35: bunkms.v1.KeyService.Verify:output_type -> bunkms.v1.VerifyResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_bunkms_v1_keys_proto_init() }

@@ -117,6 +117,69 @@ func (*PutSecretRequest_Value) isPutSecretRequest_Data() {}
 
 func (*PutSecretRequest_ValueB64) isPutSecretRequest_Data() {}
 
+type ImportSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As for PutSecret.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// At most 512 KiB.
+	ValueB64 []byte `protobuf:"bytes,2,opt,name=value_b64,json=valueB64,proto3" json:"value_b64,omitempty"`
+	// When it was stored where it comes from: not before 1970, nor later than an hour from now. Kept to the millisecond.
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSecretRequest) Reset() {
+	*x = ImportSecretRequest{}
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSecretRequest) ProtoMessage() {}
+
+func (x *ImportSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSecretRequest.ProtoReflect.Descriptor instead.
+func (*ImportSecretRequest) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ImportSecretRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ImportSecretRequest) GetValueB64() []byte {
+	if x != nil {
+		return x.ValueB64
+	}
+	return nil
+}
+
+func (x *ImportSecretRequest) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
 type Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -132,7 +195,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[1]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -144,7 +207,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[1]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -157,7 +220,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{1}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Secret) GetName() string {
@@ -197,7 +260,7 @@ type GetSecretRequest struct {
 
 func (x *GetSecretRequest) Reset() {
 	*x = GetSecretRequest{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[2]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +272,7 @@ func (x *GetSecretRequest) String() string {
 func (*GetSecretRequest) ProtoMessage() {}
 
 func (x *GetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[2]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,7 +285,7 @@ func (x *GetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSecretRequest.ProtoReflect.Descriptor instead.
 func (*GetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{2}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetSecretRequest) GetName() string {
@@ -247,7 +310,7 @@ type GetSecretResponse struct {
 
 func (x *GetSecretResponse) Reset() {
 	*x = GetSecretResponse{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[3]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -259,7 +322,7 @@ func (x *GetSecretResponse) String() string {
 func (*GetSecretResponse) ProtoMessage() {}
 
 func (x *GetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[3]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -272,7 +335,7 @@ func (x *GetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSecretResponse.ProtoReflect.Descriptor instead.
 func (*GetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{3}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetSecretResponse) GetName() string {
@@ -331,7 +394,7 @@ type ListSecretsRequest struct {
 
 func (x *ListSecretsRequest) Reset() {
 	*x = ListSecretsRequest{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[4]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +406,7 @@ func (x *ListSecretsRequest) String() string {
 func (*ListSecretsRequest) ProtoMessage() {}
 
 func (x *ListSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[4]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +419,7 @@ func (x *ListSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{4}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListSecretsRequest) GetPrefix() string {
@@ -391,7 +454,7 @@ type ListSecretsResponse struct {
 
 func (x *ListSecretsResponse) Reset() {
 	*x = ListSecretsResponse{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[5]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +466,7 @@ func (x *ListSecretsResponse) String() string {
 func (*ListSecretsResponse) ProtoMessage() {}
 
 func (x *ListSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[5]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +479,7 @@ func (x *ListSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{5}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListSecretsResponse) GetSecrets() []*Secret {
@@ -442,7 +505,7 @@ type DeleteSecretRequest struct {
 
 func (x *DeleteSecretRequest) Reset() {
 	*x = DeleteSecretRequest{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[6]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +517,7 @@ func (x *DeleteSecretRequest) String() string {
 func (*DeleteSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[6]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +530,7 @@ func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSecretRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{6}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteSecretRequest) GetName() string {
@@ -485,7 +548,7 @@ type DeleteSecretResponse struct {
 
 func (x *DeleteSecretResponse) Reset() {
 	*x = DeleteSecretResponse{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +560,7 @@ func (x *DeleteSecretResponse) String() string {
 func (*DeleteSecretResponse) ProtoMessage() {}
 
 func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +573,7 @@ func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{7}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{8}
 }
 
 var File_bunkms_v1_secrets_proto protoreflect.FileDescriptor
@@ -522,7 +585,12 @@ const file_bunkms_v1_secrets_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\x05value\x12\"\n" +
 	"\tvalue_b64\x18\x03 \x01(\fB\x03\x80\x01\x01H\x00R\bvalueB64B\x06\n" +
-	"\x04data\"\xac\x01\n" +
+	"\x04data\"\x86\x01\n" +
+	"\x13ImportSecretRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\tvalue_b64\x18\x02 \x01(\fB\x03\x80\x01\x01R\bvalueB64\x129\n" +
+	"\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xac\x01\n" +
 	"\x06Secret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x129\n" +
@@ -552,9 +620,10 @@ const file_bunkms_v1_secrets_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n" +
 	"\x13DeleteSecretRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x16\n" +
-	"\x14DeleteSecretResponse2\xb3\x02\n" +
+	"\x14DeleteSecretResponse2\xf6\x02\n" +
 	"\rSecretService\x12;\n" +
-	"\tPutSecret\x12\x1b.bunkms.v1.PutSecretRequest\x1a\x11.bunkms.v1.Secret\x12F\n" +
+	"\tPutSecret\x12\x1b.bunkms.v1.PutSecretRequest\x1a\x11.bunkms.v1.Secret\x12A\n" +
+	"\fImportSecret\x12\x1e.bunkms.v1.ImportSecretRequest\x1a\x11.bunkms.v1.Secret\x12F\n" +
 	"\tGetSecret\x12\x1b.bunkms.v1.GetSecretRequest\x1a\x1c.bunkms.v1.GetSecretResponse\x12L\n" +
 	"\vListSecrets\x12\x1d.bunkms.v1.ListSecretsRequest\x1a\x1e.bunkms.v1.ListSecretsResponse\x12O\n" +
 	"\fDeleteSecret\x12\x1e.bunkms.v1.DeleteSecretRequest\x1a\x1f.bunkms.v1.DeleteSecretResponseB\x91\x01\n" +
@@ -573,37 +642,41 @@ func file_bunkms_v1_secrets_proto_rawDescGZIP() []byte {
 	return file_bunkms_v1_secrets_proto_rawDescData
 }
 
-var file_bunkms_v1_secrets_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_bunkms_v1_secrets_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_bunkms_v1_secrets_proto_goTypes = []any{
 	(*PutSecretRequest)(nil),      // 0: bunkms.v1.PutSecretRequest
-	(*Secret)(nil),                // 1: bunkms.v1.Secret
-	(*GetSecretRequest)(nil),      // 2: bunkms.v1.GetSecretRequest
-	(*GetSecretResponse)(nil),     // 3: bunkms.v1.GetSecretResponse
-	(*ListSecretsRequest)(nil),    // 4: bunkms.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),   // 5: bunkms.v1.ListSecretsResponse
-	(*DeleteSecretRequest)(nil),   // 6: bunkms.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),  // 7: bunkms.v1.DeleteSecretResponse
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*ImportSecretRequest)(nil),   // 1: bunkms.v1.ImportSecretRequest
+	(*Secret)(nil),                // 2: bunkms.v1.Secret
+	(*GetSecretRequest)(nil),      // 3: bunkms.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),     // 4: bunkms.v1.GetSecretResponse
+	(*ListSecretsRequest)(nil),    // 5: bunkms.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),   // 6: bunkms.v1.ListSecretsResponse
+	(*DeleteSecretRequest)(nil),   // 7: bunkms.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),  // 8: bunkms.v1.DeleteSecretResponse
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_bunkms_v1_secrets_proto_depIdxs = []int32{
-	8, // 0: bunkms.v1.Secret.created_at:type_name -> google.protobuf.Timestamp
-	8, // 1: bunkms.v1.Secret.updated_at:type_name -> google.protobuf.Timestamp
-	8, // 2: bunkms.v1.GetSecretResponse.created_at:type_name -> google.protobuf.Timestamp
-	8, // 3: bunkms.v1.GetSecretResponse.updated_at:type_name -> google.protobuf.Timestamp
-	1, // 4: bunkms.v1.ListSecretsResponse.secrets:type_name -> bunkms.v1.Secret
-	0, // 5: bunkms.v1.SecretService.PutSecret:input_type -> bunkms.v1.PutSecretRequest
-	2, // 6: bunkms.v1.SecretService.GetSecret:input_type -> bunkms.v1.GetSecretRequest
-	4, // 7: bunkms.v1.SecretService.ListSecrets:input_type -> bunkms.v1.ListSecretsRequest
-	6, // 8: bunkms.v1.SecretService.DeleteSecret:input_type -> bunkms.v1.DeleteSecretRequest
-	1, // 9: bunkms.v1.SecretService.PutSecret:output_type -> bunkms.v1.Secret
-	3, // 10: bunkms.v1.SecretService.GetSecret:output_type -> bunkms.v1.GetSecretResponse
-	5, // 11: bunkms.v1.SecretService.ListSecrets:output_type -> bunkms.v1.ListSecretsResponse
-	7, // 12: bunkms.v1.SecretService.DeleteSecret:output_type -> bunkms.v1.DeleteSecretResponse
-	9, // [9:13] is the sub-list for method output_type
-	5, // [5:9] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	9,  // 0: bunkms.v1.ImportSecretRequest.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 1: bunkms.v1.Secret.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 2: bunkms.v1.Secret.updated_at:type_name -> google.protobuf.Timestamp
+	9,  // 3: bunkms.v1.GetSecretResponse.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 4: bunkms.v1.GetSecretResponse.updated_at:type_name -> google.protobuf.Timestamp
+	2,  // 5: bunkms.v1.ListSecretsResponse.secrets:type_name -> bunkms.v1.Secret
+	0,  // 6: bunkms.v1.SecretService.PutSecret:input_type -> bunkms.v1.PutSecretRequest
+	1,  // 7: bunkms.v1.SecretService.ImportSecret:input_type -> bunkms.v1.ImportSecretRequest
+	3,  // 8: bunkms.v1.SecretService.GetSecret:input_type -> bunkms.v1.GetSecretRequest
+	5,  // 9: bunkms.v1.SecretService.ListSecrets:input_type -> bunkms.v1.ListSecretsRequest
+	7,  // 10: bunkms.v1.SecretService.DeleteSecret:input_type -> bunkms.v1.DeleteSecretRequest
+	2,  // 11: bunkms.v1.SecretService.PutSecret:output_type -> bunkms.v1.Secret
+	2,  // 12: bunkms.v1.SecretService.ImportSecret:output_type -> bunkms.v1.Secret
+	4,  // 13: bunkms.v1.SecretService.GetSecret:output_type -> bunkms.v1.GetSecretResponse
+	6,  // 14: bunkms.v1.SecretService.ListSecrets:output_type -> bunkms.v1.ListSecretsResponse
+	8,  // 15: bunkms.v1.SecretService.DeleteSecret:output_type -> bunkms.v1.DeleteSecretResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_bunkms_v1_secrets_proto_init() }
@@ -615,14 +688,14 @@ func file_bunkms_v1_secrets_proto_init() {
 		(*PutSecretRequest_Value)(nil),
 		(*PutSecretRequest_ValueB64)(nil),
 	}
-	file_bunkms_v1_secrets_proto_msgTypes[3].OneofWrappers = []any{}
+	file_bunkms_v1_secrets_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bunkms_v1_secrets_proto_rawDesc), len(file_bunkms_v1_secrets_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

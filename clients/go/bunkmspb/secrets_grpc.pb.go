@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	SecretService_PutSecret_FullMethodName    = "/bunkms.v1.SecretService/PutSecret"
+	SecretService_ImportSecret_FullMethodName = "/bunkms.v1.SecretService/ImportSecret"
 	SecretService_GetSecret_FullMethodName    = "/bunkms.v1.SecretService/GetSecret"
 	SecretService_ListSecrets_FullMethodName  = "/bunkms.v1.SecretService/ListSecrets"
 	SecretService_DeleteSecret_FullMethodName = "/bunkms.v1.SecretService/DeleteSecret"
@@ -33,6 +34,9 @@ const (
 type SecretServiceClient interface {
 	// Stores a value. Under an existing name it becomes the next version.
 	PutSecret(ctx context.Context, in *PutSecretRequest, opts ...grpc.CallOption) (*Secret, error)
+	// Brings in a secret that was kept elsewhere, with the time at which it was stored there. Nothing is replaced: under an
+	// existing name it is refused, unless that secret is the same one with the same time, so that a migration can go on.
+	ImportSecret(ctx context.Context, in *ImportSecretRequest, opts ...grpc.CallOption) (*Secret, error)
 	// The latest version's value and metadata.
 	GetSecret(ctx context.Context, in *GetSecretRequest, opts ...grpc.CallOption) (*GetSecretResponse, error)
 	// Lists secrets' metadata in the order of their names; never values.
@@ -53,6 +57,16 @@ func (c *secretServiceClient) PutSecret(ctx context.Context, in *PutSecretReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Secret)
 	err := c.cc.Invoke(ctx, SecretService_PutSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) ImportSecret(ctx context.Context, in *ImportSecretRequest, opts ...grpc.CallOption) (*Secret, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Secret)
+	err := c.cc.Invoke(ctx, SecretService_ImportSecret_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +111,9 @@ func (c *secretServiceClient) DeleteSecret(ctx context.Context, in *DeleteSecret
 type SecretServiceServer interface {
 	// Stores a value. Under an existing name it becomes the next version.
 	PutSecret(context.Context, *PutSecretRequest) (*Secret, error)
+	// Brings in a secret that was kept elsewhere, with the time at which it was stored there. Nothing is replaced: under an
+	// existing name it is refused, unless that secret is the same one with the same time, so that a migration can go on.
+	ImportSecret(context.Context, *ImportSecretRequest) (*Secret, error)
 	// The latest version's value and metadata.
 	GetSecret(context.Context, *GetSecretRequest) (*GetSecretResponse, error)
 	// Lists secrets' metadata in the order of their names; never values.
@@ -115,6 +132,9 @@ type UnimplementedSecretServiceServer struct{}
 
 func (UnimplementedSecretServiceServer) PutSecret(context.Context, *PutSecretRequest) (*Secret, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutSecret not implemented")
+}
+func (UnimplementedSecretServiceServer) ImportSecret(context.Context, *ImportSecretRequest) (*Secret, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportSecret not implemented")
 }
 func (UnimplementedSecretServiceServer) GetSecret(context.Context, *GetSecretRequest) (*GetSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSecret not implemented")
@@ -160,6 +180,24 @@ func _SecretService_PutSecret_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SecretServiceServer).PutSecret(ctx, req.(*PutSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_ImportSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).ImportSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_ImportSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).ImportSecret(ctx, req.(*ImportSecretRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -228,6 +266,10 @@ var SecretService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PutSecret",
 			Handler:    _SecretService_PutSecret_Handler,
+		},
+		{
+			MethodName: "ImportSecret",
+			Handler:    _SecretService_ImportSecret_Handler,
 		},
 		{
 			MethodName: "GetSecret",

@@ -11,6 +11,7 @@ import { keyCommands } from "./commands/key.ts";
 import { backupKeyCommand } from "./commands/key-backup.ts";
 import { loginCommand, logoutCommand } from "./commands/login.ts";
 import { macCommand, verifyMacCommand } from "./commands/mac.ts";
+import { migrateCommands } from "./commands/migrate.ts";
 import { operatorCommands } from "./commands/operator.ts";
 import { randomCommand } from "./commands/random.ts";
 import { rewrapCommand } from "./commands/rewrap.ts";
@@ -55,6 +56,7 @@ const COMMANDS: readonly (CommandSpec | CommandGroup)[] = [
   metricsCommand,
   openapiCommand,
   backupKeyCommand,
+  migrateCommands,
   callCommand,
   loginCommand,
   logoutCommand,

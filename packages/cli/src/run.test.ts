@@ -22,6 +22,7 @@ const KEY = {
   min_decryption_version: 1,
   min_encryption_version: 1,
   rotation_period_seconds: 0,
+  legacy_versions: 0,
 };
 /** Where nothing listens any more. */
 const NOWHERE = await (async () => {

@@ -36,12 +36,15 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   }
 }
 
+/** Where one of them names something else: a folder. */
+const ALLOWED_OPTIONS: ReadonlyMap<string, string> = new Map([["migrate", "--data"]]);
+
 function refuseSecrets(argv: readonly string[]): void {
   const options = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   for (const word of options) {
     const name = word.split("=", 1)[0] ?? "";
     const instead = REFUSED_OPTIONS.get(name);
-    if (instead !== undefined) {
+    if (instead !== undefined && ALLOWED_OPTIONS.get(argv[0] ?? "") !== name) {
       const why = "every user of a machine sees its command lines, and shells keep them";
       throw usage(`there is no ${name} on purpose: ${why}`, instead);
     }

@@ -11,6 +11,7 @@ import {
 } from "@bufbuild/protobuf";
 import {
   AliasService,
+  AttachmentService,
   AuditService,
   KeyBatchService,
   KeyLifeService,
@@ -71,6 +72,7 @@ export interface BunkmsClient {
   readonly tokens: ServiceClient<typeof TokenService>;
   readonly seals: ServiceClient<typeof SealService>;
   readonly audit: ServiceClient<typeof AuditService>;
+  readonly attachments: ServiceClient<typeof AttachmentService>;
   readonly system: ServiceClient<typeof SystemService>;
   /** Whether the server is alive. Needs no token. @throws ConnectionError */
   health(options?: CallOptions): Promise<ProbeResult>;
@@ -123,6 +125,7 @@ export function createClient(options: ClientOptions): BunkmsClient {
     tokens: service(TokenService),
     seals: service(SealService),
     audit: service(AuditService),
+    attachments: service(AttachmentService),
     system: service(SystemService),
     health: (callOptions?: CallOptions) => probe("health", callOptions),
     ready: (callOptions?: CallOptions) => probe("ready", callOptions),

@@ -1,4 +1,6 @@
 export type * from "@bunkms/contract";
+export { loadAttachments } from "./attachment-loader.ts";
+export type { BackedUpKey, BackedUpVersion } from "./backup/seal-key-backup.ts";
 export { type BunkmsClient, createClient, type ServiceClient, type StreamRequests } from "./client.ts";
 export type { EncryptionContext } from "./crypto/additional-data.ts";
 export type { CachePolicy } from "./envelope/cache-policy.ts";
@@ -40,6 +42,7 @@ export {
   type PublicJwk,
 } from "./jose/jws-signer.ts";
 export { messageFromJson, messageToJson } from "./json.ts";
+export { loadKeyBackup } from "./key-backup-loader.ts";
 export { loadKeyWrap } from "./key-wrap-loader.ts";
 export { findOperation, OPERATIONS } from "./operation-lookup.ts";
 export type { CallOptions, ClientOptions, Fetch, TlsOptions, TokenSource } from "./options.ts";

@@ -1,4 +1,4 @@
-import { type DescMessage, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
+import { type DescMessage, type JsonValue, type Message, ScalarType, toJson } from "@bufbuild/protobuf";
 import type { HttpRoute, PathSegment } from "@bunkms/contract";
 import { RequestError } from "./errors.ts";
 
@@ -34,9 +34,11 @@ function encodeSegment(segment: PathSegment, fields: { readonly [name: string]: 
   if (segment.kind === "text") {
     return segment.text;
   }
-  const name = segment.field.name;
-  const value = fields[name];
-  const parts = segment.kind === "rest" ? String(value ?? "").split("/") : [String(value ?? "")];
+  const { name } = segment.field;
+  // JSON leaves out a number that is 0, which in a path is one like any other.
+  const isNumber = segment.field.fieldKind === "scalar" && segment.field.scalar !== ScalarType.STRING;
+  const value = fields[name] ?? (isNumber ? 0 : "");
+  const parts = segment.kind === "rest" ? String(value).split("/") : [String(value)];
   // URL parsers resolve `.` and `..` even when they are percent-encoded, so such a request would reach another path.
   if (parts.some((part) => part === "" || part === "." || part === "..")) {
     throw new RequestError(`${name} must not be empty, and none of its segments may be empty, "." or ".."`);

@@ -1,5 +1,6 @@
 export * from "./errors.ts";
 export * from "./gen/bunkms/v1/aliases_pb.js";
+export * from "./gen/bunkms/v1/attachments_pb.js";
 export * from "./gen/bunkms/v1/audit_pb.js";
 export * from "./gen/bunkms/v1/key_batch_pb.js";
 export * from "./gen/bunkms/v1/key_life_pb.js";

@@ -7,6 +7,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { file_bunkms_v1_aliases } from "./gen/bunkms/v1/aliases_pb.js";
+import { file_bunkms_v1_attachments } from "./gen/bunkms/v1/attachments_pb.js";
 import { file_bunkms_v1_audit } from "./gen/bunkms/v1/audit_pb.js";
 import { file_bunkms_v1_key_batch } from "./gen/bunkms/v1/key_batch_pb.js";
 import { file_bunkms_v1_key_life } from "./gen/bunkms/v1/key_life_pb.js";
@@ -33,6 +34,7 @@ export const CONTRACT_FILES = Object.freeze([
   file_bunkms_v1_tokens,
   file_bunkms_v1_seals,
   file_bunkms_v1_audit,
+  file_bunkms_v1_attachments,
   file_bunkms_v1_system,
 ]);
 

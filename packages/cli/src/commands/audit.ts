@@ -4,6 +4,7 @@ import { type CommandGroup, defineCommand, option } from "../command.ts";
 import { parseTime } from "../durations.ts";
 import { formatTime, printMessage, printNote, printTable } from "../output.ts";
 import { parseCount } from "../pages.ts";
+import { attachCommand, attachmentCommand, attachmentsCommand } from "./audit-attachment.ts";
 import { auditExportCommand } from "./audit-export.ts";
 import { auditCheckpointCommand, auditKeyCommand, auditRotateKeyCommand } from "./audit-key.ts";
 import { auditMirrorCommand } from "./audit-mirror.ts";
@@ -103,6 +104,9 @@ export const auditCommands: CommandGroup = {
     auditPruneCommand,
     auditHoldCommand,
     auditReleaseHoldCommand,
+    attachCommand,
+    attachmentsCommand,
+    attachmentCommand,
   ],
 };
 

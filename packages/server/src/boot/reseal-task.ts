@@ -29,6 +29,8 @@ const TABLES: readonly Table[] = [
   "audit-cursor",
   "audit-key",
   "audit-retention",
+  "attachment",
+  "attachment-part",
 ];
 
 /** How far the records are sealed anew. */

@@ -3,11 +3,12 @@ import { isContext } from "../crypto/additional-data.ts";
 import { decodeText, parseHeader } from "../crypto/ciphertext.ts";
 import { deriveVersion } from "../crypto/derived-version.ts";
 import type { DataCipher, Encrypted, OpenedVersion, Purpose } from "../crypto/key-type.ts";
+import { isLegacy, legacyVersion, openLegacy } from "../crypto/legacy-ciphertext.ts";
 import type { DrawNonce } from "../crypto/nonce-lot.ts";
 import { versionOf } from "../vault/key-book.ts";
 import type { KeyInfo } from "../vault/key-info.ts";
 import { both } from "../vault/plan.ts";
-import { type Used, useKey } from "./key-use.ts";
+import { type KeyUse, type Used, useKey } from "./key-use.ts";
 import type { CallContext } from "./operation.ts";
 
 /** How something is to be encrypted. */
@@ -94,6 +95,9 @@ export async function decrypting<T>(
     work(async (text, binding) => {
       const aad = binding();
       const ciphertext = decodeText(text);
+      if (use.key.legacyVersions > 0 && isLegacy(ciphertext)) {
+        return decryptLegacy(use, ciphertext, aad);
+      }
       const header = parseHeader(ciphertext);
       const version = await use.version(versionOf(use.key, header), "open", 0);
       const cipher = ciphersOf(use.key).find(({ suite }) => suite === header.suite);
@@ -106,6 +110,18 @@ export async function decrypting<T>(
       return { plaintext, version };
     }),
   );
+}
+
+/** Only versions that the Go BunKMS made open its ciphertexts: it had no others. */
+async function decryptLegacy(use: KeyUse, ciphertext: Buffer, aad: Buffer): Promise<Decryption> {
+  const named = legacyVersion(ciphertext);
+  if (named < 1 || named > use.key.legacyVersions) {
+    throw new BunkmsError("decryption_failed");
+  }
+  const version = await use.version(named, "open", 0);
+  const plaintext = openLegacy(await use.open(version), ciphertext, aad);
+  use.count(version);
+  return { plaintext, version };
 }
 
 /**

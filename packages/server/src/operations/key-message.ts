@@ -37,6 +37,7 @@ export async function keyMessage(
     minDecryptionVersion: key.minDecryptionVersion,
     minEncryptionVersion: key.minEncryptionVersion,
     rotationPeriodSeconds: key.rotationPeriodSeconds,
+    legacyVersions: key.legacyVersions,
     ...optionalTimestamp("nextRotationAt", key.nextRotationAt),
     ...optionalTimestamp("deletionAt", key.deletionAt),
     ...optionalTimestamp("revokedAt", key.disabledAt),

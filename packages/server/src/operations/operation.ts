@@ -35,6 +35,7 @@ export interface Services {
     | "auditKey"
     | "retention"
     | "idempotency"
+    | "attachments"
   >;
   readonly tokens: Tokens;
   readonly audit: AuditReader;

@@ -38,6 +38,8 @@ const TABLES: ReadonlySet<string> = new Set(
     "audit-cursor": true,
     "audit-key": true,
     "audit-retention": true,
+    attachment: true,
+    "attachment-part": true,
     probe: true,
   } satisfies Record<Table, true>),
 );

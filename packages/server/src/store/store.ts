@@ -24,6 +24,8 @@ export type Table =
   | "audit-cursor"
   | "audit-key"
   | "audit-retention"
+  | "attachment"
+  | "attachment-part"
   | "probe";
 
 /** What lies under one path. */

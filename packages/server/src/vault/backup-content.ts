@@ -13,7 +13,7 @@ import {
 import { equal, wipe } from "../crypto/kdf.ts";
 import type { KeyType } from "../crypto/key-type.ts";
 import { findKeyType, materialFormat } from "../crypto/key-types.ts";
-import { checkKeyOptions, checkRotationPeriod, MOST_TAGS } from "./key-options.ts";
+import { checkKeyOptions, checkRotationPeriod, MOST_TAGS, opensLegacy } from "./key-options.ts";
 import type { RestoredVersion } from "./key-restore.ts";
 
 /** What a backup holds, once it was opened and found to be a key. */
@@ -101,6 +101,7 @@ function readKey(key: KeyRecord, type: KeyType, versions: number, now: number): 
   requireSound(purpose !== "" && checkKeyOptions(type, options) === purpose);
   checkRotationPeriod(key.rotationPeriodSeconds, imported);
   requireSound(key.id.length === ID_LENGTH && versions > 0 && versions === key.latestVersion);
+  requireSound(key.legacyVersions <= versions && (key.legacyVersions === 0 || opensLegacy(type, options)));
   requireSound(Math.max(key.minDecryptionVersion, key.minEncryptionVersion) <= versions);
   requireSound(Buffer.byteLength(key.description) <= MOST_DESCRIPTION_BYTES);
   requireSound(Object.keys(key.tags).length <= MOST_TAGS && Object.entries(key.tags).every(isTag));

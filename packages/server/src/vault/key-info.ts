@@ -34,6 +34,8 @@ export interface KeyInfo {
   readonly deletionAt: number;
   /** Since when it is disabled; 0: it is not, or that is not known. */
   readonly disabledAt: number;
+  /** Versions up to this one also open ciphertexts of the older Go BunKMS; 0: none. */
+  readonly legacyVersions: number;
 }
 
 /** One version's metadata. */
@@ -87,6 +89,7 @@ export function keyInfo(record: KeyRecord): KeyInfo {
     nextRotationAt: nextRotationAt(record),
     deletionAt: Number(record.deletionAtMs),
     disabledAt: Number(record.disabledAtMs),
+    legacyVersions: record.legacyVersions,
   };
 }
 

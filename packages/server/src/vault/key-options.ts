@@ -35,6 +35,11 @@ export function checkKeyOptions(type: KeyType, options: KeyOptions): Purpose {
   return purpose;
 }
 
+/** Whether a key can be one of the older Go BunKMS's that encrypted: those were AES-256 with no options. */
+export function opensLegacy(type: KeyType, options: Omit<KeyOptions, "typeName">): boolean {
+  return type.name === "aes-256" && options.purpose === "encrypt" && !options.derived && !options.imported;
+}
+
 /** @throws BunkmsError `invalid_request` */
 export function checkRotationPeriod(seconds: number, imported: boolean): void {
   if (seconds !== 0 && seconds < MIN_ROTATION_SECONDS) {

@@ -23,7 +23,7 @@ interface PlacedVersion extends RestoredVersion, Omit<StoredVersion, "ref"> {
 }
 
 /** What of a key is decided when it is made. */
-const LASTING = ["type", "purpose", "derived", "deterministic", "exportable", "imported"] as const;
+const LASTING = ["type", "purpose", "derived", "deterministic", "exportable", "imported", "legacyVersions"] as const;
 
 /** Whether a key that is there is the destroyed self of one that comes back. */
 export function isDestroyedSelf(there: KeyRecord, back: KeyRecord): boolean {

@@ -39,7 +39,7 @@ test("a new key has one enabled version, an id of its own, and is the same after
     ...{ name: "k", id: key.id, purpose: "encrypt", state: "enabled", derived: true, deterministic: false },
     ...{ exportable: true, imported: false, description: "for invoices", tags: settings.tags, createdAt: NOW },
     ...{ latestVersion: 1, minDecryptionVersion: 1, minEncryptionVersion: 1, rotationPeriodSeconds: 7200 },
-    ...{ nextRotationAt: NOW + 7_200_000, deletionAt: 0, disabledAt: 0 },
+    ...{ nextRotationAt: NOW + 7_200_000, deletionAt: 0, disabledAt: 0, legacyVersions: 0 },
   });
   assert.match(key.id, /^[0-9a-f]{32}$/);
   assert.deepEqual(versions, [

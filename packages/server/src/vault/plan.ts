@@ -20,8 +20,13 @@ export interface Plan<T> {
   discard(): void;
 }
 
+/** A mutation that found everything done already: nothing is written but its audit entry. */
+export function unchanged<T>(result: T): Plan<T> {
+  return { result, changes: [], committed: () => {}, discard: () => {} };
+}
+
 /** The plan of a call that changes nothing. */
-export const NOTHING: Plan<unknown> = { result: undefined, changes: [], committed: () => {}, discard: () => {} };
+export const NOTHING: Plan<unknown> = unchanged(undefined);
 
 /** A plan after whose commit something else is done as well. */
 export function thenDo<T>(plan: Plan<T>, done: () => void): Plan<T> {

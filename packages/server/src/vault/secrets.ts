@@ -2,10 +2,10 @@ import type { KeyObject } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
 import { type SecretRecord, SecretRecordSchema, SecretVersionRecordSchema } from "@bunkms/contract/record";
-import { wipe } from "../crypto/kdf.ts";
+import { equal, wipe } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, unchanged } from "./plan.ts";
 import type { Change, Records, ReportRecord } from "./records.ts";
 
 /** A secret's metadata. */
@@ -40,7 +40,30 @@ export class Secrets {
    * @param value Taken over, and zeroed when the plan is discarded.
    */
   async put(name: string, value: Buffer, now: number): Promise<Plan<SecretInfo>> {
+    return this.#next(name, await this.#secrets.find(name), value, now);
+  }
+
+  /**
+   * Brings in a value that was stored elsewhere. One that is there already is no error if it is the same, of the same time.
+   * @param value As for `put`.
+   * @param createdAt Milliseconds since 1970.
+   * @throws BunkmsError `already_exists`
+   */
+  async import(name: string, value: Buffer, createdAt: number): Promise<Plan<SecretInfo>> {
     const before = await this.#secrets.find(name);
+    if (before === undefined) {
+      return this.#next(name, before, value, createdAt);
+    }
+    const there = await this.read(name);
+    const isSame = there.version === 1 && there.createdAt === createdAt && equal(there.value, value);
+    wipe(there.value, value);
+    if (!isSame) {
+      throw new BunkmsError("already_exists", "a secret of this name exists, with another value or time");
+    }
+    return unchanged(secretInfo(before.record));
+  }
+
+  #next(name: string, before: NamedRecord<SecretRecord> | undefined, value: Buffer, now: number): Plan<SecretInfo> {
     const record = create(SecretRecordSchema, {
       name,
       id: before?.record.id ?? randomBytes(16),

@@ -19,6 +19,7 @@ export const MUTABLE_TABLES: readonly Table[] = [
   "token",
   "audit-key",
   "audit-retention",
+  "attachment",
 ];
 
 /**

@@ -3,6 +3,7 @@ import { wipe } from "../crypto/kdf.ts";
 import { SealFailure } from "../seal/seal.ts";
 import type { Store, Table } from "../store/store.ts";
 import { Aliases } from "./aliases.ts";
+import { Attachments } from "./attachments.ts";
 import { AuditRetention } from "./audit-retention.ts";
 import { Idempotency } from "./idempotency.ts";
 import { ImportKeys } from "./import-keys.ts";
@@ -31,6 +32,7 @@ export interface Vault {
   readonly logKeys: LogKeys;
   readonly retention: AuditRetention;
   readonly idempotency: Idempotency;
+  readonly attachments: Attachments;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
   readonly witnessKey: KeyObject;
@@ -117,7 +119,8 @@ export async function loadVault(vault: Vault, report?: ReportRecord): Promise<re
   await vault.secrets.load(report);
   await vault.logKeys.load(report);
   await vault.retention.load(report);
-  return ["key", "alias", "secret", "audit-key", "audit-retention"];
+  await vault.attachments.load(report);
+  return ["key", "alias", "secret", "audit-key", "audit-retention", "attachment"];
 }
 
 /** What a new vault begins with. */
@@ -143,6 +146,7 @@ function openVault(store: Store, root: Root, keys: Keyring, genesis?: Genesis): 
     logKeys: new LogKeys(records, root.cluster, genesis && [genesis.logKey]),
     retention: new AuditRetention(records),
     idempotency: new Idempotency(records, keys.idempotency),
+    attachments: new Attachments(records, keys.index),
     tokenKey: keys.token,
     auditKey: keys.audit,
     witnessKey: keys.witness,

@@ -218,6 +218,13 @@ export declare type Key = Message<"bunkms.v1.Key"> & {
    * @generated from field: google.protobuf.Timestamp revoked_at = 20;
    */
   revokedAt?: Timestamp | undefined;
+
+  /**
+   * The key came from the older Go BunKMS, and its versions from 1 to this one also decrypt what that one encrypted. 0: no.
+   *
+   * @generated from field: uint32 legacy_versions = 21;
+   */
+  legacyVersions: number;
 };
 
 /**

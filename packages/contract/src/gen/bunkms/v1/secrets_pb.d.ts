@@ -53,6 +53,38 @@ export declare type PutSecretRequest = Message<"bunkms.v1.PutSecretRequest"> & {
 export declare const PutSecretRequestSchema: GenMessage<PutSecretRequest>;
 
 /**
+ * @generated from message bunkms.v1.ImportSecretRequest
+ */
+export declare type ImportSecretRequest = Message<"bunkms.v1.ImportSecretRequest"> & {
+  /**
+   * As for PutSecret.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * At most 512 KiB.
+   *
+   * @generated from field: bytes value_b64 = 2;
+   */
+  valueB64: Uint8Array;
+
+  /**
+   * When it was stored where it comes from: not before 1970, nor later than an hour from now. Kept to the millisecond.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 3;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bunkms.v1.ImportSecretRequest.
+ * Use `create(ImportSecretRequestSchema)` to create a new message.
+ */
+export declare const ImportSecretRequestSchema: GenMessage<ImportSecretRequest>;
+
+/**
  * @generated from message bunkms.v1.Secret
  */
 export declare type Secret = Message<"bunkms.v1.Secret"> & {
@@ -245,6 +277,17 @@ export declare const SecretService: GenService<{
   putSecret: {
     methodKind: "unary";
     input: typeof PutSecretRequestSchema;
+    output: typeof SecretSchema;
+  },
+  /**
+   * Brings in a secret that was kept elsewhere, with the time at which it was stored there. Nothing is replaced: under an
+   * existing name it is refused, unless that secret is the same one with the same time, so that a migration can go on.
+   *
+   * @generated from rpc bunkms.v1.SecretService.ImportSecret
+   */
+  importSecret: {
+    methodKind: "unary";
+    input: typeof ImportSecretRequestSchema;
     output: typeof SecretSchema;
   },
   /**

@@ -249,6 +249,13 @@ export declare type KeyRecord = Message<"bunkms.record.v1.KeyRecord"> & {
    * @generated from field: int64 disabled_at_ms = 20;
    */
   disabledAtMs: bigint;
+
+  /**
+   * Versions from 1 to this one also open ciphertexts of the older Go BunKMS (spec/ciphertext.md); 0: none.
+   *
+   * @generated from field: uint32 legacy_versions = 21;
+   */
+  legacyVersions: number;
 };
 
 /**
@@ -773,4 +780,53 @@ export declare type AuditHoldRecord = Message<"bunkms.record.v1.AuditHoldRecord"
  * Use `create(AuditHoldRecordSchema)` to create a new message.
  */
 export declare const AuditHoldRecordSchema: GenMessage<AuditHoldRecord>;
+
+/**
+ * Table `attachment`, path hex(HMAC(name)). A file that was taken into the audit log's custody.
+ *
+ * @generated from message bunkms.record.v1.AttachmentRecord
+ */
+export declare type AttachmentRecord = Message<"bunkms.record.v1.AttachmentRecord"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bytes id = 2;
+   */
+  id: Uint8Array;
+
+  /**
+   * Bytes so far. All parts but the last are of one length.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 4;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * When it was finished; 0: it may grow.
+   *
+   * @generated from field: uint64 finished_at_ms = 5;
+   */
+  finishedAtMs: bigint;
+
+  /**
+   * SHA-256 of all, 32 bytes; empty until it is finished.
+   *
+   * @generated from field: bytes digest = 6;
+   */
+  digest: Uint8Array;
+};
+
+/**
+ * Describes the message bunkms.record.v1.AttachmentRecord.
+ * Use `create(AttachmentRecordSchema)` to create a new message.
+ */
+export declare const AttachmentRecordSchema: GenMessage<AttachmentRecord>;
 

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
+import { test } from "node:test";
+import { testCalls } from "../../../server/src/boot/test-calls.ts";
+import { RequestError } from "../errors.ts";
+import { type BackedUpKey, sealKeyBackup } from "./seal-key-backup.ts";
+
+const TIMES = [1_700_000_000_001, 1_700_000_000_002] as const;
+
+function aesKey(changes: Partial<BackedUpKey> = {}): BackedUpKey {
+  return {
+    name: "orders",
+    id: randomBytes(16),
+    type: "aes-256",
+    purpose: "encrypt",
+    state: "enabled",
+    createdAt: TIMES[0],
+    versions: TIMES.map((createdAt) => ({ createdAt, publicKey: new Uint8Array(), material: randomBytes(32) })),
+    legacyVersions: 2,
+    ...changes,
+  };
+}
+
+function signingKey(type: "rsa-2048" | "ecdsa-p256"): BackedUpKey {
+  const { publicKey, privateKey } =
+    type === "rsa-2048"
+      ? generateKeyPairSync("rsa", { modulusLength: 2048 })
+      : generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const material = privateKey.export({ type: "pkcs8", format: "der" });
+  const der = createPublicKey(publicKey.export({ type: "spki", format: "pem" })).export({
+    type: "spki",
+    format: "der",
+  });
+  const version = { createdAt: TIMES[0], publicKey: der, material };
+  return aesKey({ name: type, type, purpose: "sign", versions: [version], legacyVersions: 0, state: "disabled" });
+}
+
+test("a key that was sealed here is restored by the cluster, with its id, times, versions and state", async () => {
+  const calls = await testCalls();
+  const { public_key_b64 } = await calls.call("system.backup_key", {});
+  const backupKey = Buffer.from(public_key_b64 as string, "base64");
+  for (const key of [aesKey(), signingKey("rsa-2048"), signingKey("ecdsa-p256")]) {
+    const restored = await calls.call("keys.restore", { name: key.name, backup: sealKeyBackup(backupKey, key) });
+    assert.equal(restored["id"], Buffer.from(key.id).toString("hex"));
+    assert.equal(restored["created_at"], new Date(key.createdAt).toISOString());
+    assert.equal(restored["state"], key.state);
+    assert.equal(restored["legacy_versions"], key.legacyVersions);
+    const versions = restored["versions"] as { created_at: string }[];
+    assert.deepEqual(
+      versions.map((version) => Date.parse(version.created_at)),
+      key.versions.map(({ createdAt }) => createdAt),
+    );
+  }
+});
+
+test("another cluster does not open it, and what cannot be a Go key's ciphertexts are not promised", async () => {
+  const calls = await testCalls();
+  const other = await testCalls();
+  const keyOf = async ({ call }: typeof calls) =>
+    Buffer.from((await call("system.backup_key", {}))["public_key_b64"] as string, "base64");
+  const foreign = sealKeyBackup(await keyOf(other), aesKey());
+  assert.equal(await calls.code("keys.restore", { name: "orders", backup: foreign }), "decryption_failed");
+  const own = await keyOf(calls);
+  for (const wrong of [
+    aesKey({ legacyVersions: 3 }),
+    aesKey({ purpose: "wrap" }),
+    aesKey({ type: "aes-256-gcm" }),
+    { ...signingKey("ecdsa-p256"), legacyVersions: 1 },
+  ]) {
+    assert.equal(
+      await calls.code("keys.restore", { name: wrong.name, backup: sealKeyBackup(own, wrong) }),
+      "invalid_request",
+    );
+  }
+});
+
+test("what is no sound X-Wing key gets nothing", async () => {
+  const calls = await testCalls();
+  const { public_key_b64 } = await calls.call("system.backup_key", {});
+  const good = Buffer.from(public_key_b64 as string, "base64");
+  // Coefficients above the modulus, and a point of small order.
+  const above = Buffer.concat([good.subarray(0, 24), Buffer.alloc(1184, 0xff), good.subarray(-32)]);
+  const small = Buffer.concat([good.subarray(0, -32), Buffer.alloc(32)]);
+  for (const bad of [Buffer.alloc(0), good.subarray(0, -1), Buffer.concat([good, Buffer.of(0)]), above, small]) {
+    assert.throws(() => sealKeyBackup(bad, aesKey()), RequestError);
+  }
+});

@@ -1,0 +1,10 @@
+import { AttachmentService } from "@bunkms/contract";
+import { defineOperation } from "./operation.ts";
+
+export const getAttachmentPart = defineOperation(
+  AttachmentService.method.getAttachmentPart,
+  async ({ vault }, { name, part }) => {
+    const { data, info } = await vault.attachments.part(name, part);
+    return { response: { dataB64: data, size: info.size } };
+  },
+);
