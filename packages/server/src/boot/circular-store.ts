@@ -15,7 +15,7 @@ type Json = { readonly [name: string]: unknown };
 /**
  * Refuses a vault whose data lie in a Bundoc database that gets its key from this very vault: the database opens only once
  * the vault is open, and the vault only once the database is.
- * @param dataPath The data folder, which may not be there yet.
+ * @param dataPath The data folder; one that is not there lies in no database.
  * @throws Error that says which file tells so.
  */
 export async function refuseCircularStore(store: Parameters<typeof readSlots>[0], dataPath: string): Promise<void> {
@@ -23,7 +23,8 @@ export async function refuseCircularStore(store: Parameters<typeof readSlots>[0]
   if (clusters.size === 0) {
     return;
   }
-  for (const folder of foldersUpwards(await realpath(dataPath))) {
+  const start = await realpath(dataPath).catch(() => undefined);
+  for (const folder of start === undefined ? [] : foldersUpwards(start)) {
     for (const [file, recordOf] of RECORDS) {
       const path = join(folder, file);
       const cluster = clusterOf(recordOf, await readIfThere(path));
