@@ -170,7 +170,7 @@ for (const [name, build] of [
     });
 
     test("after a rotation the DEK is wrapped anew, and the data stays", async () => {
-      const database = await newDatabase();
+      const [database, stale] = [await newDatabase(), await newDatabase()];
       const before = await readFile(join(database, "data.db"));
       const probe = await open(database, { ...kms.settings, BUNDOC_BUNKMS_REWRAP: "off" });
       const { latest_version: latest } = await kms.call("POST", "/v1/keys/bundoc/rotate");
@@ -184,6 +184,13 @@ for (const [name, build] of [
       await mustHold(database);
       const shown = JSON.parse(await runTool(["show", database]));
       assert.equal(shown["key_version"], last);
+      // Now the old versions may go. What was left behind says so, and comes back.
+      await kms.call("PATCH", "/v1/keys/bundoc", { min_decryption_version: last });
+      await mustHold(database);
+      const text = await mustRefuse(stale, "refused");
+      assert.match(text, new RegExp(`key "bundoc", version ${Number(latest) - 1}.*min_decryption_version`));
+      await kms.call("PATCH", "/v1/keys/bundoc", { min_decryption_version: 1 });
+      await mustHold(stale);
     });
 
     test("a wrong token, key or DEK is refused by name", async () => {
