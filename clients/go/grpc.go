@@ -118,6 +118,10 @@ func (t *grpcTransport) failed(ctx context.Context, err error) error {
 		return &contextError{cause: context.DeadlineExceeded}
 	case codes.Canceled:
 		return &connectionError{origin: t.origin, cause: errors.New("the client is closed, or the call was cancelled")}
+	case codes.Internal:
+		if strings.HasPrefix(said.Message(), "grpc: error while marshaling") {
+			return requestError("a text of the request is not valid UTF-8")
+		}
 	case codes.ResourceExhausted:
 		if strings.HasPrefix(said.Message(), "grpc: ") {
 			// Of this side: more than is taken. It would be so again.

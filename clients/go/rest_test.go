@@ -122,11 +122,66 @@ func TestNamesThatWouldClimbAreRefused(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	_, err := bunkmspb.NewSecretServiceClient(client).PutSecret(t.Context(), &bunkmspb.PutSecretRequest{
-		Name: "a", Data: &bunkmspb.PutSecretRequest_Value{Value: "hunter2\xff"},
+}
+
+func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
+	for _, address := range []string{"http://127.0.0.1:1", "grpc://127.0.0.1:1"} {
+		client := serveGRPC(t, &standIn{})
+		if strings.HasPrefix(address, "http") {
+			client = dial(t, address)
+		}
+		_, err := bunkmspb.NewSecretServiceClient(client).PutSecret(t.Context(), &bunkmspb.PutSecretRequest{
+			Name: "a", Data: &bunkmspb.PutSecretRequest_Value{Value: "hunter2\xff"},
+		})
+		if !errors.Is(err, ErrRequest) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// forgetful is a way of which it is seen what is left in memory.
+type forgetful struct {
+	*restTransport
+	bodies []*payload
+}
+
+func (f *forgetful) call(ctx context.Context, call *call, header metadata.MD) error {
+	err := f.restTransport.call(ctx, call, header)
+	f.bodies = append(f.bodies, call.body)
+	return err
+}
+
+func TestBodiesAreClearedWhenTheirCallHasEnded(t *testing.T) {
+	calls := 0
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if calls++; calls%3 != 0 {
+			answerJSON(w, 503, isSealed)
+			return
+		}
+		answerJSON(w, 200, `{"ciphertext":"c"}`)
 	})
-	if !errors.Is(err, ErrRequest) || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("text that is not UTF-8: %v", err)
+	seen := &forgetful{restTransport: client.transport.(*restTransport)}
+	client.transport = seen
+	if _, err := client.Encrypt(t.Context(), "k", []byte("attack at dawn"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen.bodies) != 3 {
+		t.Fatal(len(seen.bodies))
+	}
+	for _, body := range seen.bodies {
+		// net/http closes a body when its connection has let go of it.
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			body.mu.Lock()
+			isClear := len(body.data) > 10 && len(strings.Trim(string(body.data), "\x00")) == 0
+			body.mu.Unlock()
+			if isClear {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("a body is left in memory")
+			}
+		}
 	}
 }
 
