@@ -43,6 +43,7 @@ var routes = map[string]route{
 	"/bunkms.v1.KeyTransferService/GetPublicKey":           {verb: "GET", template: "/v1/keys/{name}/public-key"},
 	"/bunkms.v1.KeyTransferService/GetJwks":                {verb: "GET", template: "/v1/keys/{name}/jwks.json"},
 	"/bunkms.v1.KeyTransferService/ExportKey":              {verb: "POST", template: "/v1/keys/{name}/export", hasBody: true},
+	"/bunkms.v1.KeyTransferService/ExportPlainKey":         {verb: "GET", template: "/v1/export/{key_name}"},
 	"/bunkms.v1.KeyTransferService/BackupKey":              {verb: "POST", template: "/v1/keys/{name}/backup", hasBody: true},
 	"/bunkms.v1.KeyTransferService/RestoreKey":             {verb: "POST", template: "/v1/keys/restore", hasBody: true, mutates: true},
 	"/bunkms.v1.KeyTransferService/GetBackupKey":           {verb: "GET", template: "/v1/backup-key"},

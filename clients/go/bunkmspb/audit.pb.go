@@ -159,7 +159,9 @@ type AuditEntry struct {
 	// Fields of the request, clear or as `hmac-sha256:` and 64 hexadecimal digits.
 	Request map[string]string `protobuf:"bytes,12,rep,name=request,proto3" json:"request,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Fields of the answer, likewise.
-	Response      map[string]string `protobuf:"bytes,13,rep,name=response,proto3" json:"response,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Response map[string]string `protobuf:"bytes,13,rep,name=response,proto3" json:"response,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether the operation can make all other protection void: key material left the vault, or who opens it changed.
+	Critical      bool `protobuf:"varint,14,opt,name=critical,proto3" json:"critical,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +285,13 @@ func (x *AuditEntry) GetResponse() map[string]string {
 		return x.Response
 	}
 	return nil
+}
+
+func (x *AuditEntry) GetCritical() bool {
+	if x != nil {
+		return x.Critical
+	}
+	return false
 }
 
 type ListAuditEntriesResponse struct {
@@ -1954,7 +1963,7 @@ const file_bunkms_v1_audit_proto_rawDesc = "" +
 	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1b\n" +
 	"\tpage_size\x18\b \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\t \x01(\tR\tpageToken\"\xd7\x04\n" +
+	"page_token\x18\t \x01(\tR\tpageToken\"\xf3\x04\n" +
 	"\n" +
 	"AuditEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12.\n" +
@@ -1971,7 +1980,8 @@ const file_bunkms_v1_audit_proto_rawDesc = "" +
 	" \x01(\tR\rsourceAddress\x12\x1c\n" +
 	"\ttransport\x18\v \x01(\tR\ttransport\x12<\n" +
 	"\arequest\x18\f \x03(\v2\".bunkms.v1.AuditEntry.RequestEntryR\arequest\x12?\n" +
-	"\bresponse\x18\r \x03(\v2#.bunkms.v1.AuditEntry.ResponseEntryR\bresponse\x1a:\n" +
+	"\bresponse\x18\r \x03(\v2#.bunkms.v1.AuditEntry.ResponseEntryR\bresponse\x12\x1a\n" +
+	"\bcritical\x18\x0e \x01(\bR\bcritical\x1a:\n" +
 	"\fRequestEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +

@@ -597,6 +597,129 @@ func (x *ExportKeyResponse) GetRecipientFingerprint() string {
 	return ""
 }
 
+type ExportPlainKeyRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	KeyName string                 `protobuf:"bytes,1,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
+	// The latest when 0.
+	Version       uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportPlainKeyRequest) Reset() {
+	*x = ExportPlainKeyRequest{}
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportPlainKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportPlainKeyRequest) ProtoMessage() {}
+
+func (x *ExportPlainKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportPlainKeyRequest.ProtoReflect.Descriptor instead.
+func (*ExportPlainKeyRequest) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExportPlainKeyRequest) GetKeyName() string {
+	if x != nil {
+		return x.KeyName
+	}
+	return ""
+}
+
+func (x *ExportPlainKeyRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type ExportPlainKeyResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	KeyMaterialB64 []byte                 `protobuf:"bytes,1,opt,name=key_material_b64,json=keyMaterialB64,proto3" json:"key_material_b64,omitempty"`
+	// What the material is for, for example `AES-256-GCM`.
+	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
+	Version   uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// `raw` or `pkcs8`, as for ImportKey.
+	Format        string `protobuf:"bytes,4,opt,name=format,proto3" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportPlainKeyResponse) Reset() {
+	*x = ExportPlainKeyResponse{}
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportPlainKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportPlainKeyResponse) ProtoMessage() {}
+
+func (x *ExportPlainKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportPlainKeyResponse.ProtoReflect.Descriptor instead.
+func (*ExportPlainKeyResponse) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExportPlainKeyResponse) GetKeyMaterialB64() []byte {
+	if x != nil {
+		return x.KeyMaterialB64
+	}
+	return nil
+}
+
+func (x *ExportPlainKeyResponse) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *ExportPlainKeyResponse) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ExportPlainKeyResponse) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
 type BackupKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -608,7 +731,7 @@ type BackupKeyRequest struct {
 
 func (x *BackupKeyRequest) Reset() {
 	*x = BackupKeyRequest{}
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[9]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +743,7 @@ func (x *BackupKeyRequest) String() string {
 func (*BackupKeyRequest) ProtoMessage() {}
 
 func (x *BackupKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[9]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +756,7 @@ func (x *BackupKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupKeyRequest.ProtoReflect.Descriptor instead.
 func (*BackupKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{9}
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BackupKeyRequest) GetName() string {
@@ -662,7 +785,7 @@ type BackupKeyResponse struct {
 
 func (x *BackupKeyResponse) Reset() {
 	*x = BackupKeyResponse{}
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[10]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +797,7 @@ func (x *BackupKeyResponse) String() string {
 func (*BackupKeyResponse) ProtoMessage() {}
 
 func (x *BackupKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[10]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +810,7 @@ func (x *BackupKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupKeyResponse.ProtoReflect.Descriptor instead.
 func (*BackupKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{10}
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BackupKeyResponse) GetBackup() string {
@@ -716,7 +839,7 @@ type RestoreKeyRequest struct {
 
 func (x *RestoreKeyRequest) Reset() {
 	*x = RestoreKeyRequest{}
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[11]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +851,7 @@ func (x *RestoreKeyRequest) String() string {
 func (*RestoreKeyRequest) ProtoMessage() {}
 
 func (x *RestoreKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[11]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +864,7 @@ func (x *RestoreKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreKeyRequest.ProtoReflect.Descriptor instead.
 func (*RestoreKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{11}
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RestoreKeyRequest) GetName() string {
@@ -766,7 +889,7 @@ type GetBackupKeyRequest struct {
 
 func (x *GetBackupKeyRequest) Reset() {
 	*x = GetBackupKeyRequest{}
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[12]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +901,7 @@ func (x *GetBackupKeyRequest) String() string {
 func (*GetBackupKeyRequest) ProtoMessage() {}
 
 func (x *GetBackupKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[12]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +914,7 @@ func (x *GetBackupKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetBackupKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{12}
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{14}
 }
 
 type GetBackupKeyResponse struct {
@@ -806,7 +929,7 @@ type GetBackupKeyResponse struct {
 
 func (x *GetBackupKeyResponse) Reset() {
 	*x = GetBackupKeyResponse{}
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[13]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +941,7 @@ func (x *GetBackupKeyResponse) String() string {
 func (*GetBackupKeyResponse) ProtoMessage() {}
 
 func (x *GetBackupKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[13]
+	mi := &file_bunkms_v1_key_transfer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +954,7 @@ func (x *GetBackupKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupKeyResponse.ProtoReflect.Descriptor instead.
 func (*GetBackupKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{13}
+	return file_bunkms_v1_key_transfer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetBackupKeyResponse) GetPublicKeyB64() []byte {
@@ -893,7 +1016,15 @@ const file_bunkms_v1_key_transfer_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
 	"\x06format\x18\x03 \x01(\tR\x06format\x12\x1c\n" +
 	"\talgorithm\x18\x04 \x01(\tR\talgorithm\x123\n" +
-	"\x15recipient_fingerprint\x18\x05 \x01(\tR\x14recipientFingerprint\"_\n" +
+	"\x15recipient_fingerprint\x18\x05 \x01(\tR\x14recipientFingerprint\"L\n" +
+	"\x15ExportPlainKeyRequest\x12\x19\n" +
+	"\bkey_name\x18\x01 \x01(\tR\akeyName\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\"\x97\x01\n" +
+	"\x16ExportPlainKeyResponse\x12-\n" +
+	"\x10key_material_b64\x18\x01 \x01(\fB\x03\x80\x01\x01R\x0ekeyMaterialB64\x12\x1c\n" +
+	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12\x16\n" +
+	"\x06format\x18\x04 \x01(\tR\x06format\"_\n" +
 	"\x10BackupKeyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
 	"\x18recipient_public_key_b64\x18\x02 \x01(\fR\x15recipientPublicKeyB64\"`\n" +
@@ -906,14 +1037,15 @@ const file_bunkms_v1_key_transfer_proto_rawDesc = "" +
 	"\x13GetBackupKeyRequest\"^\n" +
 	"\x14GetBackupKeyResponse\x12$\n" +
 	"\x0epublic_key_b64\x18\x01 \x01(\fR\fpublicKeyB64\x12 \n" +
-	"\vfingerprint\x18\x02 \x01(\tR\vfingerprint2\x97\x05\n" +
+	"\vfingerprint\x18\x02 \x01(\tR\vfingerprint2\xee\x05\n" +
 	"\x12KeyTransferService\x12[\n" +
 	"\x10PrepareKeyImport\x12\".bunkms.v1.PrepareKeyImportRequest\x1a#.bunkms.v1.PrepareKeyImportResponse\x128\n" +
 	"\tImportKey\x12\x1b.bunkms.v1.ImportKeyRequest\x1a\x0e.bunkms.v1.Key\x12B\n" +
 	"\x0eImportPlainKey\x12 .bunkms.v1.ImportPlainKeyRequest\x1a\x0e.bunkms.v1.Key\x12O\n" +
 	"\fGetPublicKey\x12\x1e.bunkms.v1.GetPublicKeyRequest\x1a\x1f.bunkms.v1.GetPublicKeyResponse\x128\n" +
 	"\aGetJwks\x12\x19.bunkms.v1.GetJwksRequest\x1a\x12.bunkms.v1.RawBody\x12F\n" +
-	"\tExportKey\x12\x1b.bunkms.v1.ExportKeyRequest\x1a\x1c.bunkms.v1.ExportKeyResponse\x12F\n" +
+	"\tExportKey\x12\x1b.bunkms.v1.ExportKeyRequest\x1a\x1c.bunkms.v1.ExportKeyResponse\x12U\n" +
+	"\x0eExportPlainKey\x12 .bunkms.v1.ExportPlainKeyRequest\x1a!.bunkms.v1.ExportPlainKeyResponse\x12F\n" +
 	"\tBackupKey\x12\x1b.bunkms.v1.BackupKeyRequest\x1a\x1c.bunkms.v1.BackupKeyResponse\x12:\n" +
 	"\n" +
 	"RestoreKey\x12\x1c.bunkms.v1.RestoreKeyRequest\x1a\x0e.bunkms.v1.Key\x12O\n" +
@@ -933,7 +1065,7 @@ func file_bunkms_v1_key_transfer_proto_rawDescGZIP() []byte {
 	return file_bunkms_v1_key_transfer_proto_rawDescData
 }
 
-var file_bunkms_v1_key_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_bunkms_v1_key_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_bunkms_v1_key_transfer_proto_goTypes = []any{
 	(*PrepareKeyImportRequest)(nil),  // 0: bunkms.v1.PrepareKeyImportRequest
 	(*PrepareKeyImportResponse)(nil), // 1: bunkms.v1.PrepareKeyImportResponse
@@ -944,37 +1076,41 @@ var file_bunkms_v1_key_transfer_proto_goTypes = []any{
 	(*GetJwksRequest)(nil),           // 6: bunkms.v1.GetJwksRequest
 	(*ExportKeyRequest)(nil),         // 7: bunkms.v1.ExportKeyRequest
 	(*ExportKeyResponse)(nil),        // 8: bunkms.v1.ExportKeyResponse
-	(*BackupKeyRequest)(nil),         // 9: bunkms.v1.BackupKeyRequest
-	(*BackupKeyResponse)(nil),        // 10: bunkms.v1.BackupKeyResponse
-	(*RestoreKeyRequest)(nil),        // 11: bunkms.v1.RestoreKeyRequest
-	(*GetBackupKeyRequest)(nil),      // 12: bunkms.v1.GetBackupKeyRequest
-	(*GetBackupKeyResponse)(nil),     // 13: bunkms.v1.GetBackupKeyResponse
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
-	(*Key)(nil),                      // 15: bunkms.v1.Key
-	(*RawBody)(nil),                  // 16: bunkms.v1.RawBody
+	(*ExportPlainKeyRequest)(nil),    // 9: bunkms.v1.ExportPlainKeyRequest
+	(*ExportPlainKeyResponse)(nil),   // 10: bunkms.v1.ExportPlainKeyResponse
+	(*BackupKeyRequest)(nil),         // 11: bunkms.v1.BackupKeyRequest
+	(*BackupKeyResponse)(nil),        // 12: bunkms.v1.BackupKeyResponse
+	(*RestoreKeyRequest)(nil),        // 13: bunkms.v1.RestoreKeyRequest
+	(*GetBackupKeyRequest)(nil),      // 14: bunkms.v1.GetBackupKeyRequest
+	(*GetBackupKeyResponse)(nil),     // 15: bunkms.v1.GetBackupKeyResponse
+	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
+	(*Key)(nil),                      // 17: bunkms.v1.Key
+	(*RawBody)(nil),                  // 18: bunkms.v1.RawBody
 }
 var file_bunkms_v1_key_transfer_proto_depIdxs = []int32{
-	14, // 0: bunkms.v1.PrepareKeyImportResponse.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 0: bunkms.v1.PrepareKeyImportResponse.expires_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: bunkms.v1.KeyTransferService.PrepareKeyImport:input_type -> bunkms.v1.PrepareKeyImportRequest
 	2,  // 2: bunkms.v1.KeyTransferService.ImportKey:input_type -> bunkms.v1.ImportKeyRequest
 	3,  // 3: bunkms.v1.KeyTransferService.ImportPlainKey:input_type -> bunkms.v1.ImportPlainKeyRequest
 	4,  // 4: bunkms.v1.KeyTransferService.GetPublicKey:input_type -> bunkms.v1.GetPublicKeyRequest
 	6,  // 5: bunkms.v1.KeyTransferService.GetJwks:input_type -> bunkms.v1.GetJwksRequest
 	7,  // 6: bunkms.v1.KeyTransferService.ExportKey:input_type -> bunkms.v1.ExportKeyRequest
-	9,  // 7: bunkms.v1.KeyTransferService.BackupKey:input_type -> bunkms.v1.BackupKeyRequest
-	11, // 8: bunkms.v1.KeyTransferService.RestoreKey:input_type -> bunkms.v1.RestoreKeyRequest
-	12, // 9: bunkms.v1.KeyTransferService.GetBackupKey:input_type -> bunkms.v1.GetBackupKeyRequest
-	1,  // 10: bunkms.v1.KeyTransferService.PrepareKeyImport:output_type -> bunkms.v1.PrepareKeyImportResponse
-	15, // 11: bunkms.v1.KeyTransferService.ImportKey:output_type -> bunkms.v1.Key
-	15, // 12: bunkms.v1.KeyTransferService.ImportPlainKey:output_type -> bunkms.v1.Key
-	5,  // 13: bunkms.v1.KeyTransferService.GetPublicKey:output_type -> bunkms.v1.GetPublicKeyResponse
-	16, // 14: bunkms.v1.KeyTransferService.GetJwks:output_type -> bunkms.v1.RawBody
-	8,  // 15: bunkms.v1.KeyTransferService.ExportKey:output_type -> bunkms.v1.ExportKeyResponse
-	10, // 16: bunkms.v1.KeyTransferService.BackupKey:output_type -> bunkms.v1.BackupKeyResponse
-	15, // 17: bunkms.v1.KeyTransferService.RestoreKey:output_type -> bunkms.v1.Key
-	13, // 18: bunkms.v1.KeyTransferService.GetBackupKey:output_type -> bunkms.v1.GetBackupKeyResponse
-	10, // [10:19] is the sub-list for method output_type
-	1,  // [1:10] is the sub-list for method input_type
+	9,  // 7: bunkms.v1.KeyTransferService.ExportPlainKey:input_type -> bunkms.v1.ExportPlainKeyRequest
+	11, // 8: bunkms.v1.KeyTransferService.BackupKey:input_type -> bunkms.v1.BackupKeyRequest
+	13, // 9: bunkms.v1.KeyTransferService.RestoreKey:input_type -> bunkms.v1.RestoreKeyRequest
+	14, // 10: bunkms.v1.KeyTransferService.GetBackupKey:input_type -> bunkms.v1.GetBackupKeyRequest
+	1,  // 11: bunkms.v1.KeyTransferService.PrepareKeyImport:output_type -> bunkms.v1.PrepareKeyImportResponse
+	17, // 12: bunkms.v1.KeyTransferService.ImportKey:output_type -> bunkms.v1.Key
+	17, // 13: bunkms.v1.KeyTransferService.ImportPlainKey:output_type -> bunkms.v1.Key
+	5,  // 14: bunkms.v1.KeyTransferService.GetPublicKey:output_type -> bunkms.v1.GetPublicKeyResponse
+	18, // 15: bunkms.v1.KeyTransferService.GetJwks:output_type -> bunkms.v1.RawBody
+	8,  // 16: bunkms.v1.KeyTransferService.ExportKey:output_type -> bunkms.v1.ExportKeyResponse
+	10, // 17: bunkms.v1.KeyTransferService.ExportPlainKey:output_type -> bunkms.v1.ExportPlainKeyResponse
+	12, // 18: bunkms.v1.KeyTransferService.BackupKey:output_type -> bunkms.v1.BackupKeyResponse
+	17, // 19: bunkms.v1.KeyTransferService.RestoreKey:output_type -> bunkms.v1.Key
+	15, // 20: bunkms.v1.KeyTransferService.GetBackupKey:output_type -> bunkms.v1.GetBackupKeyResponse
+	11, // [11:21] is the sub-list for method output_type
+	1,  // [1:11] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -993,7 +1129,7 @@ func file_bunkms_v1_key_transfer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bunkms_v1_key_transfer_proto_rawDesc), len(file_bunkms_v1_key_transfer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

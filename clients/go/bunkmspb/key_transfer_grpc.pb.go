@@ -25,6 +25,7 @@ const (
 	KeyTransferService_GetPublicKey_FullMethodName     = "/bunkms.v1.KeyTransferService/GetPublicKey"
 	KeyTransferService_GetJwks_FullMethodName          = "/bunkms.v1.KeyTransferService/GetJwks"
 	KeyTransferService_ExportKey_FullMethodName        = "/bunkms.v1.KeyTransferService/ExportKey"
+	KeyTransferService_ExportPlainKey_FullMethodName   = "/bunkms.v1.KeyTransferService/ExportPlainKey"
 	KeyTransferService_BackupKey_FullMethodName        = "/bunkms.v1.KeyTransferService/BackupKey"
 	KeyTransferService_RestoreKey_FullMethodName       = "/bunkms.v1.KeyTransferService/RestoreKey"
 	KeyTransferService_GetBackupKey_FullMethodName     = "/bunkms.v1.KeyTransferService/GetBackupKey"
@@ -52,6 +53,9 @@ type KeyTransferServiceClient interface {
 	// The secret or private key of one version, wrapped under the caller's RSA key. Only for keys that were created with
 	// `exportable`.
 	ExportKey(ctx context.Context, in *ExportKeyRequest, opts ...grpc.CallOption) (*ExportKeyResponse, error)
+	// The secret or private key of one version as it is, not wrapped. Over TLS, or to the server's own machine, and only for
+	// keys that were created with `exportable`. Prefer a data key (GenerateDataKey), which leaves the key where it is, or ExportKey.
+	ExportPlainKey(ctx context.Context, in *ExportPlainKeyRequest, opts ...grpc.CallOption) (*ExportPlainKeyResponse, error)
 	// The whole key with all its versions, sealed so that only this cluster, or a named other one, can restore it. For
 	// another cluster only if the key was created with `exportable`.
 	BackupKey(ctx context.Context, in *BackupKeyRequest, opts ...grpc.CallOption) (*BackupKeyResponse, error)
@@ -130,6 +134,16 @@ func (c *keyTransferServiceClient) ExportKey(ctx context.Context, in *ExportKeyR
 	return out, nil
 }
 
+func (c *keyTransferServiceClient) ExportPlainKey(ctx context.Context, in *ExportPlainKeyRequest, opts ...grpc.CallOption) (*ExportPlainKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportPlainKeyResponse)
+	err := c.cc.Invoke(ctx, KeyTransferService_ExportPlainKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *keyTransferServiceClient) BackupKey(ctx context.Context, in *BackupKeyRequest, opts ...grpc.CallOption) (*BackupKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BackupKeyResponse)
@@ -182,6 +196,9 @@ type KeyTransferServiceServer interface {
 	// The secret or private key of one version, wrapped under the caller's RSA key. Only for keys that were created with
 	// `exportable`.
 	ExportKey(context.Context, *ExportKeyRequest) (*ExportKeyResponse, error)
+	// The secret or private key of one version as it is, not wrapped. Over TLS, or to the server's own machine, and only for
+	// keys that were created with `exportable`. Prefer a data key (GenerateDataKey), which leaves the key where it is, or ExportKey.
+	ExportPlainKey(context.Context, *ExportPlainKeyRequest) (*ExportPlainKeyResponse, error)
 	// The whole key with all its versions, sealed so that only this cluster, or a named other one, can restore it. For
 	// another cluster only if the key was created with `exportable`.
 	BackupKey(context.Context, *BackupKeyRequest) (*BackupKeyResponse, error)
@@ -217,6 +234,9 @@ func (UnimplementedKeyTransferServiceServer) GetJwks(context.Context, *GetJwksRe
 }
 func (UnimplementedKeyTransferServiceServer) ExportKey(context.Context, *ExportKeyRequest) (*ExportKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportKey not implemented")
+}
+func (UnimplementedKeyTransferServiceServer) ExportPlainKey(context.Context, *ExportPlainKeyRequest) (*ExportPlainKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportPlainKey not implemented")
 }
 func (UnimplementedKeyTransferServiceServer) BackupKey(context.Context, *BackupKeyRequest) (*BackupKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BackupKey not implemented")
@@ -356,6 +376,24 @@ func _KeyTransferService_ExportKey_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KeyTransferService_ExportPlainKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportPlainKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyTransferServiceServer).ExportPlainKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyTransferService_ExportPlainKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyTransferServiceServer).ExportPlainKey(ctx, req.(*ExportPlainKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _KeyTransferService_BackupKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BackupKeyRequest)
 	if err := dec(in); err != nil {
@@ -440,6 +478,10 @@ var KeyTransferService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExportKey",
 			Handler:    _KeyTransferService_ExportKey_Handler,
+		},
+		{
+			MethodName: "ExportPlainKey",
+			Handler:    _KeyTransferService_ExportPlainKey_Handler,
 		},
 		{
 			MethodName: "BackupKey",
