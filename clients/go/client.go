@@ -119,7 +119,8 @@ func (c *Client) Invoke(ctx context.Context, method string, args, reply any, opt
 		return err
 	}
 	one := &call{method: method, route: route, request: request, reply: answer, options: options}
-	defer one.body.forget()
+	// Not before: each attempt has a body of its own.
+	defer func() { one.body.forget() }()
 	isSafe := !route.mutates || len(header[idempotencyHeader]) == 1
 	return c.retry.do(ctx, isSafe, func() error {
 		// A token may be replaced while a call is tried again.
@@ -200,7 +201,8 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 
 // WithIdempotencyKey gives the mutating call of a context the key by which the
 // server knows it again: 1 to 64 letters, digits, '_' and '-'. A second call with
-// the same key and request gets the first one's answer, for 24 hours. It is
+// the same key and request gets the first one's answer, for 24 hours; or
+// ErrAlreadyDone, when that answer held a secret, which is not kept. It is
 // for programs that may repeat a call after they were started anew; for the
 // attempts of one call the client has a key of its own.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {

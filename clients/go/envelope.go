@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"github.com/bunbase/bunkms/clients/go/envelope"
@@ -155,5 +154,5 @@ type decryptionError struct{}
 func (decryptionError) Error() string { return envelope.ErrDecryption.Error() }
 
 func (decryptionError) Is(target error) bool {
-	return errors.Is(envelope.ErrDecryption, target) || target == ErrDecryptionFailed
+	return target == envelope.ErrDecryption || target == ErrDecryptionFailed
 }

@@ -45,7 +45,7 @@ func newGRPC(address *url.URL, isSecure bool, s *settings) (*grpcTransport, erro
 		// The client makes calls again by itself, for both transports in one way.
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.ForceCodecV2(codec{})),
 		grpc.WithMaxHeaderListSize(64 << 10),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
@@ -118,6 +118,10 @@ func (t *grpcTransport) failed(ctx context.Context, err error) error {
 		return &contextError{cause: context.DeadlineExceeded}
 	case codes.Canceled:
 		return &connectionError{origin: t.origin, cause: errors.New("the client is closed, or the call was cancelled")}
+	case codes.Internal:
+		if strings.HasPrefix(said.Message(), "grpc: error while marshaling") {
+			return requestError("a text of the request is not valid UTF-8")
+		}
 	case codes.ResourceExhausted:
 		if strings.HasPrefix(said.Message(), "grpc: ") {
 			// Of this side: more than is taken. It would be so again.

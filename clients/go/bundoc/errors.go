@@ -85,9 +85,7 @@ type KMSError struct {
 	Err error
 }
 
-func (e *KMSError) Error() string {
-	return fmt.Sprintf("%v (%s)", e.Err, e.Code)
-}
+func (e *KMSError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error as the KMS had it.
 func (e *KMSError) Unwrap() error { return e.Err }

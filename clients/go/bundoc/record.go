@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/bunbase/bunkms/clients/go/envelope"
 )
@@ -106,20 +107,32 @@ func readRecordFile(folder string) (*Record, error) {
 // catalogFields are the catalog's fields as they stand in the file.
 type catalogFields map[string]json.RawMessage
 
-// readCatalog returns nil when there is no catalog.
+const (
+	catalogTries = 5
+	catalogWait  = 20 * time.Millisecond
+)
+
+// readCatalog returns nil when there is no catalog. A Bundoc that is not
+// patched writes it in place, so that what another process writes just now
+// looks damaged for a moment.
 func readCatalog(folder, path string) (catalogFields, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	for try := 1; ; try++ {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		fields := catalogFields{}
+		if err = json.Unmarshal(text, &fields); err == nil && fields != nil {
+			return fields, nil
+		}
+		if try == catalogTries {
+			return nil, &Error{folder, ErrDamaged, "Bundoc's catalog is no JSON object: put it back from a backup", err}
+		}
+		time.Sleep(catalogWait)
 	}
-	if err != nil {
-		return nil, err
-	}
-	fields := catalogFields{}
-	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
-		return nil, &Error{folder, ErrDamaged, "Bundoc's catalog is no JSON object: put it back from a backup", err}
-	}
-	return fields, nil
 }
 
 // record returns the catalog's copy of the record, or nil when it has none.

@@ -29,6 +29,16 @@ func Create(destination io.Writer, header Header, dataKey []byte) (io.WriteClose
 	}
 	header.salt = make([]byte, fieldLength)
 	rand.Read(header.salt)
+	created, err := create(destination, header, dataKey)
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+// create writes under the header's salt, which no other file may have with this
+// data key.
+func create(destination io.Writer, header Header, dataKey []byte) (*writer, error) {
 	var err error
 	if header.commitment, err = deriveCommitment(dataKey, header.salt); err != nil {
 		return nil, err

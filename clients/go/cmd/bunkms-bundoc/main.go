@@ -26,8 +26,7 @@ const usage = `usage: bunkms-bundoc COMMAND
   reencrypt FOLDER NEW   the same for a database that has a raw key, which is read from standard input
   adopt FOLDER           wrap the raw key of a closed database, read from standard input; the data stays as it is
 
-A raw key is 32 bytes, or their base64. The settings BUNDOC_BUNKMS_* are those of bundoc-server.
-`
+A raw key is 32 bytes, or their base64. The settings are bundoc-server's BUNDOC_BUNKMS_*`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

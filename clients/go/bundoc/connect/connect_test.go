@@ -1,0 +1,128 @@
+package connect
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	bunkms "github.com/bunbase/bunkms/clients/go"
+	"github.com/bunbase/bunkms/clients/go/bundoc"
+)
+
+func complete(more ...string) []string {
+	return append([]string{
+		"PATH=/bin", settingURL + "=http://127.0.0.1:1", settingToken + "=token", settingKey + "=bundoc",
+	}, more...)
+}
+
+func TestWithoutSettingsThereIsNoProvider(t *testing.T) {
+	if connection, err := FromEnvironment([]string{"PATH=/bin", "BUNDOC_RPC_ADDR=x"}, nil); connection != nil || err != nil {
+		t.Fatal(connection, err)
+	}
+}
+
+func TestSettingsThatFitMakeAProvider(t *testing.T) {
+	for _, more := range [][]string{
+		nil,
+		{settingCache + "=1m", settingDeadline + "=3s", settingRewrap + "=off"},
+		{settingRewrap + "=on"},
+		{settingURL + "=http://localhost:1"},
+		{settingURL + "=grpc://[::1]:1"},
+		{settingURL + "=https://kms.example"},
+		{settingURL + "=grpcs://kms.example:443"},
+	} {
+		connection, err := FromEnvironment(complete(more...), nil)
+		if err != nil {
+			t.Fatal(more, err)
+		}
+		if err := connection.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSettingsThatDoNotFitAreRefusedByName(t *testing.T) {
+	for entry, text := range map[string]string{
+		settingURL + "=":                            settingURL + " is missing",
+		settingToken + "=":                          settingToken + " is missing",
+		settingKey + "=":                            settingKey + " is missing",
+		settingURL + "=http://kms.example":          "without TLS",
+		settingURL + "=grpc://10.0.0.1:8081":        "without TLS",
+		settingURL + "=http://127.0.0.1.example":    "without TLS",
+		settingURL + "=ftp://kms.example":           settingURL,
+		settingURL + "=https://me:secret@kms.a/%zz": settingURL,
+		settingURL + "=https://me:secret@kms.a":     settingURL,
+		settingCache + "=15":                        settingCache,
+		settingCache + "=-1m":                       settingCache,
+		settingDeadline + "=soon":                   settingDeadline,
+		settingDeadline + "=":                       settingDeadline,
+		settingRewrap + "=yes":                      settingRewrap,
+		settingCert + "=cert.pem":                   "needs its key",
+		settingCA + "=missing.pem":                  "missing.pem",
+		prefix + "TOKEN=bkms_o_secret":              prefix + "TOKEN is no setting",
+	} {
+		connection, err := FromEnvironment(complete(entry), nil)
+		if connection != nil || err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", entry, err)
+		}
+	}
+}
+
+func TestErrorsOfTheServerKeepTheirMeaning(t *testing.T) {
+	status, body := 0, ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/sys/seal-status" {
+			fmt.Fprint(w, `{"initialized":true,"cluster_id":"00112233445566778899aabbccddeeff"}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	defer server.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	environment := complete(settingURL+"="+server.URL, settingToken+"="+token, settingDeadline+"=300ms")
+	ask := func() error {
+		t.Helper()
+		connection, err := FromEnvironment(environment, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		_, err = connection.Provider.Key(t.Context(), t.TempDir())
+		return err
+	}
+	if err := ask(); !errors.Is(err, bundoc.ErrRefused) || !errors.Is(err, bunkms.ErrRequest) {
+		t.Fatal("no token file:", err)
+	}
+	if err := os.WriteFile(token, []byte("bkms_o_token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		status int
+		body   string
+		kind   error
+	}{
+		{401, `{"error":"no","code":"unauthenticated"}`, bundoc.ErrDenied},
+		{403, `{"error":"no","code":"permission_denied"}`, bundoc.ErrDenied},
+		{404, `{"error":"no","code":"not_found"}`, bundoc.ErrRefused},
+		{409, `{"error":"no","code":"wrong_key_state"}`, bundoc.ErrRefused},
+		{503, `{"error":"no","code":"sealed"}`, bundoc.ErrUnavailable},
+		{502, `<html>`, bundoc.ErrUnavailable},
+		{200, `{}`, bundoc.ErrUnavailable},
+	} {
+		status, body = c.status, c.body
+		if err := ask(); !errors.Is(err, c.kind) {
+			t.Errorf("%d %s: %v", c.status, c.body, err)
+		}
+	}
+	server.Close()
+	if err := ask(); !errors.Is(err, bundoc.ErrUnavailable) || !errors.Is(err, bunkms.ErrConnection) {
+		t.Error(err)
+	}
+}
