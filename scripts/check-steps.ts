@@ -45,7 +45,7 @@ const STEPS: readonly Step[] = [
   program("contract lint (buf lint)", "buf", ["lint"]),
   program("contract format (buf format)", "buf", ["format", "proto", "--diff", "--exit-code"]),
   { name: "contract compatible with the last commit (buf breaking)", run: checkBreaking },
-  { name: "Go format (gofmt)", run: async () => (await runProgram("gofmt", ["-l", ...GO])).output },
+  { name: "Go format (gofmt)", run: async () => (await runProgram("gofmt", ["-l", ...GO, "test/bunbase/go"])).output },
   ...GO.map((folder) => program(`Go vet ${folder}`, "go", ["vet", "./..."], { cwd: join(ROOT, folder) })),
 ];
 
