@@ -14,6 +14,8 @@ export interface GoCall {
   readonly path: string;
   /** As it is sent; a function where it needs what an earlier call answered, by its words. */
   readonly body?: object | string | ((answers: ReadonlyMap<string, GoAnswer>) => object);
+  /** Absent: that of JSON. */
+  readonly contentType?: string;
   /** Absent: of an admin. */
   readonly token?: "none" | "expired";
 }
@@ -38,6 +40,13 @@ export const GO_CALLS: readonly GoCall[] = [
   { what: "create a key with a long name", method: "POST", path: "/v1/keys", body: { name: "a".repeat(257) } },
   { what: "create a key with an unknown field", method: "POST", path: "/v1/keys", body: { name: "y", size: 1 } },
   { what: "create a key with bad JSON", method: "POST", path: "/v1/keys", body: "{" },
+  {
+    what: "create a key as curl sends it",
+    method: "POST",
+    path: "/v1/keys",
+    body: { name: "curl" },
+    contentType: "application/x-www-form-urlencoded",
+  },
   { what: "get a key", method: "GET", path: "/v1/keys/app" },
   { what: "get a key that is not there", method: "GET", path: "/v1/keys/none" },
   { what: "get a key with a bad name", method: "GET", path: "/v1/keys/.x" },
@@ -55,6 +64,12 @@ export const GO_CALLS: readonly GoCall[] = [
     method: "POST",
     path: "/v1/encrypt/app",
     body: { plaintext: "", plaintext_b64: "aGVsbG8=", aad: "order 17", aad_b64: "" },
+  },
+  {
+    what: "encrypt with members that are null",
+    method: "POST",
+    path: "/v1/encrypt/app",
+    body: { plaintext: "hello", plaintext_b64: null, aad: null },
   },
   { what: "encrypt nothing", method: "POST", path: "/v1/encrypt/app", body: {} },
   { what: "encrypt with a key that is not there", method: "POST", path: "/v1/encrypt/none", body: { plaintext: "x" } },

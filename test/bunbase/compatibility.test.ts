@@ -46,7 +46,7 @@ async function make(url: string, call: GoCall, token: string, answers: Answers):
     method: call.method,
     headers: {
       ...(call.token === "none" ? {} : { authorization: `Bearer ${token}` }),
-      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(body === undefined ? {} : { "content-type": call.contentType ?? "application/json" }),
     },
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
