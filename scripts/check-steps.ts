@@ -25,8 +25,8 @@ export interface StepResult {
 const GO_CLIENT = "clients/go";
 /** The Go modules: the client, and the strangers of the audit log's tests. */
 const GO = [GO_CLIENT, "test/audit/go"];
-/** No module: it is built within a copy of Bundoc's. */
-const GO_PROBE = "test/bunbase/bundoc-probe";
+/** No modules: they are built within copies of the platform's. */
+const GO_BUNBASE = ["test/bunbase/bundoc-probe", "test/bunbase/go"];
 /** So that the files are looked at which only tests against a server have. */
 const GO_TAGS = "-tags=integration";
 
@@ -50,7 +50,7 @@ const STEPS: readonly Step[] = [
   program("contract lint (buf lint)", "buf", ["lint"]),
   program("contract format (buf format)", "buf", ["format", "proto", "--diff", "--exit-code"]),
   { name: "contract compatible with the last commit (buf breaking)", run: checkBreaking },
-  { name: "Go format (gofmt)", run: async () => (await runProgram("gofmt", ["-l", ...GO, GO_PROBE])).output },
+  { name: "Go format (gofmt)", run: async () => (await runProgram("gofmt", ["-l", ...GO, ...GO_BUNBASE])).output },
   ...GO.map((folder) => program(`Go vet ${folder}`, "go", ["vet", GO_TAGS, "./..."], { cwd: join(ROOT, folder) })),
   program("Go staticcheck", "go", ["tool", "-modfile=tools/go.mod", "staticcheck", GO_TAGS, "./..."], {
     cwd: join(ROOT, GO_CLIENT),

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readOperations } from "@bunkms/contract";
+import { REPLACED_SETTINGS } from "../../packages/server/src/config/replaced-settings.ts";
 import { isForeignVariable, SETTINGS } from "../../packages/server/src/config/settings.ts";
 import { ROOT, readDocuments } from "./documents.ts";
 
@@ -22,7 +23,10 @@ function unknown(form: RegExp, isKnown: (word: string) => boolean): readonly str
 test("every setting that a document names exists", () => {
   const names = Object.values(SETTINGS).map(({ env }) => env);
   assert.deepEqual(
-    unknown(/\b(BUNKMS_[A-Z0-9_]+)\b/g, (word) => names.includes(word) || isForeignVariable(word)),
+    unknown(
+      /\b(BUNKMS_[A-Z0-9_]+)\b/g,
+      (word) => names.includes(word) || isForeignVariable(word) || REPLACED_SETTINGS.has(word),
+    ),
     [],
   );
 });

@@ -16,10 +16,14 @@ import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail, type TrailEntry } from "./audit-trail.ts";
 import { Canaries, formsOf } from "./canaries.ts";
 import { callEverything, sendWrongGrpc, sendWrongRest } from "./canary-calls.ts";
+import { callAsGoClients } from "./canary-go-clients.ts";
 import { bothTransports, closeAll, operationOf } from "./operation-call.ts";
 
 const canaries = new Canaries();
 const masterKey = canaries.bytes("master key");
+const jwtSecret = canaries.text("JWT secret");
+
+const rpcAddress = (of: TestServer): string => /^RPC {3}(\S+),/m.exec(of.output())?.[1] ?? "";
 
 let folder: string;
 let dataPath: string;
@@ -34,11 +38,13 @@ before(async () => {
   dataPath = join(folder, "data");
   const keyFile = join(folder, "master.key");
   await writeFile(keyFile, `base64:${masterKey.toString("base64")}\n`, { mode: 0o600 });
+  const jwtSecretFile = join(folder, "jwt.secret");
+  await writeFile(jwtSecretFile, `${jwtSecret}\n`, { mode: 0o600 });
   const options = {
     dev: false,
     dataPath,
-    env: { BUNKMS_MASTER_KEY_FILE: keyFile },
-    args: ["--log-level", "debug"],
+    env: { BUNKMS_MASTER_KEY_FILE: keyFile, BUNKMS_JWT_SECRET_FILE: jwtSecretFile },
+    args: ["--log-level", "debug", "--rpc-addr", "127.0.0.1:0", "--rpc-secrets", "rpc.*"],
   };
   // The root token is printed at the first start, as documented; that output is looked at without it.
   const first = await startServer(options);
@@ -56,6 +62,7 @@ before(async () => {
   errorBodies = [
     ...(await sendWrongRest(server.url, rootToken, canaries)),
     ...(await sendWrongGrpc(server.grpcAddr, rootToken, canaries)),
+    ...(await callAsGoClients(transports, rpcAddress(server), jwtSecret, canaries)),
   ];
   trail = (await readTrail(transports[0], rootToken)).entries;
   const metrics = await transports[0].call(operationOf("system.metrics"), {}, { token: rootToken });

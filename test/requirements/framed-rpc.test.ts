@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../harness/audit-entries.ts";
 import { GET_SECRET, PUT_SECRET, RpcSocket, rpcFrame } from "../harness/rpc-socket.ts";
 import { startServer, type TestServer } from "../harness/server.ts";
@@ -209,6 +210,24 @@ test("REQ-37: of more connections than there are places the one that was idle lo
   assert.equal((await busy.answer())?.id, 9n);
   assert.equal((await crowd.at(-1)?.call(GET_SECRET, { name: "shared" }))?.status, 0);
   assert.equal((await rest.call(operationOf("tokens.get_self"), {}, { token: server.rootToken })).code, "ok");
+});
+
+test("REQ-37: who asks and does not read is let go of, others are served meanwhile, and no more is worked out than fits", async () => {
+  const slow = await connect();
+  const large = { name: "tenant_auth.slow", value_b64: Buffer.alloc(512 * 1024).toString("base64") };
+  assert.equal((await slow.call(PUT_SECRET, large))?.status, 0);
+  slow.socket.pause();
+  const asked = 200;
+  slow.send(...Array.from({ length: asked }, (_, i) => rpcFrame(BigInt(i), GET_SECRET, { name: large.name })));
+  await sleep(12_000);
+  const other = await connect();
+  assert.equal((await other.call(GET_SECRET, { name: "shared" }))?.status, 0);
+  const done = (await rpcTrail()).filter(
+    ({ resource, operation }) => resource.endsWith(".slow") && operation === "secrets.get",
+  );
+  assert.ok(done.length < asked / 2, `${done.length} of ${asked}`);
+  slow.socket.resume();
+  await slow.ended();
 });
 
 test("who is not listed is turned away at once, and that is recorded as a call without a token", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Role } from "@bunkms/contract";
 import { makeToken } from "../../packages/server/src/access/token-format.ts";
@@ -12,6 +13,8 @@ export interface Principal {
   readonly id: string;
   /** What it may do; `UNSPECIFIED`: nothing at all. */
   readonly rank: Role;
+  /** As the audit log has it; the name unless said otherwise. */
+  readonly role?: string;
 }
 
 const NOBODY = { id: "", rank: Role.UNSPECIFIED };
@@ -42,4 +45,32 @@ export async function makePrincipals(transport: Transport, rootToken: string): P
   ];
   await sleep(1100);
   return principals;
+}
+
+/** Callers with JWTs: one of each role that they have, and those that are none. @param secret The server's. */
+export async function jwtPrincipals(transport: Transport, secret: string): Promise<readonly Principal[]> {
+  const roles = [
+    ["reader", Role.READER],
+    ["operator", Role.OPERATOR],
+    ["admin", Role.ADMIN],
+  ] as const;
+  const known = roles.map(async ([role, rank]): Promise<Principal> => {
+    const token = signJwt(secret, { role });
+    const self = await transport.call(operationOf("tokens.get_self"), {}, { token });
+    return { name: `jwt ${role}`, token, id: self.value["id"] as string, rank, role };
+  });
+  return [
+    ...(await Promise.all(known)),
+    { name: "jwt root", token: signJwt(secret, { role: "root" }), ...NOBODY },
+    { name: "jwt that ended", token: signJwt(secret, { role: "admin", exp: 1 }), ...NOBODY },
+    { name: "jwt of another secret", token: signJwt(`${secret}.`, { role: "admin" }), ...NOBODY },
+  ];
+}
+
+/** A JWT signed with HS256, of an hour unless the claims say otherwise. */
+export function signJwt(secret: string, claims: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: "somebody", exp, ...claims })}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }

@@ -106,7 +106,7 @@ export declare type AuditEntry = Message<"bunkms.v1.AuditEntry"> & {
   requestId: string;
 
   /**
-   * The caller's token id; empty when nobody was authenticated.
+   * The caller's token id, or what stands for it; empty when nobody was authenticated.
    *
    * @generated from field: string identity = 4;
    */
@@ -147,7 +147,7 @@ export declare type AuditEntry = Message<"bunkms.v1.AuditEntry"> & {
   sourceAddress: string;
 
   /**
-   * `rest`, `grpc` or `local`.
+   * `rest`, `grpc`, `rpc` or `local`.
    *
    * @generated from field: string transport = 11;
    */
