@@ -54,6 +54,10 @@ test("the Go client calls every operation of the contract, over REST and over gR
     const { slot, shares } = await makeSlot(transport, token);
     const objects = { ...made, slot, share: shares[0] };
     const keepers = await makeSlot(transport, token);
+    // Whole bundles of entries are archived, so there must be one.
+    for (let count = 0; count < 256; count += 1) {
+      await transport.call(operationOf("system.random"), {}, { token });
+    }
     const asRoot = (action: string, request = {}): Promise<Answer> =>
       transport.call(operationOf(action), request, { token });
     for (const operation of operationsInOrder()) {
