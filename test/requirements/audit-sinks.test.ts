@@ -335,7 +335,7 @@ test("SINKS CVE-2025-6000 no operation has a field for where the log goes, and o
   assert.deepEqual(
     names.filter((name) => suspicious.test(name.split(" ")[1] as string)),
     // Which names to list.
-    ["keys.list prefix", "aliases.list prefix", "secrets.list prefix"],
+    ["keys.list prefix", "aliases.list prefix", "secrets.list prefix", "attachments.list prefix"],
   );
   const folder = folderFor(t);
   const path = join(folder, "audit.jsonl");

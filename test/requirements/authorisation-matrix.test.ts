@@ -215,9 +215,18 @@ function otherwiseFor({ principal, operation }: Cell): string | undefined {
   return isForeign ? "permission_denied" : OTHERWISE.get(operation.action);
 }
 
+const MAKERS: readonly string[] = [
+  "keys.create",
+  "secrets.put",
+  "secrets.import",
+  "seals.add_slot",
+  "audit.set_hold",
+  "attachments.add_part",
+];
+
 /** Whether an operation is about an object that must be there. */
 function needsObject({ action, resource }: OperationSpec): boolean {
-  return resource.includes("{") && !["keys.create", "secrets.put", "seals.add_slot", "audit.set_hold"].includes(action);
+  return resource.includes("{") && !MAKERS.includes(action);
 }
 
 /** Tokens and slots are not named but numbered, and seals are of few kinds. */

@@ -56,6 +56,11 @@ export async function callEverything(transport: Transport, token: string, canari
   await call("secrets.put", { name: `${at}/text`, value: text("second version of the secret") });
   await call("secrets.put", { name: `${at}/bytes`, value_b64: base64("secret bytes") });
   await call("secrets.put", { name: `${at}/gone`, value: text("deleted secret") });
+  const imported = { value_b64: base64("imported secret"), created_at: "2024-01-02T03:04:05.678Z" };
+  await call("secrets.import", { name: `${at}/imported`, ...imported });
+  const attachment = canaries.bytes(`${at} attachment`);
+  await call("attachments.add_part", { name: `${at}-log`, part: 0, data_b64: attachment.toString("base64") });
+  await call("attachments.get_part", { name: `${at}-log`, part: 0 });
   for (const name of ["text", "bytes", "gone"]) {
     await call("secrets.get", { name: `${at}/${name}` });
   }

@@ -155,7 +155,15 @@ const IN_ORDER = [
     "seals.rewrap_slot",
     "seals.remove_slot",
   ],
-  ...["audit.set_hold", "secrets.import", "secrets.put", "aliases.set", "keys.create", "keys.restore"],
+  ...[
+    "audit.set_hold",
+    "attachments.add_part",
+    "secrets.import",
+    "secrets.put",
+    "aliases.set",
+    "keys.create",
+    "keys.restore",
+  ],
 ];
 
 /** All operations of the contract, in an order in which they can be called with the samples. */

@@ -4,7 +4,7 @@ import { operationOf, type Transport } from "./operation-call.ts";
 
 /**
  * All that root can see of a vault's content: keys with their versions, aliases, secrets with their values, tokens,
- * seal slots, and that the vault is open. Two
+ * seal slots, attachments, and that the vault is open. Two
  * of them are equal if nothing has changed in between; how often keys were used is left out.
  */
 export async function readContent(transport: Transport, token: string): Promise<JsonObject> {
@@ -37,5 +37,6 @@ export async function readContent(transport: Transport, token: string): Promise<
   // When a slot was last tried is no content.
   const slots = listed.map(({ state: _, ...slot }) => slot);
   const [aliases, tokens] = [await all("aliases.list", "aliases"), await all("tokens.list", "tokens")];
-  return { keys, aliases, secrets, tokens, slots };
+  const attachments = await all("attachments.list", "attachments");
+  return { keys, aliases, secrets, tokens, slots, attachments };
 }

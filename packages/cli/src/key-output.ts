@@ -30,6 +30,7 @@ export function printKey({ io, options }: { io: Io; options: { readonly json?: b
     ["oldest to decrypt", bound(key.minDecryptionVersion)],
     ["oldest to encrypt", bound(key.minEncryptionVersion)],
     ["rotates", rotationOf(key)],
+    ["from the Go BunKMS", legacyOf(key)],
   ];
   printFields(
     io,
@@ -52,6 +53,10 @@ export function printVersions(io: Io, versions: readonly KeyVersion[]): void {
   ]);
   const header = ["VERSION", "STATE", ...(isAnyPending ? ["DESTROYED AT"] : []), "CREATED", "LAST USED", "USES"];
   printTable(io, header, rows);
+}
+
+function legacyOf({ legacyVersions }: Key): string {
+  return legacyVersions === 0 ? "" : `versions 1 to ${legacyVersions} also open its ciphertexts`;
 }
 
 function optionsOf(key: Key): string {

@@ -18,7 +18,7 @@ export const attachCommand = defineCommand<{ readonly name?: string }>({
     "The server keeps it sealed, and its SHA-256 and size are in the log. Up to 256 MiB; split or compress what is larger. When it\n" +
     "was interrupted, the same command goes on. Needs an admin token.",
   options: [option("--name <name>", "What the attachment is to be called (the file's name)")],
-  examples: ["bunkms audit attach old-audit.log", "bunkms audit attach old-audit.log.1 --name old-audit.1"],
+  examples: ["bunkms audit attach go-audit.log", "bunkms audit attach go-audit.log.1 --name go-audit.1"],
   async run(invocation) {
     const { io, options } = invocation;
     const file = required(invocation, 0);
@@ -67,7 +67,7 @@ export const attachmentCommand = defineCommand<{ readonly out: string; readonly 
     option("-o, --out <file>", "Write to this file, or to standard output with -").makeOptionMandatory(),
     option("--force", "Replace a file that is there"),
   ],
-  examples: ["bunkms audit attachment old-audit.log -o old-audit.log"],
+  examples: ["bunkms audit attachment go-audit.log -o go-audit.log"],
   async run(invocation) {
     const { io, options } = invocation;
     const name = required(invocation, 0);

@@ -36,7 +36,7 @@ const fromBunkmsGo = defineCommand<MigrateOptions>({
     option("--data <folder>", "The Go server's BUNKMS_DATA_PATH, or a copy of it").makeOptionMandatory(),
     option("--master-key-file <file>", "The Go server's master key (else BUNKMS_MASTER_KEY, or a hidden prompt)"),
     option("--master-key <source>", "The same: a file, env:NAME, or - for standard input; never the key itself"),
-    option("--audit-log <file>", "The Go server's BUNKMS_AUDIT_LOG, to be compared and attached to this server's log"),
+    option("--audit-log <file>", "The Go server's audit file, to be compared with its data and attached to this log"),
     option("--sample <key:file>", "Ciphertexts of the Go server to try, a line for each; may be repeated").argParser(
       collect,
     ),
@@ -46,8 +46,8 @@ const fromBunkmsGo = defineCommand<MigrateOptions>({
     option("--yes", "Do not ask"),
   ],
   examples: [
-    "bunkms migrate from-bunkms-go --data ./data --master-key-file master.key --audit-log audit.log --dry-run",
-    "bunkms migrate from-bunkms-go --data ./data --master-key-file master.key --audit-log audit.log --yes",
+    "bunkms migrate from-bunkms-go --data ./data --master-key-file master.key --audit-log go-audit.log --dry-run",
+    "bunkms migrate from-bunkms-go --data ./data --master-key-file master.key --audit-log go-audit.log --yes",
   ],
   async run(invocation) {
     const { io, options } = invocation;
