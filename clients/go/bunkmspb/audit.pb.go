@@ -144,7 +144,7 @@ type AuditEntry struct {
 	Index     uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	Time      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	RequestId string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The caller's token id; empty when nobody was authenticated.
+	// The caller's token id, or what stands for it; empty when nobody was authenticated.
 	Identity     string `protobuf:"bytes,4,opt,name=identity,proto3" json:"identity,omitempty"`
 	IdentityName string `protobuf:"bytes,5,opt,name=identity_name,json=identityName,proto3" json:"identity_name,omitempty"`
 	Role         string `protobuf:"bytes,6,opt,name=role,proto3" json:"role,omitempty"`
@@ -154,7 +154,7 @@ type AuditEntry struct {
 	// `ok`, or an error code.
 	Outcome       string `protobuf:"bytes,9,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	SourceAddress string `protobuf:"bytes,10,opt,name=source_address,json=sourceAddress,proto3" json:"source_address,omitempty"`
-	// `rest`, `grpc` or `local`.
+	// `rest`, `grpc`, `rpc` or `local`.
 	Transport string `protobuf:"bytes,11,opt,name=transport,proto3" json:"transport,omitempty"`
 	// Fields of the request, clear or as `hmac-sha256:` and 64 hexadecimal digits.
 	Request map[string]string `protobuf:"bytes,12,rep,name=request,proto3" json:"request,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
