@@ -15,6 +15,16 @@ const NOT_CLONED = new Set([".git", "bunkms-data"]);
 /** The addresses that documents name; under test the system chooses others. */
 const DOCUMENTED = { rest: "127.0.0.1:8080", grpc: "127.0.0.1:8081" };
 
+/** What a document needs besides. */
+export interface ReaderOptions {
+  /** Environment variables that it takes for granted. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Text in its commands, for example a port, and what stands there under test. */
+  readonly replaced?: ReadonlyMap<string, string>;
+  /** How long a block of commands may take; a minute unless given. */
+  readonly blockMs?: number;
+}
+
 /** Who follows a document: two terminals in something like a fresh clone, and a home of their own. */
 export class Reader {
   readonly #document: string;
@@ -24,10 +34,12 @@ export class Reader {
   readonly #second: Terminal;
   #server: ForegroundServer | undefined;
   #addresses = DOCUMENTED;
+  readonly #replaced: ReadonlyMap<string, string>;
   executed = 0;
 
   /** @param document Its path, for what is said of failures. */
-  constructor(document: string) {
+  constructor(document: string, { env = {}, replaced = new Map(), blockMs }: ReaderOptions = {}) {
+    this.#replaced = replaced;
     const folder = mkdtempSync(join(tmpdir(), "bunkms-tour-"));
     this.#document = document;
     this.#folder = folder;
@@ -45,13 +57,19 @@ export class Reader {
       XDG_CACHE_HOME: join(folder, "home", ".cache"),
       TMPDIR: folder,
       LC_ALL: "C.UTF-8",
+      ...env,
     };
-    this.#second = new Terminal(folder, this.#clone, this.#env);
+    this.#second = new Terminal(folder, this.#clone, this.#env, blockMs);
   }
 
   /** That of both terminals. */
   get env(): NodeJS.ProcessEnv {
     return this.#env;
+  }
+
+  /** Where commands run. */
+  get clone(): string {
+    return this.#clone;
   }
 
   /** Does what a block says. @throws AssertionError when something else comes of it. */
@@ -113,6 +131,7 @@ export class Reader {
 
   #atTestPorts(lines: readonly string[]): readonly string[] {
     const { rest, grpc } = this.#addresses;
-    return lines.map((line) => line.replaceAll(DOCUMENTED.rest, rest).replaceAll(DOCUMENTED.grpc, grpc));
+    const replaced = [[DOCUMENTED.rest, rest] as const, [DOCUMENTED.grpc, grpc] as const, ...this.#replaced];
+    return lines.map((line) => replaced.reduce((text, [written, real]) => text.replaceAll(written, real), line));
   }
 }
