@@ -204,4 +204,3 @@ func TestItsOwnDataIsRefused(t *testing.T) {
 		mustFail(t, newProvider(t, newFake("c2"), Config{}), folder, ErrDamaged)
 	}
 }
-
