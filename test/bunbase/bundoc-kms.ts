@@ -35,8 +35,13 @@ export class BundocKms {
       BUNDOC_BUNKMS_URL: this.#server.url,
       BUNDOC_BUNKMS_TOKEN_FILE: this.tokenFile,
       BUNDOC_BUNKMS_KEY: "bundoc",
-      BUNDOC_BUNKMS_DEADLINE: "2s",
+      BUNDOC_BUNKMS_DEADLINE: "20s",
     };
+  }
+
+  /** The same for a test in which it is down: nobody waits for it long. */
+  get impatient(): Readonly<Record<string, string>> {
+    return { ...this.settings, BUNDOC_BUNKMS_DEADLINE: "300ms" };
   }
 
   /** Folders of the server, and what it printed. */

@@ -152,10 +152,11 @@ test("each project has a DEK of its own, in no file, and survives restarts", asy
 
 test("while BunKMS is down cold projects are down, and warm ones go on", async () => {
   const home = join(folder, "down");
-  let server = await BundocServer.start(home, kms.settings);
+  const settings = { ...kms.settings, BUNDOC_BUNKMS_DEADLINE: "2s" };
+  let server = await BundocServer.start(home, settings);
   await server.put("cold", "one", "cold text");
   await server.stop();
-  server = await BundocServer.start(home, kms.settings);
+  server = await BundocServer.start(home, settings);
   await server.put("warm", "one", "warm text");
   const { host } = new URL(String(kms.settings["BUNDOC_BUNKMS_URL"]));
   await kms.stop();

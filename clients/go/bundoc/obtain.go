@@ -42,7 +42,7 @@ func (p *Provider) obtain(ctx context.Context, at place) (*Record, []byte, error
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := p.mustOpen(at.folder, key); err != nil {
+	if err := p.mustOpen(at.folder, key, found); err != nil {
 		clear(key)
 		return nil, nil, err
 	}
@@ -61,6 +61,8 @@ type found struct {
 	record *Record
 	// hasFile: it is in its own file, not in the catalog alone.
 	hasFile bool
+	// hasOther: the catalog's copy is wrapped differently.
+	hasOther bool
 }
 
 // find reads both copies of the record and refuses what does not belong here.
@@ -90,7 +92,7 @@ func (p *Provider) find(at place) (found, error) {
 		return found{}, &Error{at.folder, ErrForeignCluster, fmt.Sprintf("the catalog's is of cluster %s, and %s of cluster %s; "+
 			"one of the two was copied from elsewhere", copied.ClusterID, RecordFile, file.ClusterID), nil}
 	}
-	return found{file, true}, nil
+	return found{file, true, copied != nil && copied.WrappedDEK != file.WrappedDEK}, nil
 }
 
 // mustBelong refuses a record of another database or another key.
@@ -210,15 +212,17 @@ func (p *Provider) unwrap(ctx context.Context, folder string, record *Record) ([
 }
 
 // mustOpen refuses a key that does not open the data.
-func (p *Provider) mustOpen(folder string, key []byte) error {
+func (p *Provider) mustOpen(folder string, key []byte, from found) error {
 	opens, empty, err := opensSample(folder, key)
-	if err != nil {
+	if err != nil || opens || empty {
 		return err
 	}
-	if !opens && !empty {
-		return &Error{folder, ErrDataMismatch, "the data is of another database, of another DEK, or not encrypted", nil}
+	detail := "the data is of another database, of another DEK, or not encrypted"
+	if from.hasOther {
+		// As after a backup was put back from before the DEK was rotated.
+		detail += "; the catalog has another wrapped DEK than " + RecordFile + ", and is asked once that file is removed"
 	}
-	return nil
+	return &Error{folder, ErrDataMismatch, detail, nil}
 }
 
 // store makes the record durable, if there is none yet.
