@@ -37,11 +37,12 @@ export async function generateTypeScript(): Promise<GeneratedFiles> {
  */
 export async function generateGo(): Promise<GeneratedFiles> {
   await ensureThirdPartyProtos();
-  const { goErrorsText, goRoutesText } = await import("./generate-go.ts");
+  const { goErrorsText, goPackageText, goRoutesText } = await import("./generate-go.ts");
   const temporary = await mkdtemp(join(tmpdir(), "bunkms-generate-"));
   try {
     await mustRun("buf", ["generate", "--template", "buf.gen.go.yaml", "--output", temporary]);
     const folder = join(temporary, "clients", "go");
+    writeFileSync(join(folder, "bunkmspb", "doc.go"), goPackageText());
     writeFileSync(join(folder, "routes_generated.go"), goRoutesText());
     writeFileSync(join(folder, "errors_generated.go"), goErrorsText());
     await mustRun("gofmt", ["-w", "routes_generated.go", "errors_generated.go"], { cwd: folder });

@@ -59,7 +59,8 @@ type route struct {
 // New makes a client for the server at an address: https://host:port or
 // http://host:port for REST, where a path before /v1 is kept, and
 // grpcs://host:port or grpc://host:port for gRPC. Without TLS the token and all secrets
-// can be read on the way. Nothing is sent before the first call.
+// can be read on the way. Proxies that the environment names are used. Nothing
+// is sent before the first call.
 func New(address string, options ...Option) (*Client, error) {
 	var s settings
 	for _, option := range options {

@@ -3,6 +3,8 @@ package bunkms
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/bunbase/bunkms/clients/go/bunkmspb"
@@ -25,6 +27,17 @@ type DataKey struct {
 }
 
 const dataKeyLength = 32
+
+// String leaves the key itself out, so that none is printed by accident.
+func (k DataKey) String() string {
+	return fmt.Sprintf("data key under key %s, version %d", k.KeyID, k.Version)
+}
+
+// GoString leaves the key itself out, too.
+func (k DataKey) GoString() string { return k.String() }
+
+// LogValue leaves the key itself out of structured logs.
+func (k DataKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // GenerateDataKey makes a data key, wrapped by a key of the server. The
 // encryption context, which may be nil, is needed again to open it. The key is

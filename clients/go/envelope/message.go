@@ -125,11 +125,16 @@ func wrappedEnd(message []byte) (int, error) {
 
 // messageKeys derives a message's commitment and its cipher.
 func messageKeys(dataKey, salt []byte) ([]byte, cipher.AEAD, error) {
-	commitment, err := hkdf.Key(sha512.New, dataKey, salt, "COMMITKEY", messageKeyLength)
+	pseudorandom, err := hkdf.Extract(sha512.New, dataKey, salt)
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := hkdf.Key(sha512.New, dataKey, salt, "\x04\x78DERIVEKEY", messageKeyLength)
+	defer clear(pseudorandom)
+	commitment, err := hkdf.Expand(sha512.New, pseudorandom, "COMMITKEY", messageKeyLength)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := hkdf.Expand(sha512.New, pseudorandom, "\x04\x78DERIVEKEY", messageKeyLength)
 	if err != nil {
 		return nil, nil, err
 	}
