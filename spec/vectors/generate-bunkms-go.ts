@@ -41,7 +41,7 @@ async function make(): Promise<readonly LegacyVector[]> {
       made.push({ name, aad, plaintext, ciphertext: Buffer.from(String(ciphertext), "base64") });
     }
     await go.stop();
-    const order = { folder, auditLog: undefined, olderKeys: false, now: Date.now() };
+    const order = { folder, auditLogs: [], olderKeys: false, now: Date.now() };
     const { keys } = await readContents(order, Buffer.from(GO_MASTER_KEY, "hex"));
     const vectors = made.map(({ name, aad, plaintext, ciphertext }): LegacyVector => {
       const version = ciphertext.readUInt32BE(0);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type GoContents, readContents } from "../../packages/cli/src/migrate/bunkms-go/contents.ts";
-import { readOldAuditLog } from "../../packages/cli/src/migrate/bunkms-go/old-audit-log.ts";
+import { readOldAuditLogs } from "../../packages/cli/src/migrate/bunkms-go/old-audit-log.ts";
 import { StoreError } from "../../packages/cli/src/migrate/bunkms-go/store-error.ts";
 import { GO_MASTER_KEY, type GoKms, startGoKms } from "./go-kms.ts";
 import { folderDigest } from "./migration.ts";
@@ -29,8 +29,8 @@ class GoFolder implements Disposable {
   /** What the reader finds; it must not change the folder. */
   async read(olderKeys = false): Promise<GoContents> {
     const before = folderDigest(this.data);
-    const auditLog = await readOldAuditLog(this.auditLog);
-    const contents = await readContents({ folder: this.data, auditLog, olderKeys, now: Date.now() }, MASTER_KEY);
+    const auditLogs = await readOldAuditLogs([this.auditLog]);
+    const contents = await readContents({ folder: this.data, auditLogs, olderKeys, now: Date.now() }, MASTER_KEY);
     assert.equal(folderDigest(this.data), before);
     return contents;
   }
@@ -183,7 +183,7 @@ test("while a Go server has the store open it is not read, and with another mast
     await go.post("/v1/keys", { name: "a" });
     await assert.rejects(folder.read(), (error) => error instanceof StoreError && error.code === "in_use");
   });
-  const order = { folder: folder.data, auditLog: undefined, olderKeys: false, now: Date.now() };
+  const order = { folder: folder.data, auditLogs: [], olderKeys: false, now: Date.now() };
   await assert.rejects(
     readContents(order, Buffer.alloc(32)),
     (error) => error instanceof StoreError && error.code === "wrong_master_key",

@@ -1,4 +1,4 @@
-import { type BunkmsClient, loadAttachments } from "@bunkms/client";
+import { type Attachment, type BunkmsClient, loadAttachments } from "@bunkms/client";
 import { type CommandGroup, defineCommand, type Invocation, option } from "../command.ts";
 import { usage } from "../failure.ts";
 import { openInput } from "../file-input.ts";
@@ -13,7 +13,7 @@ import { confirm } from "../prompt.ts";
 
 interface MigrateOptions extends MasterKeyOptions {
   readonly data: string;
-  readonly auditLog?: string;
+  readonly auditLog?: readonly string[];
   readonly sample?: readonly string[];
   readonly olderKeys?: boolean;
   readonly backupKeyFingerprint?: string;
@@ -36,7 +36,10 @@ const fromBunkmsGo = defineCommand<MigrateOptions>({
     option("--data <folder>", "The Go server's BUNKMS_DATA_PATH, or a copy of it").makeOptionMandatory(),
     option("--master-key-file <file>", "The Go server's master key (else BUNKMS_MASTER_KEY, or a hidden prompt)"),
     option("--master-key <source>", "The same: a file, env:NAME, or - for standard input; never the key itself"),
-    option("--audit-log <file>", "The Go server's audit file, to be compared with its data and attached to this log"),
+    option(
+      "--audit-log <file>",
+      "The Go server's audit file, compared and attached to this log; may be repeated",
+    ).argParser(collect),
     option("--sample <key:file>", "Ciphertexts of the Go server to try, a line for each; may be repeated").argParser(
       collect,
     ),
@@ -72,20 +75,20 @@ export const migrateCommands: CommandGroup = {
 async function migrate(invocation: Invocation<MigrateOptions>, masterKey: Buffer): Promise<0 | 5 | 7> {
   const { io, options } = invocation;
   const { readContents } = await import("../migrate/bunkms-go/contents.ts");
-  const { readOldAuditLog } = await import("../migrate/bunkms-go/old-audit-log.ts");
+  const { readOldAuditLogs } = await import("../migrate/bunkms-go/old-audit-log.ts");
   const { wipeItem } = await import("../migrate/bunkms-go/records.ts");
   const { readSamples } = await import("../migrate/bunkms-go/samples.ts");
   const { makePlan } = await import("../migrate/bunkms-go/plan.ts");
   const { printDone, printPlan, printReport } = await import("../migrate/bunkms-go/report.ts");
 
   const samples = await readSamples(io, options.sample ?? []);
-  const auditLog = options.auditLog === undefined ? undefined : await readOldAuditLog(options.auditLog);
-  const order = { folder: options.data, auditLog, olderKeys: options.olderKeys === true, now: io.now().getTime() };
+  const auditLogs = await readOldAuditLogs(options.auditLog ?? []);
+  const order = { folder: options.data, auditLogs, olderKeys: options.olderKeys === true, now: io.now().getTime() };
   const contents = await readContents(order, masterKey);
   try {
     const client = await invocation.connect();
     const plan = await makePlan(client, contents, masterKey);
-    const preview: Preview = { folder: options.data, contents, plan, auditLog };
+    const preview: Preview = { folder: options.data, contents, plan, auditLogs };
     if (!options.json) {
       printPlan(io, preview);
     }
@@ -111,14 +114,17 @@ const isConflict = ({ action }: { readonly action: string }): boolean => action 
 async function carryOut(
   { io, options }: Invocation<MigrateOptions>,
   client: BunkmsClient,
-  { plan, auditLog }: Preview,
+  { plan, auditLogs }: Preview,
   samples: readonly Sample[],
   masterKey: Buffer,
 ): Promise<Done> {
   const { backupKeyOf, importAll } = await import("../migrate/bunkms-go/import.ts");
   const { verifyAll } = await import("../migrate/bunkms-go/verify.ts");
   const backupKey = await backupKeyOf(client, options.backupKeyFingerprint);
-  const attachment = auditLog === undefined ? undefined : await attach(io, client, auditLog);
+  const attachments: Attachment[] = [];
+  for (const log of auditLogs) {
+    attachments.push(await attach(io, client, log));
+  }
   const progress = new ProgressLine(io);
   let count = 0;
   const imported = await importAll(client, plan, masterKey, backupKey, () => {
@@ -129,7 +135,7 @@ async function carryOut(
   return {
     imported,
     verified: await verifyAll(client, withoutConflicts(plan, imported.conflicts), samples),
-    attachment,
+    attachments,
   };
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { test } from "node:test";
+import { ownEntry } from "../../../server/src/audit/entry.ts";
 import { testCalls } from "../../../server/src/boot/test-calls.ts";
 import { RequestError } from "../errors.ts";
 import { type BackedUpKey, sealKeyBackup } from "./seal-key-backup.ts";
@@ -51,6 +52,21 @@ test("a key that was sealed here is restored by the cluster, with its id, times,
       key.versions.map(({ createdAt }) => createdAt),
     );
   }
+});
+
+test("a key that opens the Go BunKMS's ciphertexts keeps that through a backup of its own", async () => {
+  const calls = await testCalls();
+  const { public_key_b64 } = await calls.call("system.backup_key", {});
+  const key = aesKey();
+  const sealed = sealKeyBackup(Buffer.from(public_key_b64 as string, "base64"), key);
+  const restored = await calls.call("keys.restore", { name: "orders", backup: sealed });
+  const { backup } = await calls.call("keys.backup", { name: "orders" });
+  await calls.call("keys.schedule_deletion", { name: "orders", window_days: 7 });
+  const { vault, committer } = calls.unsealed;
+  const destroyed = await vault.keys.destroyDue("orders", calls.now + 8 * 86_400_000);
+  await committer.submit(ownEntry("keys.destroy", "key/orders", calls.now), destroyed);
+  assert.deepEqual(await calls.call("keys.restore", { name: "orders", backup: backup as string }), restored);
+  assert.equal(restored["legacy_versions"], 2);
 });
 
 test("another cluster does not open it, and what cannot be a Go key's ciphertexts are not promised", async () => {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeEach, test } from "node:test";
 import { type TestCalls, testCalls } from "../boot/test-calls.ts";
+import { testSeal } from "../boot/test-vault.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
 import { PART_LENGTH } from "../vault/attachments.ts";
 
 let calls: TestCalls;
@@ -83,4 +88,27 @@ test("the log has name, part, size and digest, and never the content", async () 
   assert.equal(entry?.resource, "attachment/old.log");
   assert.deepEqual(entry?.request, { name: "old.log", size: "1000", sha256 });
   assert.ok(!JSON.stringify(await calls.call("audit.list", {})).includes("an entry of another log"));
+});
+
+test("attachments are there after a restart, finished or not, and go on", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "bunkms-attachments-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const seal = testSeal();
+  const first = await testCalls(await openSqliteStore(folder), seal);
+  await first.call("attachments.add_part", add(0, PARTS[0]));
+  await first.call("attachments.add_part", add(0, PARTS[1], "other.log"));
+  const { token } = await first.call("tokens.create", { display_name: "again", role: "admin" });
+  await first.store.close();
+  const again = await testCalls(await openSqliteStore(folder), seal, token as string);
+  t.after(() => again.store.close());
+  const { attachments } = await again.call("attachments.list", {});
+  assert.deepEqual(
+    (attachments as { name: string; size: number }[]).map(({ name, size }) => [name, size]),
+    [
+      ["old.log", PART_LENGTH],
+      ["other.log", PARTS[1].length],
+    ],
+  );
+  await again.call("attachments.add_part", add(1, PARTS[1]));
+  assert.equal((await again.call("attachments.finish", finish()))["sha256"], DIGEST);
 });

@@ -20,7 +20,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 async function read(bytes: Buffer, masterKey: Uint8Array = MASTER_KEY): Promise<GoContents> {
   writeFileSync(join(folder, "data.db"), bytes);
-  return readContents({ folder, auditLog: undefined, olderKeys: false, now: NOW }, masterKey);
+  return readContents({ folder, auditLogs: [], olderKeys: false, now: NOW }, masterKey);
 }
 
 const isCode = (code: StoreErrorCode) => (error: unknown) => error instanceof StoreError && error.code === code;
@@ -196,7 +196,7 @@ test("what is no store of the Go server is refused as such", async () => {
   }
   await assert.rejects(read(good, Buffer.alloc(32)), isCode("wrong_master_key"));
   rmSync(join(folder, "data.db"));
-  const order = { folder, auditLog: undefined, olderKeys: false, now: NOW };
+  const order = { folder, auditLogs: [], olderKeys: false, now: NOW };
   await assert.rejects(readContents(order, MASTER_KEY), isCode("no_store"));
   assert.deepEqual((await read(file(leaf()))).listed, []);
 });

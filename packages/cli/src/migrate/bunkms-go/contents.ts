@@ -33,8 +33,8 @@ const CLOCK_SKEW_MS = 3_600_000;
 /** What is to be read. */
 export interface ContentsOrder {
   readonly folder: string;
-  /** What the Go server's audit file says, to be compared with its data. */
-  readonly auditLog: OldAuditLog | undefined;
+  /** What the Go server's audit files say, to be compared with its data. */
+  readonly auditLogs: readonly OldAuditLog[];
   /** Whether to take older keys of the same name, too, under names of their own. */
   readonly olderKeys: boolean;
   /** Milliseconds since 1970. */
@@ -46,7 +46,7 @@ export interface ContentsOrder {
  * @throws StoreError as `scanStore`
  */
 export async function readContents(order: ContentsOrder, masterKey: Uint8Array): Promise<GoContents> {
-  const { folder, auditLog, olderKeys, now } = order;
+  const { folder, auditLogs, olderKeys, now } = order;
   const scan = await scanStore(folder, masterKey);
   const listed: Listed[] = [];
   const keys = choose(scan, "key", decodeKey, chooseKey, listed);
@@ -54,9 +54,7 @@ export async function readContents(order: ContentsOrder, masterKey: Uint8Array):
   const secrets = choose(scan, "secret", (record) => decodeSecret(record, masterKey), chooseSecret, listed);
   const opened = { key: new Set(keys.names), secret: new Set(secrets.names) };
   listBroken(scan, opened, listed);
-  if (auditLog !== undefined) {
-    listLost(auditLog, opened, listed);
-  }
+  listLost(auditLogs, opened, listed);
   return {
     scan: { pages: scan.pages, unwritten: scan.unwritten, leaves: scan.leaves, records: scan.records.length },
     keys: [...keys.chosen, ...older].filter((key) => isTaken(key, now, listed)),
@@ -154,23 +152,23 @@ function listBroken(
 
 /** What the audit file has and the store has not, was in memory alone when the server ended, or was written over. */
 function listLost(
-  auditLog: OldAuditLog,
+  auditLogs: readonly OldAuditLog[],
   opened: Readonly<Record<RecordKind, ReadonlySet<string>>>,
   listed: Listed[],
 ): void {
-  for (const [kind, names] of [
-    ["key", auditLog.keys],
-    ["secret", auditLog.secrets],
+  for (const [kind, member] of [
+    ["key", "keys"],
+    ["secret", "secrets"],
   ] as const) {
-    for (const name of [...names].sort()) {
+    for (const name of [...new Set(auditLogs.flatMap((log) => [...log[member]]))].sort()) {
       if (!opened[kind].has(name)) {
         listed.push({ kind, name, reason: "the audit file says that it was stored, but the store does not have it" });
       }
     }
   }
-  if (auditLog.strange > 0) {
-    const reason = `${auditLog.strange} of ${auditLog.lines} lines are no entries; the file is taken in as it is`;
-    listed.push({ kind: "audit-log", name: "", reason });
+  for (const { path, strange, lines } of auditLogs.filter((log) => log.strange > 0)) {
+    const reason = `${strange} of ${lines} lines are no entries; the file is taken in as it is`;
+    listed.push({ kind: "audit-log", name: path, reason });
   }
 }
 

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { usage } from "../../failure.ts";
 import { fileError } from "../../inputs.ts";
-import { StoreError } from "./store-error.ts";
 
 /** What the Go server's audit file says that there is or was. */
 export interface OldAuditLog {
@@ -24,8 +25,23 @@ const STORED: ReadonlyMap<string, "keys" | "secrets"> = new Map([
   ["secret_put", "secrets"],
 ]);
 
-/** Reads the Go server's audit file: JSON, one entry a line. @throws StoreError `changed`, Failure */
-export async function readOldAuditLog(path: string): Promise<OldAuditLog> {
+/** What the server takes as one attachment. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Reads files of the Go server's audit log: JSON, one entry a line.
+ * @throws Failure when one cannot be read, is empty, or larger than an attachment can be.
+ */
+export async function readOldAuditLogs(paths: readonly string[]): Promise<readonly OldAuditLog[]> {
+  const logs: OldAuditLog[] = [];
+  for (const path of paths) {
+    logs.push(await readOne(path));
+  }
+  return logs;
+}
+
+async function readOne(path: string): Promise<OldAuditLog> {
+  await refuseSize(path);
   const names = { keys: new Set<string>(), secrets: new Set<string>() };
   const hash = createHash("sha256");
   let size = 0;
@@ -49,10 +65,25 @@ export async function readOldAuditLog(path: string): Promise<OldAuditLog> {
   } catch (error) {
     throw fileError(path, error);
   }
-  if (size === 0) {
-    throw new StoreError("damaged", `${path} is empty`, "Leave --audit-log out when there was none.");
-  }
   return { path, size, sha256: hash.digest("hex"), lines, strange, ...names };
+}
+
+async function refuseSize(path: string): Promise<void> {
+  let size: number;
+  try {
+    ({ size } = await stat(path));
+  } catch (error) {
+    throw fileError(path, error);
+  }
+  if (size === 0) {
+    throw usage(`${path} is empty`, "Leave --audit-log out when there was none.");
+  }
+  if (size > MOST_BYTES) {
+    throw usage(
+      `${path} is larger than ${MOST_BYTES / 1024 ** 2} MiB`,
+      "Split it, for example by split -C 250m FILE, and give each part: --audit-log PART --audit-log PART.",
+    );
+  }
 }
 
 function parseEntry(line: string): Readonly<Record<string, unknown>> | undefined {

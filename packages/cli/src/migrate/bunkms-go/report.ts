@@ -12,14 +12,14 @@ export interface Preview {
   readonly folder: string;
   readonly contents: GoContents;
   readonly plan: Plan;
-  readonly auditLog: OldAuditLog | undefined;
+  readonly auditLogs: readonly OldAuditLog[];
 }
 
 /** What was done. */
 export interface Done {
   readonly imported: Imported;
   readonly verified: Verified;
-  readonly attachment: Attachment | undefined;
+  readonly attachments: readonly Attachment[];
 }
 
 /** What signatures of the Go server are worth here. */
@@ -29,14 +29,14 @@ export const RSA_NOTE =
   "public keys for verifying old signatures.";
 
 /** Prints the plan for people. */
-export function printPlan(io: Io, { folder, contents, plan, auditLog }: Preview): void {
+export function printPlan(io: Io, { folder, contents, plan, auditLogs }: Preview): void {
   const { scan, copies, listed } = contents;
   printFields(io, [
     ["Data", `${folder}: ${scan.pages} pages, ${scan.unwritten} never written, ${scan.records} records`],
     ["Keys", counts(plan.keys)],
     ["Secrets", counts(plan.secrets)],
     ["Copies", `${copies} older records of the same`],
-    ["Audit log", auditLog === undefined ? "none was given" : `${auditLog.size} bytes, ${auditLog.lines} lines`],
+    ...orNone(auditLogs.map(({ size, lines }) => `${size} bytes, ${lines} lines`)),
   ]);
   const rows = [
     ...plan.keys.map(({ item, action, reason = "" }) => [
@@ -69,7 +69,7 @@ export function printPlan(io: Io, { folder, contents, plan, auditLog }: Preview)
 }
 
 /** Prints what was done for people. */
-export function printDone(io: Io, { imported, verified, attachment }: Done): void {
+export function printDone(io: Io, { imported, verified, attachments }: Done): void {
   printFields(io, [
     ["Brought in", `${imported.keys} keys, ${imported.secrets} secrets`],
     ["Conflicts", String(imported.conflicts.length)],
@@ -79,10 +79,7 @@ export function printDone(io: Io, { imported, verified, attachment }: Done): voi
         `${verified.samples} samples`,
     ],
     ["Not tried", `${verified.disabled.length} keys, which are disabled`],
-    [
-      "Audit log",
-      attachment === undefined ? "none was given" : `attachment ${attachment.name}, sha256 ${attachment.sha256}`,
-    ],
+    ...orNone(attachments.map(({ name, sha256 }) => `attachment ${name}, sha256 ${sha256}`)),
   ]);
   for (const { kind, name, reason } of [...imported.conflicts, ...verified.mismatches]) {
     printLine(io, `  ${kind} ${name}: ${reason}`);
@@ -90,7 +87,7 @@ export function printDone(io: Io, { imported, verified, attachment }: Done): voi
 }
 
 /** Prints plan and, once it was carried out, what was done, as JSON. */
-export function printReport(io: Io, { folder, contents, plan, auditLog }: Preview, done?: Done): void {
+export function printReport(io: Io, { folder, contents, plan, auditLogs }: Preview, done?: Done): void {
   const planned = {
     data: folder,
     ...contents.scan,
@@ -110,8 +107,7 @@ export function printReport(io: Io, { folder, contents, plan, auditLog }: Previe
       action,
       reason,
     })),
-    audit_log:
-      auditLog === undefined ? undefined : { size: auditLog.size, sha256: auditLog.sha256, lines: auditLog.lines },
+    audit_logs: auditLogs.map(({ path, size, sha256, lines }) => ({ file: path, size, sha256, lines })),
     listed: contents.listed.map(({ createdAt, ...rest }) => ({ ...rest, created_at: createdAt })),
     notes: hasRsa(plan) ? [RSA_NOTE] : [],
   };
@@ -123,9 +119,14 @@ export function printReport(io: Io, { folder, contents, plan, auditLog }: Previe
           imported: { keys: done.imported.keys, secrets: done.imported.secrets },
           conflicts: done.imported.conflicts,
           verified: done.verified,
-          attachment: done.attachment && { name: done.attachment.name, sha256: done.attachment.sha256 },
+          attachments: done.attachments.map(({ name, size, sha256 }) => ({ name, size, sha256 })),
         }),
   });
+}
+
+/** A line for each audit file. */
+function orNone(texts: readonly string[]): readonly (readonly [string, string])[] {
+  return (texts.length === 0 ? ["none was given"] : texts).map((text) => ["Audit log", text] as const);
 }
 
 function counts(planned: readonly { readonly action: Action }[]): string {
