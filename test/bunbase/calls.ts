@@ -197,6 +197,7 @@ export const GO_CALLS: readonly GoCall[] = [
   { what: "a path that is not there", method: "GET", path: "/v1/nothing" },
   { what: "the root path", method: "GET", path: "/" },
   { what: "a method that a path does not have", method: "PUT", path: "/v1/keys/app" },
+  { what: "the health check", method: "GET", path: "/health", token: "none" },
   { what: "a call without a token", method: "GET", path: "/v1/keys/rsa", token: "none" },
   { what: "a call with an expired token", method: "GET", path: "/v1/keys/rsa", token: "expired" },
 ];
