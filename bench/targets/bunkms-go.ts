@@ -9,7 +9,10 @@ const AAD = "bench";
  * for no token, and its audit log is not synced: what it does for a request is less than what BunKMS does.
  */
 export async function startBunkmsGo(folder: string): Promise<Target> {
-  const server = await startGoKms(join(folder, "bunkms-go"), join(folder, "bunkms-go-audit.log"));
+  const server = await startGoKms({
+    BUNKMS_DATA_PATH: join(folder, "bunkms-go"),
+    BUNKMS_AUDIT_LOG: join(folder, "bunkms-go-audit.log"),
+  });
   await server.post("/v1/keys", { name: "data" });
   await server.post("/v1/keys", { name: "signing", type: "ecdsa-p256" });
   await server.post("/v1/secrets", { name: "app.password", value: PAYLOAD });

@@ -29,7 +29,7 @@ const CASES: readonly (readonly [name: string, rotations: number, plaintext: Buf
 async function make(): Promise<readonly LegacyVector[]> {
   const folder = mkdtempSync(join(tmpdir(), "bunkms-vectors-"));
   try {
-    const go = await startGoKms(folder);
+    const go = await startGoKms({ BUNKMS_DATA_PATH: folder });
     const made: { name: string; aad: Buffer; plaintext: Buffer; ciphertext: Buffer }[] = [];
     await go.post("/v1/keys", { name: "k" });
     for (const [name, rotations, plaintext, aad] of CASES) {

@@ -1,12 +1,11 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
-import { bunbaseSources } from "../harness/bunbase-sources.ts";
+import { mustRun } from "../../scripts/run-program.ts";
+import { copyModules } from "../harness/bunbase-sources.ts";
+import { findClosedPort } from "../harness/canned-server.ts";
+import { GO_ENVIRONMENT } from "./go-programs.ts";
 
 const START_TIMEOUT_MS = 10_000;
 /** Any 32 bytes. */
@@ -21,17 +20,9 @@ export function goKms(): Promise<string> {
 }
 
 async function build(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "bunkms-go-kms-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  for (const module of ["bun-kms", "bunder"]) {
-    cpSync(join(bunbaseSources(), module), join(folder, module), { recursive: true });
-  }
+  const folder = copyModules("bun-kms", "bunder");
   const path = join(folder, "server");
-  const cwd = join(folder, "bun-kms");
-  await promisify(execFile)("go", ["build", "-o", path, "./cmd/server"], {
-    cwd,
-    env: { ...process.env, GOFLAGS: "-mod=mod" },
-  });
+  await mustRun("go", ["build", "-o", path, "./cmd/server"], { cwd: join(folder, "bun-kms"), env: GO_ENVIRONMENT });
   return path;
 }
 
@@ -51,17 +42,12 @@ export interface GoKms {
   kill(): Promise<void>;
 }
 
-/** Starts the Go BunKMS on a data folder, with its audit log in a file if one is named. */
-export async function startGoKms(dataPath: string, auditLog?: string): Promise<GoKms> {
-  const port = await freePort();
+/** Starts the Go BunKMS. @param settings Its environment besides its address and master key. */
+export async function startGoKms(settings: Readonly<Record<string, string>>): Promise<GoKms> {
+  const port = await findClosedPort();
   const child = spawn(await goKms(), [], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      BUNKMS_ADDR: `127.0.0.1:${port}`,
-      BUNKMS_MASTER_KEY: GO_MASTER_KEY,
-      BUNKMS_DATA_PATH: dataPath,
-      ...(auditLog === undefined ? {} : { BUNKMS_AUDIT_LOG: auditLog }),
-    },
+    env: { BUNKMS_ADDR: `127.0.0.1:${port}`, BUNKMS_MASTER_KEY: GO_MASTER_KEY, ...settings },
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -119,13 +105,4 @@ async function untilReady(child: ChildProcess, url: string, output: () => string
   }
   child.kill("SIGKILL");
   throw new Error(`the Go server did not start: ${output()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

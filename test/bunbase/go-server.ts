@@ -1,9 +1,6 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { until } from "../harness/audit-entries.ts";
 import { findClosedPort } from "../harness/canned-server.ts";
-import { startServer, type TestServer, withoutSettings } from "../harness/server.ts";
-import { goPrograms } from "./go-programs.ts";
+import { startServer, type TestServer } from "../harness/server.ts";
+import { startGoKms } from "./go-kms.ts";
 
 /** What both servers of a comparison are told: the secret of their JWTs. */
 export const JWT_SECRET = "a secret of both servers, 32 bytes and more";
@@ -18,31 +15,9 @@ export interface ComparedServer {
 
 /** The real Go server, in memory. */
 export async function startGoServer(): Promise<ComparedServer> {
-  const { server } = await goPrograms();
-  const [port, rpcPort] = [await findClosedPort(), await findClosedPort()];
-  const env = {
-    BUNKMS_ADDR: `127.0.0.1:${port}`,
-    BUNKMS_RPC_ADDR: `127.0.0.1:${rpcPort}`,
-    BUNKMS_MASTER_KEY: "5a".repeat(32),
-    BUNKMS_JWT_SECRET: JWT_SECRET,
-  };
-  const child = spawn(server, { env: { ...withoutSettings(process.env), ...env }, stdio: "ignore" });
-  const ended = once(child, "close");
-  const url = `http://127.0.0.1:${port}`;
-  const isUp = (): Promise<boolean> =>
-    fetch(`${url}/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await until(isUp, "the Go server");
-  return {
-    url,
-    rpc: `127.0.0.1:${rpcPort}`,
-    async stop() {
-      child.kill("SIGKILL");
-      await ended;
-    },
-  };
+  const rpc = `127.0.0.1:${await findClosedPort()}`;
+  const server = await startGoKms({ BUNKMS_RPC_ADDR: rpc, BUNKMS_JWT_SECRET: JWT_SECRET });
+  return { url: `http://${server.address}`, rpc, stop: () => server.kill() };
 }
 
 /** This server, with what it wants to be told for such callers. */

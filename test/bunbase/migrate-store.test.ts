@@ -18,7 +18,7 @@ class GoFolder implements Disposable {
   readonly auditLog = join(this.#folder, "audit.log");
 
   async run(work: (go: GoKms) => Promise<void>, end: "stop" | "kill" = "stop"): Promise<void> {
-    const go = await startGoKms(this.data, this.auditLog);
+    const go = await startGoKms({ BUNKMS_DATA_PATH: this.data, BUNKMS_AUDIT_LOG: this.auditLog });
     try {
       await work(go);
     } finally {

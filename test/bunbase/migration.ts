@@ -39,7 +39,7 @@ export class MigrationTrial {
 
   /** Lets the Go server run on the data folder, and ends it. @param signal SIGKILL: it writes nothing. */
   async withGo<T>(work: (go: GoKms) => Promise<T>, signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<T> {
-    const go = await startGoKms(this.data, this.auditLog);
+    const go = await startGoKms({ BUNKMS_DATA_PATH: this.data, BUNKMS_AUDIT_LOG: this.auditLog });
     try {
       return await work(go);
     } finally {

@@ -29,7 +29,7 @@ async function makeGoServer(folder: string): Promise<void> {
   mkdirSync(folder);
   const [data, auditLog] = [join(folder, "data"), join(folder, "go-audit.log")];
   writeFileSync(join(folder, "master.key"), `${GO_MASTER_KEY}\n`, { mode: 0o600 });
-  const go = await startGoKms(data, auditLog);
+  const go = await startGoKms({ BUNKMS_DATA_PATH: data, BUNKMS_AUDIT_LOG: auditLog });
   const samples: string[] = [];
   for (const name of ["invoices", "orders"]) {
     await go.post("/v1/keys", { name });
@@ -45,7 +45,7 @@ async function makeGoServer(folder: string): Promise<void> {
   await go.post("/v1/keys", { name: "stamp", type: "rsa-2048" });
   await go.post("/v1/secrets", { name: "zone.db", value: "hunter2" });
   await go.stop();
-  const killed = await startGoKms(data, auditLog);
+  const killed = await startGoKms({ BUNKMS_DATA_PATH: data, BUNKMS_AUDIT_LOG: auditLog });
   await killed.post("/v1/secrets", { name: "gone", value: "1" });
   await killed.kill();
 }

@@ -14,7 +14,7 @@ function aesKey(changes: Partial<BackedUpKey> = {}): BackedUpKey {
     id: randomBytes(16),
     type: "aes-256",
     purpose: "encrypt",
-    state: "enabled",
+    disabledAt: undefined,
     createdAt: TIMES[0],
     versions: TIMES.map((createdAt) => ({ createdAt, publicKey: new Uint8Array(), material: randomBytes(32) })),
     legacyVersions: 2,
@@ -33,7 +33,7 @@ function signingKey(type: "rsa-2048" | "ecdsa-p256"): BackedUpKey {
     format: "der",
   });
   const version = { createdAt: TIMES[0], publicKey: der, material };
-  return aesKey({ name: type, type, purpose: "sign", versions: [version], legacyVersions: 0, state: "disabled" });
+  return aesKey({ name: type, type, purpose: "sign", versions: [version], legacyVersions: 0, disabledAt: TIMES[1] });
 }
 
 test("a key that was sealed here is restored by the cluster, with its id, times, versions and state", async () => {
@@ -44,7 +44,9 @@ test("a key that was sealed here is restored by the cluster, with its id, times,
     const restored = await calls.call("keys.restore", { name: key.name, backup: sealKeyBackup(backupKey, key) });
     assert.equal(restored["id"], Buffer.from(key.id).toString("hex"));
     assert.equal(restored["created_at"], new Date(key.createdAt).toISOString());
-    assert.equal(restored["state"], key.state);
+    assert.equal(restored["state"], key.disabledAt === undefined ? "enabled" : "disabled");
+    const revokedAt = restored["revoked_at"];
+    assert.equal(revokedAt && Date.parse(revokedAt as string), key.disabledAt);
     assert.equal(restored["legacy_versions"], key.legacyVersions);
     const versions = restored["versions"] as { created_at: string }[];
     assert.deepEqual(

@@ -26,7 +26,8 @@ export interface BackedUpKey {
   /** As the contract names types. */
   readonly type: string;
   readonly purpose: string;
-  readonly state: "enabled" | "disabled";
+  /** Since when it is disabled, milliseconds since 1970; undefined: it is enabled. */
+  readonly disabledAt: number | undefined;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   /** From version 1 on, at least one. */
@@ -52,7 +53,8 @@ export function sealKeyBackup(backupKey: Uint8Array, key: BackedUpKey): string {
         id: key.id,
         type: key.type,
         purpose: key.purpose,
-        state: key.state,
+        state: key.disabledAt === undefined ? "enabled" : "disabled",
+        disabledAtMs: BigInt(key.disabledAt ?? 0),
         createdAtMs: BigInt(key.createdAt),
         rotatedAtMs: BigInt(key.versions.at(-1)?.createdAt ?? key.createdAt),
         latestVersion: key.versions.length,

@@ -86,7 +86,7 @@ function backedUp(key: GoKey, masterKey: Uint8Array) {
     id: migratedKeyId(masterKey, key),
     type: key.type,
     purpose: key.type === "aes-256" ? "encrypt" : "sign",
-    state: key.revokedAt === undefined ? "enabled" : "disabled",
+    disabledAt: key.revokedAt === undefined ? undefined : milliseconds(key.revokedAt),
     createdAt: milliseconds(key.createdAt),
     versions: key.versions.map((version) => ({ ...version, createdAt: milliseconds(version.createdAt) })),
     legacyVersions: legacyVersions(key),
