@@ -210,7 +210,7 @@ func (c *keyCache) put(id cacheID, key *keptKey) {
 		c.remove(c.recent.Back())
 	}
 	if c.timer == nil {
-		c.timer = time.AfterFunc(c.policy.MaxAge, c.sweep)
+		c.timer = time.AfterFunc(c.policy.MaxAge-time.Since(key.from), c.sweep)
 	}
 }
 

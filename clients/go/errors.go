@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -131,6 +134,33 @@ func unexpected(origin string, httpStatus int, what string) *Error {
 		GRPCCode:   grpcCode(httpStatus),
 		retryAfter: -1,
 	}
+}
+
+// said takes over what an answer says of its error, unless its code or request
+// id is nothing that BunKMS says: then something between may have written it.
+func (e *Error) said(code, message, requestID string) *Error {
+	if !codePattern.MatchString(code) || requestID != "" && !requestIDPattern.MatchString(requestID) {
+		return e
+	}
+	e.Code, e.Message, e.RequestID = code, oneLine(message), requestID
+	return e
+}
+
+var codePattern = regexp.MustCompile(`^[a-z_]{1,64}$`)
+
+const maxMessage = 1024
+
+// oneLine makes a text fit for a line of a log.
+func oneLine(text string) string {
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + "…"
+	}
+	return strings.Map(func(character rune) rune {
+		if !unicode.IsPrint(character) {
+			return ' '
+		}
+		return character
+	}, strings.ToValidUTF8(text, "?"))
 }
 
 // givenUp is the error of a call whose context ended, or nil.

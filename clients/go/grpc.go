@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -47,6 +48,8 @@ func newGRPC(address *url.URL, isSecure bool, s *settings) (*grpcTransport, erro
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.ForceCodecV2(codec{})),
 		grpc.WithMaxHeaderListSize(64 << 10),
+		// A connection whose other end is gone without a word is noticed while a call waits.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
 			MinConnectTimeout: 10 * time.Second,
@@ -99,12 +102,11 @@ func (t *grpcTransport) failed(ctx context.Context, err error) error {
 		return err
 	}
 	said := withStatus.GRPCStatus()
+	failure := unexpected(t.origin, 0, said.Code().String())
+	failure.GRPCCode = said.Code()
 	for _, detail := range said.Details() {
 		if detail, ok := detail.(*bunkmspb.ErrorDetail); ok {
-			return &Error{
-				Code: detail.Code, Message: said.Message(), RequestID: detail.RequestId,
-				GRPCCode: said.Code(), retryAfter: -1,
-			}
+			return failure.said(detail.Code, said.Message(), detail.RequestId)
 		}
 	}
 	if givenUp := givenUp(ctx, nil); givenUp != nil {
@@ -128,7 +130,5 @@ func (t *grpcTransport) failed(ctx context.Context, err error) error {
 			return &Error{Message: t.origin + " answered more than 16 MiB", GRPCCode: codes.OutOfRange, retryAfter: -1}
 		}
 	}
-	failure := unexpected(t.origin, 0, said.Code().String())
-	failure.GRPCCode = said.Code()
 	return failure
 }

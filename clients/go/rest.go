@@ -173,8 +173,8 @@ func (t *restTransport) decodeError(response *http.Response, body []byte) error 
 		RequestID string `json:"request_id"`
 	}
 	failure := unexpected(t.origin, response.StatusCode, strconv.Itoa(response.StatusCode))
-	if json.Unmarshal(body, &said) == nil && said.Code != "" {
-		failure.Code, failure.Message, failure.RequestID = said.Code, said.Error, said.RequestID
+	if json.Unmarshal(body, &said) == nil {
+		failure.said(said.Code, said.Error, said.RequestID)
 	}
 	failure.retryAfter = parseRetryAfter(response.Header.Get("retry-after"), time.Now())
 	return failure

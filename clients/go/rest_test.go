@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -202,6 +203,17 @@ func TestErrorsOfTheServerHaveTheirCodes(t *testing.T) {
 	}
 }
 
+func TestTextsOfErrorsAreOneLineOfBoundedLength(t *testing.T) {
+	client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, 404, `{"error":"no\nlevel=info \u001b[2J`+strings.Repeat("é", 5000)+`","code":"not_found"}`)
+	})
+	_, err := client.Encrypt(t.Context(), "k", nil, nil)
+	text := err.Error()
+	if !errors.Is(err, ErrNotFound) || len(text) > 1100 || !utf8.ValidString(text) || strings.ContainsAny(text, "\n\x1b") {
+		t.Error(len(text), text)
+	}
+}
+
 func TestAnswersThatBunKMSDoesNotGive(t *testing.T) {
 	const secret = "c2VjcmV0LXZhbHVl"
 	cases := map[string]http.HandlerFunc{
@@ -210,8 +222,14 @@ func TestAnswersThatBunKMSDoesNotGive(t *testing.T) {
 		"another type": func(w http.ResponseWriter, _ *http.Request) {
 			answerJSON(w, 200, `{"plaintext_b64":{"`+secret+`":1}}`)
 		},
-		"no base64":  func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 200, `{"plaintext_b64":"`+secret+`!"}`) },
-		"cut JSON":   func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 200, `{"plaintext_b64":"`+secret) },
+		"no base64": func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 200, `{"plaintext_b64":"`+secret+`!"}`) },
+		"cut JSON":  func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 200, `{"plaintext_b64":"`+secret) },
+		"a code that is none": func(w http.ResponseWriter, _ *http.Request) {
+			answerJSON(w, 400, `{"error":"`+secret+`","code":"x y"}`)
+		},
+		"a request id that is none": func(w http.ResponseWriter, _ *http.Request) {
+			answerJSON(w, 400, `{"error":"x","code":"not_found","request_id":"`+secret+`="}`)
+		},
 		"no JSON":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
 		"no code":    func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 400, `{"error":"`+secret+`"}`) },
 		"a redirect": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("location", "/v1/"); w.WriteHeader(307) },

@@ -45,7 +45,8 @@ func KeyVersion(version uint32) KeyOption {
 // SHA-256, SHA-384 or SHA-512. A PSS salt is as long as the hash; options that ask for
 // another one are refused.
 //
-// It stays with one version of the key. Each signature is a call with the
+// It stays with one version of the key, and returns no signature that does not verify
+// under its public key. Each signature is a call with the
 // client's timeout; of ctx, calls have the values and not the end.
 func (c *Client) Signer(ctx context.Context, keyName string, options ...KeyOption) (crypto.Signer, error) {
 	key, err := c.remoteKey(ctx, keyName, options)
@@ -135,10 +136,32 @@ func (s *signer) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]
 	if err != nil {
 		return nil, err
 	}
-	if answer.Version != s.version {
-		return nil, unexpected("the server", 0, "the signature of another version")
+	// The name may be an alias that was moved, and lead to another key now.
+	if answer.Version != s.version || !s.verifies(digest, answer.SignatureB64, options) {
+		return nil, unexpected("the server", 0, "a signature that is not of this key")
 	}
 	return answer.SignatureB64, nil
+}
+
+func (s *signer) verifies(digest, signature []byte, options crypto.SignerOpts) bool {
+	switch public := s.public.(type) {
+	case *rsa.PublicKey:
+		if _, isPSS := options.(*rsa.PSSOptions); isPSS {
+			sameLength := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+			return rsa.VerifyPSS(public, options.HashFunc(), digest, signature, sameLength) == nil
+		}
+		return rsa.VerifyPKCS1v15(public, options.HashFunc(), digest, signature) == nil
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(public, digest, signature)
+	case ed25519.PublicKey:
+		own := &ed25519.Options{Hash: options.HashFunc()}
+		if given, ok := options.(*ed25519.Options); ok {
+			own.Context = given.Context
+		}
+		return ed25519.VerifyWithOptions(public, digest, signature, own) == nil
+	default:
+		return false
+	}
 }
 
 // scheme is the algorithm's name without its hash.

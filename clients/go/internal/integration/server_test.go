@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,6 +106,42 @@ func TestDataKeys(t *testing.T) {
 		if again, err := client.Decrypt(t.Context(), name, rewrapped, acme); err != nil || !bytes.Equal(again, key.Plaintext) {
 			t.Error(err)
 		}
+	})
+}
+
+func TestOneClientForManyGoroutines(t *testing.T) {
+	each(t, func(t *testing.T, client *bunkms.Client) {
+		name := createKey(t, client, &bunkmspb.CreateKeyRequest{})
+		shared, err := bunkms.NewEnvelope(client, name, bunkms.CachePolicy{MaxMessages: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer shared.Close()
+		var running sync.WaitGroup
+		for worker := range 16 {
+			running.Go(func() {
+				own := fmt.Appendf(nil, "worker %d", worker)
+				for range 20 {
+					ciphertext, err := client.Encrypt(t.Context(), name, own, nil)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if plaintext, err := client.Decrypt(t.Context(), name, ciphertext, nil); err != nil || !bytes.Equal(plaintext, own) {
+						t.Errorf("%q, %v", plaintext, err)
+					}
+					message, err := shared.Encrypt(t.Context(), own, nil, own)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if plaintext, err := shared.Decrypt(t.Context(), message, nil, own); err != nil || !bytes.Equal(plaintext, own) {
+						t.Errorf("%q, %v", plaintext, err)
+					}
+				}
+			})
+		}
+		running.Wait()
 	})
 }
 

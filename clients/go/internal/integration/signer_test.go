@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -123,6 +124,32 @@ func TestASignerStaysWithItsVersion(t *testing.T) {
 			if err != nil || !ecdsa.VerifyASN1(signer.Public().(*ecdsa.PublicKey), digest[:], signature) {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+func TestASignerWhoseAliasWasMovedSignsNothing(t *testing.T) {
+	each(t, func(t *testing.T, client *bunkms.Client) {
+		aliases := bunkmspb.NewAliasServiceClient(client)
+		alias := fmt.Sprintf("moved-%d", time.Now().UnixNano())
+		move := func() {
+			t.Helper()
+			name := createKey(t, client, &bunkmspb.CreateKeyRequest{Type: "ed25519"})
+			if _, err := aliases.SetAlias(t.Context(), &bunkmspb.SetAliasRequest{Alias: alias, KeyName: name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		move()
+		signer, err := client.Signer(t.Context(), "@"+alias)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := signer.Sign(nil, []byte("x"), crypto.Hash(0)); err != nil {
+			t.Fatal(err)
+		}
+		move()
+		if signature, err := signer.Sign(nil, []byte("x"), crypto.Hash(0)); !errors.Is(err, bunkms.ErrUnexpectedAnswer) || signature != nil {
+			t.Error("signed by another key", err)
 		}
 	})
 }
