@@ -56,7 +56,9 @@ test("a creation that is repeated is carried out once, and answered the same ove
   );
   assert.deepEqual(answers[1]?.value, answers[0]?.value);
   assert.deepEqual(answers[2]?.value, answers[0]?.value);
-  assert.deepEqual(await counted("keys.create", "key/once"), { done: 1, repeated: 2 });
+  const turned = { ...request, tags: { b: "2", a: "1" } };
+  assert.deepEqual((await call(rest, "keys.create", turned, "create-once")).value, answers[0]?.value);
+  assert.deepEqual(await counted("keys.create", "key/once"), { done: 1, repeated: 3 });
   assert.equal((await call(rest, "keys.create", request, "another-key")).code, "already_exists");
 });
 

@@ -1,4 +1,4 @@
-import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { CallDone, Idempotency, NamedCall } from "../vault/idempotency.ts";
 import { NOTHING, type Plan } from "../vault/plan.ts";
@@ -20,6 +20,7 @@ export class Repeat {
     this.#idempotency = idempotency;
     this.#spec = spec;
     this.#named = named;
+    sortMaps(spec.method.input, request);
     this.#request = idempotency.digest(spec.action, toBinary(spec.method.input, request as never));
   }
 
@@ -56,6 +57,20 @@ export class Repeat {
       changes: [...plan.changes, this.#idempotency.change(this.#named, done, now)],
       committed: (written) => plan.committed(written.slice(0, plan.changes.length)),
     };
+  }
+}
+
+/** Brings the pairs of a request's maps into one order: Protocol Buffers know none, and clients differ. */
+function sortMaps(schema: DescMessage, message: Message): void {
+  const values = message as unknown as Record<string, unknown>;
+  for (const field of schema.fields) {
+    const value = values[field.localName];
+    if (field.fieldKind === "map") {
+      const pairs = Object.entries(value as object).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      values[field.localName] = Object.fromEntries(pairs);
+    } else if (field.fieldKind === "message" && value !== undefined) {
+      sortMaps(field.message, value as Message);
+    }
   }
 }
 
