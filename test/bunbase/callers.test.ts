@@ -124,17 +124,17 @@ for (const run of ["first", "second"]) {
         "-workload",
         workload,
         "-duration",
-        "1s",
+        "2s",
         "-clients",
         "4",
         "-keys",
-        "20",
+        "1",
       ];
       const { code, output, errors } = await feed(programs.loadtest, args);
       assert.equal(code, 0, errors);
       const [, operations = "", failed = ""] = /total_ops=(\d+) errors=(\d+)/.exec(output) ?? [];
-      assert.ok(Number(operations) > 20, output);
-      // Half of the secrets are read before they were put: with the Go server too, these count as errors.
+      assert.ok(Number(operations) > 8, output);
+      // A secret that is read before it was put is an error with the Go server too.
       assert.ok(workload === "secrets" ? Number(failed) < Number(operations) / 2 : failed === "0", output);
       rows.push(
         `\`${workload}\` | ${workload === "secrets" ? "only secrets that are read before they are put" : "none"}`,

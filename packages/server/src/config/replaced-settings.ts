@@ -1,6 +1,9 @@
 /** Settings of the BunKMS written in Go that this server does not have, and what to do in their place. */
 export const REPLACED_SETTINGS: ReadonlyMap<string, string> = new Map([
-  ["BUNKMS_AUDIT_LOG", "use BUNKMS_AUDIT_FILE, whose lines have another form, and a file that is not there yet"],
+  [
+    "BUNKMS_AUDIT_LOG",
+    "use BUNKMS_AUDIT_FILE, whose lines have another form, with a new file outside of the data folder",
+  ],
   ["BUNKMS_BUFFER_POOL_SIZE", "leave it out: the store here is SQLite (BUNKMS_STORE), which sizes its cache by itself"],
   ["BUNKMS_SHARDS", "leave it out: the store here is SQLite (BUNKMS_STORE), which has no shards"],
 ]);
