@@ -1,12 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { bunbaseSources } from "../harness/bunbase-sources.ts";
+import { copyModules } from "../harness/bunbase-sources.ts";
 
 const START_TIMEOUT_MS = 10_000;
 /** Any 32 bytes. */
@@ -21,15 +19,10 @@ export function goKms(): Promise<string> {
 }
 
 async function build(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "bunkms-go-kms-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  for (const module of ["bun-kms", "bunder"]) {
-    cpSync(join(bunbaseSources(), module), join(folder, module), { recursive: true });
-  }
+  const folder = copyModules("bun-kms", "bunder");
   const path = join(folder, "server");
-  const cwd = join(folder, "bun-kms");
   await promisify(execFile)("go", ["build", "-o", path, "./cmd/server"], {
-    cwd,
+    cwd: join(folder, "bun-kms"),
     env: { ...process.env, GOFLAGS: "-mod=mod" },
   });
   return path;

@@ -1,50 +1,73 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/run-program.ts";
 
 const REPOSITORY = "https://github.com/KartikBazzad/bunbase";
+/** What the tests were written for. */
 const COMMIT = "6a50f82fe6a54763162f0482b9b90dc0a95133fe";
-/** What tells the platform's sources from any other folder. */
-const MARK = join("bun-kms", "go.mod");
 
 let found: string | undefined;
 
 /**
- * The folder of the BunBase platform's sources, for tests that run its services: `BUNBASE_SRC`, else the folder beside the
- * repository, else a shallow clone of the pinned commit. Read only: a test copies what it builds.
- * @throws Error that says what to do, when none is there.
+ * The folder with the sources of the BunBase platform, whose services the tests build as they are: `BUNBASE_SRC`, else
+ * `../shared/bunbase` beside the repository, else a shallow clone of the public repository, kept in `.cache`. Read only: who
+ * builds takes a copy (`copyModules`).
+ *
+ * @throws Error when they cannot be had. A test then fails: it is never skipped.
  */
 export function bunbaseSources(): string {
   found ??= find();
   return found;
 }
 
+/**
+ * Copies modules into a temporary folder, beside each other, as their `replace` lines want it. Removed when the process ends.
+ * @returns The folder that holds them.
+ */
+export function copyModules(...modules: readonly string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "bunkms-bunbase-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  execFileSync("cp", ["-R", ...modules.map((module) => join(bunbaseSources(), module)), folder]);
+  // The go command completes go.sum, which may be read only where it comes from.
+  execFileSync("chmod", ["-R", "u+w", folder]);
+  return folder;
+}
+
 function find(): string {
-  const named = process.env["BUNBASE_SRC"];
-  if (named !== undefined) {
-    if (!existsSync(join(named, MARK))) {
-      throw new Error(`BUNBASE_SRC names a folder without ${MARK}: ${named}`);
-    }
-    return resolve(named);
+  const given = process.env["BUNBASE_SRC"];
+  if (given !== undefined) {
+    return checked(given, "BUNBASE_SRC");
   }
-  const beside = resolve(import.meta.dirname, "..", "..", "..", "shared", "bunbase");
-  return existsSync(join(beside, MARK)) ? beside : clone();
+  const beside = join(ROOT, "..", "shared", "bunbase");
+  return existsSync(beside) ? checked(beside, beside) : checked(clone(), "the clone");
 }
 
 function clone(): string {
-  const folder = mkdtempSync(join(tmpdir(), "bunbase-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const git = (...args: readonly string[]) => execFileSync("git", ["-C", folder, ...args], { stdio: "pipe" });
+  const folder = join(ROOT, ".cache", `bunbase-${COMMIT}`);
+  if (existsSync(join(folder, "bun-kms", "go.mod"))) {
+    return folder;
+  }
   try {
-    git("init", "--quiet");
-    git("fetch", "--quiet", "--depth", "1", REPOSITORY, COMMIT);
-    git("checkout", "--quiet", "FETCH_HEAD");
+    rmSync(folder, { recursive: true, force: true });
+    execFileSync("git", ["init", "--quiet", folder]);
+    execFileSync("git", ["-C", folder, "fetch", "--quiet", "--depth=1", REPOSITORY, COMMIT]);
+    execFileSync("git", ["-C", folder, "checkout", "--quiet", "FETCH_HEAD"]);
     return folder;
   } catch (cause) {
     throw new Error(
-      `the sources of BunBase are needed: set BUNBASE_SRC to a checkout of ${REPOSITORY} at ${COMMIT}, or let git reach it`,
+      "the sources of BunBase are needed: name their folder in BUNBASE_SRC, have them in ../shared/bunbase, " +
+        `or let git fetch ${REPOSITORY}`,
       { cause },
     );
   }
+}
+
+function checked(folder: string, what: string): string {
+  const path = join(folder, "bun-kms", "go.mod");
+  if (!existsSync(path) || !readFileSync(path, "utf8").startsWith("module github.com/kartikbazzad/bunbase/bun-kms")) {
+    throw new Error(`${what}: holds no sources of BunBase`);
+  }
+  return folder;
 }
