@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { seeded } from "../vectors/seeded.ts";
 import { finished, folderDigest, MigrationTrial } from "./migration.ts";
 
-const COUNT = 40;
-const KILLS = 6;
+const COUNT = 30;
+const KILLS = 4;
 
 let trial: MigrationTrial;
 

@@ -187,6 +187,24 @@ test("the audit file is an attachment whose digest is in the log, and is read ba
   assert.equal((body["entries"] as { request: JsonObject }[])[0]?.request["sha256"], sha256);
 });
 
+test("a file of several parts is attached, again without harm, and never replaced", async () => {
+  const path = join(trial.folder, "big.log");
+  const content = randomBytes(1_200_000);
+  writeFileSync(path, content);
+  for (const _ of [1, 2]) {
+    const attached = await trial.cli("audit", "attach", path);
+    assert.equal(attached.code, 0, attached.stderr);
+    assert.match(attached.stdout, /^big\.log {2}1200000 bytes {2}sha256 [0-9a-f]{64}$/m);
+  }
+  writeFileSync(path, content.subarray(1));
+  assert.equal((await trial.cli("audit", "attach", path)).code, 5);
+  assert.equal((await trial.cli("audit", "attach", path, "--name", "a/b")).code, 2);
+  const back = join(trial.folder, "back.log");
+  assert.equal((await trial.cli("audit", "attachment", "big.log", "-o", back)).code, 0);
+  assert.ok(readFileSync(back).equals(content));
+  assert.equal((await trial.cli("audit", "attachment", "big", "-o", back, "--force")).code, 4);
+});
+
 test("again, nothing is left to do; what is there and different is a conflict, and stays", async () => {
   const again = await trial.migrate("--audit-log", trial.auditLog, "--yes", "--json");
   assert.equal(again.code, 0, again.stderr);
