@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly starts: number;
   /** The `bao` program, if it is to be measured too. */
   readonly openbao: string | undefined;
+  /** Whether the BunKMS written in Go is to be measured too. */
+  readonly bunkmsGo: boolean;
   /** Only what has this in its name: of requests for example `encrypt REST`, of keys `batch` or `signing Ed25519`. */
   readonly only: string;
   /** Keys in the vault that has many. */
@@ -27,7 +29,7 @@ export interface BenchOptions {
   readonly profileFolder: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [--quick] [--seconds N] [--rounds N] [--only TEXT] [--openbao PATH] [--profile FOLDER]
+export const USAGE = `npm run bench -- [--quick] [--seconds N] [--rounds N] [--only TEXT] [--openbao PATH] [--bunkms-go] [--profile FOLDER]
 npm run bench -- --keys [--quick] [--seconds N] [--rounds N] [--only TEXT] [--profile FOLDER]
 npm run bench -- --file [--quick] [--rounds N]
 npm run bench -- --audit [--quick] [--rounds N]
@@ -38,6 +40,7 @@ npm run bench -- --audit [--quick] [--rounds N]
   --only TEXT       only what has this in its name, for example "encrypt REST"; with --keys "batch", "signing Ed25519",
                     "beside" or "many keys"
   --openbao PATH    measures OpenBao too, started in development mode from this program
+  --bunkms-go       measures the BunKMS written in Go too, built from the platform's sources (BUNBASE_SRC)
   --keys            batches, signatures beside openssl, slow work beside quick, a vault of 100,000 keys (--quick: 10,000)
   --file            encrypts and decrypts a file of 1 GB beside age (--quick: 100 MB), and nothing else
   --audit           verifies an audit log of 1,000,000 entries offline (--quick: 100,000), makes proofs, and nothing else
@@ -55,6 +58,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       rounds: { type: "string" },
       only: { type: "string", default: "" },
       openbao: { type: "string" },
+      "bunkms-go": { type: "boolean", default: false },
       profile: { type: "string" },
       keys: { type: "boolean", default: false },
       file: { type: "boolean", default: false },
@@ -72,6 +76,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     starts: values.quick ? 3 : 9,
     only: values.only,
     openbao: values.openbao,
+    bunkmsGo: values["bunkms-go"],
     manyKeys: values.quick ? 10_000 : 100_000,
     auditEntries: values.quick ? 100_000 : 1_000_000,
     fileMegabytes: values.quick ? 100 : 1000,

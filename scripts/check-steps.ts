@@ -22,8 +22,11 @@ export interface StepResult {
   readonly output: string;
 }
 
+const GO_CLIENT = "clients/go";
 /** The Go modules: the client, and the strangers of the audit log's tests. */
-const GO = ["clients/go", "test/audit/go"];
+const GO = [GO_CLIENT, "test/audit/go"];
+/** So that the files are looked at which only tests against a server have. */
+const GO_TAGS = "-tags=integration";
 
 /** A step that is one program: what it prints when it fails. */
 function program(name: string, command: string, args: readonly string[], options = {}): Step {
@@ -46,7 +49,10 @@ const STEPS: readonly Step[] = [
   program("contract format (buf format)", "buf", ["format", "proto", "--diff", "--exit-code"]),
   { name: "contract compatible with the last commit (buf breaking)", run: checkBreaking },
   { name: "Go format (gofmt)", run: async () => (await runProgram("gofmt", ["-l", ...GO])).output },
-  ...GO.map((folder) => program(`Go vet ${folder}`, "go", ["vet", "./..."], { cwd: join(ROOT, folder) })),
+  ...GO.map((folder) => program(`Go vet ${folder}`, "go", ["vet", GO_TAGS, "./..."], { cwd: join(ROOT, folder) })),
+  program("Go staticcheck", "go", ["tool", "-modfile=tools/go.mod", "staticcheck", GO_TAGS, "./..."], {
+    cwd: join(ROOT, GO_CLIENT),
+  }),
 ];
 
 /** The names of all checks, in the order in which they run. */

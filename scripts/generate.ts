@@ -1,6 +1,7 @@
 /**
- * `npm run generate`: makes packages/contract/src/gen from proto/, and docs/key-types.md from the algorithm table. Files
- * that would not change are not touched, so that a running test or server does not find the folder empty.
+ * `npm run generate`: makes packages/contract/src/gen from proto/, the Go client's part of the contract from both, and
+ * docs/key-types.md from the algorithm table. Files that would not change are not touched, so that a running test or server
+ * does not find the folder empty.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,9 +10,12 @@ import {
   differences,
   GEN_FOLDER,
   type GeneratedFiles,
+  GO_FOLDER,
+  generateGo,
   generateKeyTypes,
   generateOpenApi,
   generateTypeScript,
+  isGeneratedGo,
   readFolder,
 } from "./generated-files.ts";
 
@@ -32,4 +36,5 @@ function write(folder: string, files: GeneratedFiles, owns: (name: string) => bo
 
 write(GEN_FOLDER, await generateTypeScript(), (name) => name !== "openapi.json");
 write(GEN_FOLDER, await generateOpenApi(), (name) => name === "openapi.json");
+write(GO_FOLDER, await generateGo(), isGeneratedGo);
 write(DOCS_FOLDER, await generateKeyTypes(), (name) => name === "key-types.md");

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +13,9 @@ export const GEN_FOLDER = join(ROOT, GEN);
 /** Where the generated page of the documentation lies, among pages written by hand. */
 export const DOCS_FOLDER = join(ROOT, "docs");
 
+/** The Go client's module, whose generated files lie among those written by hand. */
+export const GO_FOLDER = join(ROOT, "clients", "go");
+
 /** Name, relative to the folder of generated files, and content. */
 export type GeneratedFiles = ReadonlyMap<string, string>;
 
@@ -26,6 +29,32 @@ export async function generateTypeScript(): Promise<GeneratedFiles> {
   } finally {
     await rm(temporary, { recursive: true });
   }
+}
+
+/**
+ * What the Go client has of the contract: messages and stubs that buf makes (buf.gen.go.yaml) with the generators that
+ * clients/go/tools/go.mod pins, and the tables of routes and errors. Made in a temporary folder.
+ */
+export async function generateGo(): Promise<GeneratedFiles> {
+  await ensureThirdPartyProtos();
+  const { goErrorsText, goPackageText, goRoutesText } = await import("./generate-go.ts");
+  const temporary = await mkdtemp(join(tmpdir(), "bunkms-generate-"));
+  try {
+    await mustRun("buf", ["generate", "--template", "buf.gen.go.yaml", "--output", temporary]);
+    const folder = join(temporary, "clients", "go");
+    writeFileSync(join(folder, "bunkmspb", "doc.go"), goPackageText());
+    writeFileSync(join(folder, "routes_generated.go"), goRoutesText());
+    writeFileSync(join(folder, "errors_generated.go"), goErrorsText());
+    await mustRun("gofmt", ["-w", "routes_generated.go", "errors_generated.go"], { cwd: folder });
+    return readFolder(folder);
+  } finally {
+    await rm(temporary, { recursive: true });
+  }
+}
+
+/** Whether a file below the Go client's folder is one that `generateGo` makes. */
+export function isGeneratedGo(name: string): boolean {
+  return name.startsWith("bunkmspb/") || name.endsWith("_generated.go");
 }
 
 /** The OpenAPI description, made from the TypeScript that lies in the repository now. */

@@ -5,6 +5,7 @@ import { measure } from "../measure.ts";
 import { memoryOf } from "../process-figures.ts";
 import { markdown, type ServerFigures } from "../report.ts";
 import { bunkmsTarget } from "../targets/bunkms.ts";
+import { startBunkmsGo } from "../targets/bunkms-go.ts";
 import { type BunkmsOptions, dataFolder, startBunkms } from "../targets/bunkms-process.ts";
 import { startRepeatedly } from "../targets/bunkms-starts.ts";
 import { startEcho } from "../targets/echo.ts";
@@ -27,6 +28,9 @@ export async function benchRequests({ options, folder, say, keep }: Run): Promis
   ];
   if (options.openbao !== undefined) {
     started.push(keep(await startOpenbao(resolve(options.openbao), folder)));
+  }
+  if (options.bunkmsGo) {
+    started.push(keep(await startBunkmsGo(folder)));
   }
   const targets = started.map((target) => only(target, options.only)).filter(({ workloads }) => workloads.length > 0);
   const load = keep(startLoadProcess());

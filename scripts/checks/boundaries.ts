@@ -23,11 +23,19 @@ export const ROOMS: readonly Room[] = [
   { name: "vault", sees: ["crypto", "store/store.ts", "seal/seal.ts"] },
   { name: "audit", sees: ["crypto"], also: ["remote"] },
   { name: "access", sees: ["vault"], also: ["crypto"] },
-  { name: "operations", sees: ["vault", "access", "audit"], also: ["crypto"] },
+  { name: "operations", sees: ["vault", "access", "audit"], also: ["crypto", "config/loopback.ts"] },
   {
     name: "pipeline",
     sees: ["access", "audit", "operations"],
-    also: ["crypto/kdf.ts", "store/store.ts", "vault/plan.ts", "vault/record.ts", "vault/records.ts", "vault/vault.ts"],
+    also: [
+      "crypto/kdf.ts",
+      "store/store.ts",
+      "vault/idempotency.ts",
+      "vault/plan.ts",
+      "vault/record.ts",
+      "vault/records.ts",
+      "vault/vault.ts",
+    ],
   },
   { name: "api", sees: ["pipeline"], also: ["crypto/random.ts"] },
   {

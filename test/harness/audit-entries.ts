@@ -19,6 +19,7 @@ export function auditEntries(first: number, count: number): readonly SinkEntry[]
       transport: "rest",
       request: { name: index % 2 === 0 ? "line\nend, tab\t, \u2028" : "k" },
       response: {},
+      critical: index % 7 === 6,
     });
     return { index, bytes };
   });

@@ -178,6 +178,7 @@ export const KEY_OPERATIONS: Readonly<Record<string, KeyOperation>> = {
     ({ name }, version) => ({ name, version, public_key_pem: RECIPIENT as string }),
     USES,
   ),
+  "keys.export_plain": row("encrypt", [], ({ name }, version) => ({ key_name: name, version }), USES),
   "keys.backup": row("encrypt", [], ({ name }) => ({ name }), { key: ["ok", "ok", "ok", NO, NO], ...OF_KEY }),
   // Brings a destroyed key back, and never replaces one that is there.
   "keys.restore": row("encrypt", [], ({ name, made }) => ({ name, backup: made.backup }), {

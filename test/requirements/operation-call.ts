@@ -24,6 +24,7 @@ export interface Answer {
 export interface Caller {
   readonly token?: string | undefined;
   readonly requestId?: string;
+  readonly idempotencyKey?: string;
 }
 
 /** One way to reach a server: the same operations, requests and answers over REST and gRPC. */
@@ -105,10 +106,11 @@ function splitRequest(operation: OperationSpec, request: JsonObject): { path: st
   return { path: `${path}?${query.join("&")}`, rest: {} };
 }
 
-function callerHeaders({ token, requestId }: Caller): Record<string, string> {
+function callerHeaders({ token, requestId, idempotencyKey }: Caller): Record<string, string> {
   return {
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(requestId === undefined ? {} : { "x-request-id": requestId }),
+    ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
   };
 }
 

@@ -85,6 +85,18 @@ const PROVOCATIONS: Partial<Record<ErrorCode, Provocation>> = {
     const [slot] = (await call(over, "seals.list_slots", {})).value["slots"] as { id: string }[];
     return call(over, "seals.remove_slot", { id: slot?.id as string });
   },
+  idempotency_mismatch: async (over) => {
+    const caller = { token: server.rootToken, idempotencyKey: `${over.name}-mismatch` };
+    const put = (value: string) => over.call(operationOf("secrets.put"), { name: "idempotent", value }, caller);
+    assert.equal((await put("first")).code, "ok");
+    return put("second");
+  },
+  already_done: async (over) => {
+    const caller = { token: server.rootToken, idempotencyKey: `${over.name}-done` };
+    const make = () => over.call(operationOf("tokens.create"), { display_name: "once", role: "reader" }, caller);
+    assert.equal((await make()).code, "ok");
+    return make();
+  },
 };
 
 /** Codes that only one transport has, or that need more than one call: each has its own test below. */

@@ -116,6 +116,7 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
       public_key_pem: RECIPIENT.export({ format: "pem", type: "spki" }) as string,
     }),
   ],
+  ["keys.export_plain", ({ exportableKey }) => ({ key_name: exportableKey })],
   ["keys.restore", ({ backup }) => ({ backup })],
   ["aliases.set", ({ key }) => ({ key_name: key })],
   ["secrets.put", () => ({ value: SAMPLE_TEXT })],

@@ -9,9 +9,9 @@ interface GoEvent {
   readonly Output?: string;
 }
 
-/** Runs all Go tests of a module, without cached results. */
+/** Runs all Go tests of a module that need no server, under the race detector and without cached results. */
 export async function runGoTests(folder: string): Promise<Tally> {
-  const { code, output } = await runProgram("go", ["test", "-json", "-count=1", "./..."], { cwd: folder });
+  const { code, output } = await runProgram("go", ["test", "-json", "-count=1", "-race", "./..."], { cwd: folder });
   return readGoEvents(output, code);
 }
 

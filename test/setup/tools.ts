@@ -76,6 +76,11 @@ const TOOLS: readonly Tool[] = [
     },
   },
   {
+    name: "a C compiler, for Go's race detector",
+    isThere: () => runs("gcc", "--version"),
+    install: () => installDebian("gcc", "libc6-dev"),
+  },
+  {
     name: "grpcurl",
     isThere: () => runs("grpcurl", "-version"),
     install: async () => {

@@ -44,6 +44,10 @@ func (raw Raw) encode() ([]byte, error) {
 	return append([]byte{kindRaw}, raw...), nil
 }
 
+// Encode returns the canonical encoding, "Additional data" in
+// spec/ciphertext.md: equal contexts have equal encodings, and no others have.
+func (context Context) Encode() ([]byte, error) { return context.encode() }
+
 func (context Context) encode() ([]byte, error) {
 	if len(context) == 0 {
 		return nil, nil

@@ -1,6 +1,10 @@
 // Package envelope opens BunKMS data ciphertexts without a server, given the
 // key version's key. It implements spec/ciphertext.md with the standard
 // library alone, and so not the suites that need more than that.
+//
+// It also seals and opens envelope messages, given their data key, by
+// spec/envelope.md: [SealMessage], [OpenMessage]. Programs that have a server use
+// bunkms.NewEnvelope, which gets the data keys.
 package envelope
 
 import (

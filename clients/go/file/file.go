@@ -1,5 +1,7 @@
-// Package file opens files that bunkms encrypt-file wrote, given their data
-// key. It implements spec/file.md with the standard library alone.
+// Package file opens and writes the files of bunkms encrypt-file and
+// decrypt-file, given their data key. It implements spec/file.md with the
+// standard library alone. Programs that have a server use Client.NewFileWriter
+// and Client.NewFileReader of package bunkms, which get the data key.
 package file
 
 import (
@@ -56,13 +58,26 @@ func Open(source io.Reader, unwrap func(Header) ([]byte, error)) (io.Reader, err
 	if len(dataKey) != keyLength {
 		return nil, ErrKey
 	}
-	commitment, err := hkdf.Key(sha256.New, dataKey, header.salt, "bunkms file v1 commitment", fieldLength)
+	commitment, err := deriveCommitment(dataKey, header.salt)
 	if err != nil {
 		return nil, err
 	}
 	if subtle.ConstantTimeCompare(commitment, header.commitment) != 1 {
 		return nil, ErrKey
 	}
+	aead, err := payloadCipher(dataKey, header)
+	if err != nil {
+		return nil, err
+	}
+	return &reader{source: source, aead: aead}, nil
+}
+
+func deriveCommitment(dataKey, salt []byte) ([]byte, error) {
+	return hkdf.Key(sha256.New, dataKey, salt, "bunkms file v1 commitment", fieldLength)
+}
+
+// payloadCipher is the cipher of the segments below a header.
+func payloadCipher(dataKey []byte, header Header) (cipher.AEAD, error) {
 	info := "bunkms file v1 payload" + string(header.digest)
 	payloadKey, err := hkdf.Key(sha256.New, dataKey, header.salt, info, keyLength)
 	if err != nil {
@@ -73,11 +88,17 @@ func Open(source io.Reader, unwrap func(Header) ([]byte, error)) (io.Reader, err
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
+	return cipher.NewGCM(block)
+}
+
+// segmentNonce is the segment's number after seven zero bytes, and whether it is the last.
+func segmentNonce(index uint32, isLast bool) []byte {
+	nonce := make([]byte, nonceLength)
+	binary.BigEndian.PutUint32(nonce[7:], index)
+	if isLast {
+		nonce[nonceLength-1] = 1
 	}
-	return &reader{source: source, aead: aead}, nil
+	return nonce
 }
 
 // reader opens one segment after the other.
@@ -127,12 +148,7 @@ func (r *reader) next() error {
 	} else if err != nil {
 		return err
 	}
-	var nonce [nonceLength]byte
-	binary.BigEndian.PutUint32(nonce[7:], r.index)
-	if r.isLast {
-		nonce[nonceLength-1] = 1
-	}
-	plaintext, err := r.aead.Open(sealed[:0], nonce[:], sealed, nil)
+	plaintext, err := r.aead.Open(sealed[:0], segmentNonce(r.index, r.isLast), sealed, nil)
 	if err != nil {
 		return ErrChanged
 	}

@@ -103,12 +103,15 @@ func readText(source io.Reader, limit int) (string, error) {
 		return "", err
 	}
 	for _, character := range text {
-		if character < 0x21 || character > 0x7e {
+		if !isTextByte(character) {
 			return "", ErrChanged
 		}
 	}
 	return string(text), nil
 }
+
+// isTextByte tells whether a text of a header may have it: ASCII, no blanks.
+func isTextByte(character byte) bool { return character >= 0x21 && character <= 0x7e }
 
 // take reads exactly so many bytes. The input's end is ErrTruncated.
 func take(source io.Reader, length int) ([]byte, error) {

@@ -55,6 +55,8 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   wrong_audit_range: meaning(5, 'What is archived and pruned is shown by "bunkms audit retention".'),
   audit_hold: meaning(5, 'Holds are shown by "bunkms audit retention".'),
   audit_full: meaning(6, 'Archive and prune the log: "bunkms audit archive --help"; or raise BUNKMS_AUDIT_MAX_SIZE.'),
+  idempotency_mismatch: meaning(5, "Use a new idempotency key for each request."),
+  already_done: meaning(5, 'Look what it made: "bunkms token list", "bunkms slot list".'),
   payload_too_large: meaning(2, "The server takes up to 512 KiB at once."),
   unsupported_media_type: meaning(7, "Something between changes requests. Check --url."),
   too_many_requests: meaning(6, RETRY),

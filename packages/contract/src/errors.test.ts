@@ -18,7 +18,7 @@ test("REQ-38: a name that every object has is no error code", () => {
 });
 
 test("every row has a status of the REST interface, a status of gRPC and a text", () => {
-  const statuses = [400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503, 507];
+  const statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503, 507];
   for (const code of codes) {
     const { http, grpc, text } = ERRORS[code];
     assert.ok(statuses.includes(http), code);
@@ -30,7 +30,7 @@ test("every row has a status of the REST interface, a status of gRPC and a text"
 
 test("every status of the REST interface has a code", () => {
   const present = new Set(codes.map((code) => ERRORS[code].http));
-  assert.deepEqual([...present].toSorted(), [400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503, 507]);
+  assert.deepEqual([...present].toSorted(), [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503, 507]);
 });
 
 test("what may succeed later unchanged is marked so: 429, 503 and a lost race, nothing else", () => {

@@ -71,6 +71,18 @@ export const ERRORS = Object.freeze({
     false,
     "the audit log has reached its size limit, so nothing is done: archive and prune it, or raise BUNKMS_AUDIT_MAX_SIZE",
   ),
+  idempotency_mismatch: row(
+    422,
+    9,
+    false,
+    "this idempotency key was used for another request; use a new one for each request, and the same only to repeat it",
+  ),
+  already_done: row(
+    409,
+    9,
+    false,
+    "this call was carried out already, and its answer is not kept, since it holds secrets; look what it made before you call again",
+  ),
   payload_too_large: row(413, 8, false, "the request, or its answer, is too large"),
   unsupported_media_type: row(415, 3, false, "the content type must be application/json"),
   too_many_requests: row(429, 8, true, "too many requests at once; try again"),

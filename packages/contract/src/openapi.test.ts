@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ERRORS, type ErrorCode } from "./errors.ts";
-import { Role } from "./gen/bunkms/v1/options_pb.js";
+import { Effect, Role } from "./gen/bunkms/v1/options_pb.js";
 import { buildOpenApi } from "./openapi.ts";
 import { readOperations } from "./operations.ts";
 
@@ -92,12 +92,44 @@ test("every operation needs a bearer token, but for the anonymous ones and the p
 
 test("an operation documents exactly the error statuses that it may answer with", () => {
   const statuses = (action: string): readonly string[] => Object.keys(find(action).responses);
-  assert.deepEqual(statuses("keys.create"), ["201", "400", "401", "403", "409", "413", "415", "429", "500", "503"]);
+  assert.deepEqual(statuses("keys.create"), [
+    "201",
+    "400",
+    "401",
+    "403",
+    "409",
+    "413",
+    "415",
+    "422",
+    "429",
+    "500",
+    "503",
+  ]);
   assert.deepEqual(statuses("keys.get"), ["200", "400", "401", "403", "404", "413", "429", "500", "503"]);
   assert.deepEqual(statuses("tokens.get_self"), ["200", "400", "401", "413", "429", "500", "503"]);
-  assert.deepEqual(statuses("secrets.delete"), ["200", "400", "401", "403", "404", "409", "413", "429", "500", "503"]);
+  assert.deepEqual(statuses("secrets.delete"), [
+    "200",
+    "400",
+    "401",
+    "403",
+    "404",
+    "409",
+    "413",
+    "422",
+    "429",
+    "500",
+    "503",
+  ]);
   for (const spec of specs) {
     assert.equal(statuses(spec.action).includes("403"), spec.leastRole !== Role.ANY, spec.action);
+  }
+});
+
+test("what changes something can be named by an idempotency key, and nothing else", () => {
+  for (const spec of specs) {
+    const canBe = spec.effect === Effect.MUTATE && !spec.anonymous;
+    const isSaid = JSON.stringify(find(spec.action)).includes("#/components/parameters/IdempotencyKey");
+    assert.equal(isSaid, canBe, spec.action);
   }
 });
 

@@ -71,6 +71,15 @@ export function buildOpenApi(specs: readonly OperationSpec[], comments: Comments
     components: {
       securitySchemes: { bearer: { type: "http", scheme: "bearer", description: "A token that begins with `bkms_`." } },
       schemas: { Error: errorSchema(), ...Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1))) },
+      parameters: {
+        IdempotencyKey: {
+          name: "Idempotency-Key",
+          in: "header",
+          description:
+            "Names the call, so that it can be repeated: within 24 hours the same call of the same caller is carried out once, and answered the same.",
+          schema: { type: "string", pattern: "^[A-Za-z0-9_-]{1,64}$" },
+        },
+      },
       responses: errorResponses(),
       headers: {
         RequestId: {
@@ -110,6 +119,7 @@ function describeParameters(spec: OperationSpec, comments: Comments): JsonSchema
   const inPath = pathFields(spec);
   const inQuery = spec.route.hasBody ? [] : spec.method.input.fields.filter((field) => !inPath.includes(field));
   const parameters = [
+    ...(spec.effect === Effect.MUTATE && !spec.anonymous ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
     ...inPath.map((field) => describeParameter(field, "path", comments)),
     ...inQuery.map((field) => describeParameter(field, "query", comments)),
   ];
@@ -200,6 +210,7 @@ function errorStatuses({ route, effect, leastRole, anonymous }: OperationSpec): 
     // For a head (path, query and headers) that is too large, also where there is no body.
     413,
     ...(route.hasBody ? [415] : []),
+    ...(effect === Effect.MUTATE && !anonymous ? [422] : []),
     429,
     500,
     503,

@@ -73,6 +73,8 @@ export interface OperationSpec {
   readonly leastRole: Role;
   /** Whether it needs no token and no open vault. */
   readonly anonymous: boolean;
+  /** Whether its audit entries say `critical`. */
+  readonly critical: boolean;
   readonly maxRequestBytes: number;
   readonly route: HttpRoute;
   readonly auditRequest: readonly AuditField[];
@@ -168,6 +170,7 @@ function readOperation(method: DescMethod): OperationSpec {
     effect: option.effect,
     leastRole: option.leastRole,
     anonymous: option.anonymous,
+    critical: option.critical,
     maxRequestBytes: option.maxRequestBytes || DEFAULT_MAX_REQUEST_BYTES,
     route: readRoute(method, where, option.httpStatus || 200),
     auditRequest,

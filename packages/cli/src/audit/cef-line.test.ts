@@ -37,6 +37,15 @@ describe("an entry in the Common Event Format", () => {
     );
   });
 
+  test("is of the severity that its outcome has, or of a critical one's", () => {
+    const severity = (members: object) => cefLine(entry({ operation: "keys.export", ...members }), "1").split("|")[6];
+    assert.equal(severity({ outcome: "ok" }), "3");
+    assert.equal(severity({ outcome: "not_found" }), "5");
+    assert.equal(severity({ outcome: "permission_denied" }), "7");
+    assert.equal(severity({ outcome: "ok", critical: "true" }), "9");
+    assert.equal(severity({ outcome: "not_found", critical: "true" }), "9");
+  });
+
   test("escapes what the format would read as its own, and stays one line", () => {
     const line = cefLine(
       entry({

@@ -10,6 +10,7 @@ const SEVERITIES: ReadonlyMap<string, number> = new Map([
   ["too_many_requests", 7],
 ]);
 const OTHER_SEVERITY = 5;
+const CRITICAL_SEVERITY = 9;
 
 /**
  * An entry as a line of the ArcSight Common Event Format, version 0, without its newline. Empty members are left out. Custom
@@ -20,7 +21,8 @@ export function cefLine(entry: ExportedEntry, version: string): string {
   const text = (name: string): string => (typeof members[name] === "string" ? members[name] : "");
   const operation = text("operation") || "unknown";
   const outcome = text("outcome");
-  const severity = SEVERITIES.get(outcome) ?? OTHER_SEVERITY;
+  const isCritical = text("critical") === "true";
+  const severity = isCritical ? CRITICAL_SEVERITY : (SEVERITIES.get(outcome) ?? OTHER_SEVERITY);
   const header = ["BunKMS", "BunKMS", version, operation, `${operation}: ${outcome || "unknown"}`, String(severity)];
   return `CEF:0|${header.map(escapeHeader).join("|")}|${extension(entry, text, members)}`;
 }

@@ -3,7 +3,7 @@ import { BunkmsError } from "@bunkms/contract";
 import type * as grpc from "@grpc/grpc-js";
 import type { Call } from "../pipeline/call.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import { bearerToken, chooseRequestId } from "./headers.ts";
+import { bearerToken, chooseRequestId, idempotencyKey } from "./headers.ts";
 
 /** Where calls come in, and where they go. */
 export interface Listener {
@@ -37,6 +37,7 @@ export function pipelineCall(
     requestId: chooseRequestId(metadata.get("x-request-id")[0]),
     secure,
     token: bearerToken(metadata.get("authorization")[0]),
+    idempotencyKey: idempotencyKey(metadata.get("idempotency-key")[0]),
     operation,
     signal,
     readRequest,

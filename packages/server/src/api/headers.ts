@@ -27,6 +27,14 @@ export function vaultToken(header: unknown): string | undefined {
   return typeof header === "string" && /^[!-~]{1,256}$/.test(header) ? header : undefined;
 }
 
+/**
+ * The value of the header or metadata `idempotency-key`, in quotes (RFC 9651 section 3.3.3, as draft-ietf-httpapi-idempotency-key-header
+ * has it) or without; undefined when there is none.
+ */
+export function idempotencyKey(header: unknown): string | undefined {
+  return typeof header === "string" ? header.replace(/^"(.*)"$/, "$1") : undefined;
+}
+
 /** What a caller who asks for a receipt of his call is answered in headers or trailers. */
 interface WantedReceipt {
   /** Filled when the call was recorded. */

@@ -6,7 +6,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
-import { bearerToken, chooseRequestId, receiptFor, vaultToken } from "./headers.ts";
+import { bearerToken, chooseRequestId, idempotencyKey, receiptFor, vaultToken } from "./headers.ts";
 import type { Health } from "./health.ts";
 import { requestFromHttp } from "./rest-request.ts";
 import { type Route, Router } from "./router.ts";
@@ -63,6 +63,7 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
         token:
           bearerToken(request.headers.authorization) ??
           (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined),
+        idempotencyKey: idempotencyKey(request.headers["idempotency-key"]),
         operation: route.operation,
         signal: aborted.signal,
         onReceipt,

@@ -16,6 +16,8 @@ export interface AuditRecord {
   /** Recorded fields of the request and of the answer: only what the contract allows, hashed where it says so. */
   readonly request: Readonly<Record<string, string>>;
   readonly response: Readonly<Record<string, string>>;
+  /** Whether the operation can make all other protection void; absent: it cannot. */
+  readonly critical?: boolean;
 }
 
 /**
@@ -38,6 +40,7 @@ export function encodeEntry(record: AuditRecord): Buffer {
       transport: record.transport,
       request: record.request,
       response: record.response,
+      ...(record.critical ? { critical: "true" } : {}),
     }),
   );
 }
@@ -71,5 +74,6 @@ export function decodeEntry(bytes: Buffer): AuditRecord {
     transport: json.transport,
     request: json.request,
     response: json.response,
+    ...(json.critical === "true" ? { critical: true } : {}),
   };
 }

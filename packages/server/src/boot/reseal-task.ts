@@ -22,6 +22,7 @@ const TABLES: readonly Table[] = [
   "secret-version",
   "secret-value",
   "token",
+  "idempotency",
   "audit",
   "audit-tile",
   "audit-checkpoint",

@@ -18,6 +18,7 @@ import { Pipeline, type PipelineParts } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
 import { AuditSinks } from "./audit-sinks.ts";
 import { AuditWitnesses, usablePolicy } from "./audit-witnesses.ts";
+import { refuseCircularStore } from "./circular-store.ts";
 import type { SealSource } from "./configured-seals.ts";
 import { Keeper } from "./keeper.ts";
 import { listenGrpc, listenRest } from "./listen.ts";
@@ -130,6 +131,9 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     clock: Date.now,
   });
   try {
+    if (config.store !== "memory") {
+      await refuseCircularStore(store, config.dataPath);
+    }
     await keeper.start();
     const health = new Health(
       () => keeper.notReady() ?? fullLog(keeper),

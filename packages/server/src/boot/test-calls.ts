@@ -11,6 +11,12 @@ import { openServices, sealedServices } from "./services.ts";
 import { FaultyStore, testSeal, testSeals } from "./test-vault.ts";
 import type { Unsealed } from "./unseal.ts";
 
+/** Where a call comes from: over TLS from this machine, if nothing else is said. */
+export interface CallFrom {
+  readonly secure?: boolean;
+  readonly source?: string;
+}
+
 /** Operations of a vault under test, called through the real pipeline but without a network. */
 export interface TestCalls {
   readonly unsealed: Unsealed;
@@ -20,9 +26,9 @@ export interface TestCalls {
   /** What the server would have logged of failures. */
   readonly failures: unknown[];
   /** Calls as root. @param request JSON with the contract's names. @throws BunkmsError */
-  call(action: string, request: JsonObject, options?: { readonly secure?: boolean }): Promise<JsonObject>;
+  call(action: string, request: JsonObject, options?: CallFrom): Promise<JsonObject>;
   /** The code that a call is refused with; `ok` when it is not. */
-  code(action: string, request: JsonObject, options?: { readonly secure?: boolean }): Promise<string>;
+  code(action: string, request: JsonObject, options?: CallFrom): Promise<string>;
 }
 
 const SPECS = new Map(readOperations().map((spec) => [spec.action, spec]));
@@ -84,12 +90,12 @@ export async function testCalls(
       time.now = now;
     },
     failures,
-    async call(action, request, { secure = true } = {}) {
+    async call(action, request, { secure = true, source = "127.0.0.1" } = {}) {
       const operation = SPECS.get(action) as OperationSpec;
       requests += 1;
       const response: Message = await pipeline.run({
         transport: "rest",
-        source: "127.0.0.1",
+        source,
         requestId: `request-${requests}`,
         secure,
         token,

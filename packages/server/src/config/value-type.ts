@@ -1,5 +1,6 @@
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { isLoopbackAddress } from "./loopback.ts";
 
 /** Where a listener binds. */
 export interface ListenAddress {
@@ -21,10 +22,6 @@ export interface ValueType<T> {
   readonly rule: string;
 }
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
-LOOPBACK.addAddress("::1", "ipv6");
-
 /** `IP:PORT`, `[IPv6]:PORT` or `localhost:PORT`. A name could resolve to anything, so no other is accepted. */
 export const ADDRESS: ValueType<ListenAddress> = {
   placeholder: "IP:PORT",
@@ -44,7 +41,7 @@ export const ADDRESS: ValueType<ListenAddress> = {
     if (isIP(host) !== version) {
       return undefined;
     }
-    return { host, port, isLoopback: LOOPBACK.check(host, version === 4 ? "ipv4" : "ipv6") };
+    return { host, port, isLoopback: isLoopbackAddress(host) };
   },
 };
 
@@ -119,8 +116,7 @@ export const SYSLOG_ADDRESS: ValueType<SyslogAddress> = {
     if (scheme === undefined || port > 65535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) {
       return undefined;
     }
-    const isLoopback = isIP(host) !== 0 && LOOPBACK.check(host, isIP(host) === 6 ? "ipv6" : "ipv4");
-    return scheme === "tls" || isLoopback ? { host, port, isTls: scheme === "tls" } : undefined;
+    return scheme === "tls" || isLoopbackAddress(host) ? { host, port, isTls: scheme === "tls" } : undefined;
   },
 };
 

@@ -175,6 +175,8 @@ export interface KeyType {
   accept(format: "raw" | "pkcs8", material: Uint8Array): GeneratedKey;
   /** How `accept` would take stored material; absent: `raw` of a symmetric type, `pkcs8` of a key pair. */
   readonly materialFormat?: "raw" | "pkcs8";
+  /** What whoever holds a plain copy of the key is to use it for; absent: the type's name in capitals. */
+  readonly exportedAs?: string;
   /**
    * Opens stored material. Copies it: the caller zeroes its own bytes.
    *

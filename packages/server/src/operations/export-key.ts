@@ -10,7 +10,7 @@ import { useKey } from "./key-use.ts";
 import { defineOperation } from "./operation.ts";
 
 /** A key may be exported whatever else it is for. */
-const ANY_PURPOSE: readonly Purpose[] = ["encrypt", "wrap", "sign", "mac", "agree"];
+export const ANY_PURPOSE: readonly Purpose[] = ["encrypt", "wrap", "sign", "mac", "agree"];
 
 export const exportKey = defineOperation(KeyTransferService.method.exportKey, async (context, request) => {
   const { name, publicKeyPem } = request;
@@ -36,7 +36,8 @@ export const exportKey = defineOperation(KeyTransferService.method.exportKey, as
   return { response: result, plan };
 });
 
-function requireExportable({ exportable }: KeyInfo): void {
+/** @throws BunkmsError `wrong_key_usage` */
+export function requireExportable({ exportable }: KeyInfo): void {
   if (!exportable) {
     throw new BunkmsError("wrong_key_usage", "the key was not created exportable");
   }

@@ -61,5 +61,6 @@ function entryMessage(record: IndexedRecord): MessageInitShape<typeof AuditEntry
     transport: record.transport,
     request: { ...record.request },
     response: { ...record.response },
+    critical: record.critical ?? false,
   };
 }

@@ -24,7 +24,17 @@ export interface Introspection {
 export interface Services {
   readonly vault: Pick<
     Vault,
-    "keys" | "usage" | "aliases" | "secrets" | "imports" | "backups" | "slots" | "logKeys" | "auditKey" | "retention"
+    | "keys"
+    | "usage"
+    | "aliases"
+    | "secrets"
+    | "imports"
+    | "backups"
+    | "slots"
+    | "logKeys"
+    | "auditKey"
+    | "retention"
+    | "idempotency"
   >;
   readonly tokens: Tokens;
   readonly audit: AuditReader;

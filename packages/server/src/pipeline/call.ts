@@ -11,6 +11,8 @@ export interface Call {
   readonly secure: boolean;
   /** The bearer token, if one was given. */
   readonly token: string | undefined;
+  /** What the caller named the call by, so that it can be repeated and is carried out once; not checked yet. */
+  readonly idempotencyKey?: string | undefined;
   /** The operation that the request names, or why it names none. */
   readonly operation: OperationSpec | BunkmsError;
   /** Aborted when the caller goes away or its deadline passes. */

@@ -8,7 +8,7 @@ import type { Committer } from "./committer.ts";
 
 /** What the periodic work works with. */
 interface PeriodicParts {
-  readonly vault: Pick<Vault, "keys" | "usage" | "imports" | "records" | "retention">;
+  readonly vault: Pick<Vault, "keys" | "usage" | "imports" | "records" | "retention" | "idempotency">;
   readonly committer: Committer;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -80,6 +80,7 @@ export class Periodic {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
       await this.#attempt(() => this.#commitIfAny("keys.expire_imports", "", vault.imports.expired(now)));
+      await this.#attempt(() => vault.idempotency.clean(now));
     }
   }
 

@@ -8,7 +8,7 @@ import type { CallContext, Outcome, Services } from "../operations/operation.ts"
 import type { RegisteredOperation } from "../operations/registry.ts";
 import { refuseAborted } from "../operations/time-slice.ts";
 import { RevisionConflict } from "../store/store.ts";
-import type { Plan } from "../vault/plan.ts";
+import { NOTHING, type Plan } from "../vault/plan.ts";
 import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
@@ -16,6 +16,7 @@ import type { Custody, OpenVault } from "./custody.ts";
 import { ANYBODY, type Progress } from "./progress.ts";
 import { type PublicActions, Recording } from "./recording.ts";
 import { asRefusal, Unrecorded } from "./refusal.ts";
+import { nameOfCall, Repeat } from "./repeats.ts";
 import { wipeSecrets } from "./secret-fields.ts";
 import { Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
@@ -35,9 +36,6 @@ export interface PipelineParts {
 
 /** So often a mutation is planned anew when somebody else was faster, which mutations of one resource never are. */
 const ATTEMPTS = 3;
-
-/** The plan of a call that changes nothing. */
-const NOTHING: Plan<unknown> = { result: undefined, changes: [], committed: () => {}, discard: () => {} };
 
 /** So many calls without a token at once, in all and from one address: they take no places from those who have one. */
 const ANONYMOUS_CALLS = 256;
@@ -176,6 +174,8 @@ export class Pipeline {
       const request = await call.readRequest(spec);
       try {
         this.#validate(spec, request);
+        // Of the request as it came: an alias may have moved before it comes again.
+        const repeat = this.#repeatOf(call, progress, spec, request);
         const alias = await resolveAlias(spec, request, (name) => this.#services(progress).vault.aliases.keyName(name));
         progress.resource = resourceOf(spec, request);
         progress.request = auditFields(spec.auditRequest, request, vault?.auditKey);
@@ -183,9 +183,10 @@ export class Pipeline {
           progress.request["alias"] = alias;
         }
         this.#authorise(caller, spec, progress.resource);
-        const carryOut = () => this.#handleAndRecord(call, progress, spec, request);
+        const carryOut = () => this.#handleAndRecord(call, progress, spec, request, repeat);
         const alone = spec.effect === Effect.MUTATE && progress.resource !== "";
-        return await (alone ? this.#turns.run(progress.resource, carryOut) : carryOut());
+        const inTurn = () => (alone ? this.#turns.run(progress.resource, carryOut) : carryOut());
+        return await (repeat === undefined ? inTurn() : this.#turns.run(repeat.name, inTurn));
       } finally {
         wipeSecrets(spec.method.input, request);
       }
@@ -196,6 +197,16 @@ export class Pipeline {
       }
       throw error;
     }
+  }
+
+  /** How a call that can be repeated is known again; undefined for one that cannot. @throws BunkmsError `invalid_request` */
+  #repeatOf(call: Call, progress: Progress, spec: OperationSpec, request: Message): Repeat | undefined {
+    const key = nameOfCall(call.idempotencyKey, spec);
+    if (key === undefined) {
+      return undefined;
+    }
+    const caller = (progress.caller as TokenInfo).id;
+    return new Repeat(this.#services(progress).vault.idempotency, spec, { caller, key }, request);
   }
 
   /** @throws BunkmsError `unauthenticated`; Unrecorded when there were so many of these that this one was only counted. */
@@ -256,7 +267,13 @@ export class Pipeline {
     }
   }
 
-  async #handleAndRecord(call: Call, progress: Progress, spec: OperationSpec, request: Message): Promise<Message> {
+  async #handleAndRecord(
+    call: Call,
+    progress: Progress,
+    spec: OperationSpec,
+    request: Message,
+    repeat: Repeat | undefined,
+  ): Promise<Message> {
     const { operations, clock } = this.#parts;
     const services = this.#services(progress);
     const { handle } = operations.get(spec.action) as RegisteredOperation;
@@ -264,6 +281,13 @@ export class Pipeline {
       refuseAborted(call.signal);
       const caller = await this.#stillAuthenticated(call, progress);
       const own = { caller, source: call.source, now: clock(), secure: call.secure, signal: call.signal };
+      const answered = await repeat?.answer(own.now);
+      if (answered !== undefined) {
+        progress.request["repeated"] = "true";
+        const fields = auditFields(spec.auditResponse, answered, progress.vault?.auditKey);
+        await this.#recording.record(call, progress, "ok", fields, this.#whileAuthenticated(progress));
+        return answered;
+      }
       // The services as they are: those of a sealed vault refuse when they are reached for.
       const context: CallContext = Object.assign(Object.create(services), own);
       const outcome: Outcome<unknown> = await handle(context, request as never);
@@ -271,7 +295,8 @@ export class Pipeline {
       try {
         response = create(spec.method.output, outcome.response as never);
         refuseAborted(call.signal);
-        const plan = this.#whileAuthenticated(progress, outcome.plan);
+        const whole = outcome.recorder === undefined ? repeat?.remembered(outcome.plan, response, own.now) : undefined;
+        const plan = this.#whileAuthenticated(progress, whole ?? outcome.plan);
         const fields = auditFields(spec.auditResponse, response, progress.vault?.auditKey);
         await this.#recording.record(call, progress, "ok", fields, plan, outcome.recorder);
         return response;

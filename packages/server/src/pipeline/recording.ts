@@ -106,6 +106,7 @@ export class Recording {
       transport: call.transport,
       request,
       response,
+      critical: spec?.critical ?? false,
     });
     if (recorder === undefined) {
       // What reads a sealed vault's metrics leaves room for what tries to open it.

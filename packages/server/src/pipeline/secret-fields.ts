@@ -30,6 +30,19 @@ export function wipeSecrets(schema: DescMessage, message: Message): void {
   }
 }
 
+/** Whether such a message may hold a secret, in bytes, text or a message within it. */
+export function mayHoldSecrets(schema: DescMessage, seen: readonly DescMessage[] = []): boolean {
+  return (
+    !seen.includes(schema) &&
+    schema.fields.some((field) => {
+      const inner = field.message;
+      return (
+        field.proto.options?.debugRedact === true || (inner !== undefined && mayHoldSecrets(inner, [...seen, schema]))
+      );
+    })
+  );
+}
+
 function secretPlaces(schema: DescMessage): SecretPlaces {
   let places = SECRET_PLACES.get(schema);
   if (places === undefined) {

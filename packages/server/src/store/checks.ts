@@ -31,6 +31,7 @@ const TABLES: ReadonlySet<string> = new Set(
     "secret-version": true,
     "secret-value": true,
     token: true,
+    idempotency: true,
     audit: true,
     "audit-tile": true,
     "audit-checkpoint": true,

@@ -17,6 +17,7 @@ export type Table =
   | "secret-version"
   | "secret-value"
   | "token"
+  | "idempotency"
   | "audit"
   | "audit-tile"
   | "audit-checkpoint"

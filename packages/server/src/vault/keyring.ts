@@ -29,6 +29,8 @@ export interface Keyring {
   readonly backup: KeyObject;
   /** Authenticates the file that remembers how far the vault is. */
   readonly witness: KeyObject;
+  /** Paths and requests of calls that can be repeated. */
+  readonly idempotency: KeyObject;
 }
 
 /** The content of a new keyring, without slots. The caller wipes it. */
@@ -50,5 +52,6 @@ export function loadKeyring(content: KeyringMessage): Keyring {
     check: deriveKey(base, "bunkms material check v1"),
     backup: deriveKey(base, "bunkms backup v1"),
     witness: deriveKey(base, "bunkms witness v1"),
+    idempotency: deriveKey(base, "bunkms idempotency v1"),
   };
 }

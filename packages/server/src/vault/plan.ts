@@ -20,6 +20,9 @@ export interface Plan<T> {
   discard(): void;
 }
 
+/** The plan of a call that changes nothing. */
+export const NOTHING: Plan<unknown> = { result: undefined, changes: [], committed: () => {}, discard: () => {} };
+
 /** A plan after whose commit something else is done as well. */
 export function thenDo<T>(plan: Plan<T>, done: () => void): Plan<T> {
   return {

@@ -45,11 +45,11 @@ export interface Change {
 }
 
 /**
- * A record that says nothing of the vault itself: it is derived from the audit log, or says how far somebody is with it. It
- * is sealed like all, but to write it is no mutation. The last writer wins.
+ * A record that says nothing of the vault itself: it is derived from the audit log, says how far somebody is with it, or is
+ * what nobody needs any more. It is sealed like all, but to write it is no mutation. The last writer wins.
  */
 export interface Aside {
-  readonly table: "audit" | "audit-tile" | "audit-checkpoint" | "audit-cursor";
+  readonly table: "audit" | "audit-tile" | "audit-checkpoint" | "audit-cursor" | "idempotency";
   readonly path: string;
   /** Null: to delete. */
   readonly payload: Uint8Array | null;

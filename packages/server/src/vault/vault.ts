@@ -4,6 +4,7 @@ import { SealFailure } from "../seal/seal.ts";
 import type { Store, Table } from "../store/store.ts";
 import { Aliases } from "./aliases.ts";
 import { AuditRetention } from "./audit-retention.ts";
+import { Idempotency } from "./idempotency.ts";
 import { ImportKeys } from "./import-keys.ts";
 import { KeyBackups } from "./key-backups.ts";
 import { KeyUsage } from "./key-usage.ts";
@@ -29,6 +30,7 @@ export interface Vault {
   readonly backups: KeyBackups;
   readonly logKeys: LogKeys;
   readonly retention: AuditRetention;
+  readonly idempotency: Idempotency;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
   readonly witnessKey: KeyObject;
@@ -140,6 +142,7 @@ function openVault(store: Store, root: Root, keys: Keyring, genesis?: Genesis): 
     backups: new KeyBackups(vaultKeys, usage, keys.backup),
     logKeys: new LogKeys(records, root.cluster, genesis && [genesis.logKey]),
     retention: new AuditRetention(records),
+    idempotency: new Idempotency(records, keys.idempotency),
     tokenKey: keys.token,
     auditKey: keys.audit,
     witnessKey: keys.witness,

@@ -69,7 +69,8 @@ test("what is sent is an ExportLogsServiceRequest to OpenTelemetry's own parser,
       assert.ok(Buffer.from(record.body.stringValue).equals(bytes));
       assert.equal(record.timeUnixNano, `${1_764_000_000_000 + index}000000`);
       assert.equal(record.eventName, "bunkms.audit.entry");
-      assert.equal(record.severityNumber, `SEVERITY_NUMBER_INFO${index === 4 ? "2" : ""}`);
+      const severity = index === 6 ? "ERROR2" : index === 4 ? "INFO2" : "INFO";
+      assert.equal(record.severityNumber, `SEVERITY_NUMBER_${severity}`);
       assert.deepEqual(record.attributes[0], { key: "bunkms.audit.index", value: { intValue: String(index) } });
     }
   }));

@@ -24,9 +24,10 @@ export interface OtlpSinkOptions {
 
 /** The statuses that OTLP/HTTP calls retryable ("Failures", "Retryable Response Codes"). */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
-/** SeverityNumber of the logs data model. */
-const INFO = 9;
-const INFO2 = 10;
+/** SeverityNumber of the logs data model, and its name; the last as its table maps syslog's "critical". */
+const ORDINARY = { number: 9, text: "INFO" };
+const REFUSED = { number: 10, text: "INFO2" };
+const CRITICAL = { number: 18, text: "ERROR2" };
 
 /** OTLP logs over HTTP in JSON (OTLP 1.x). The body of a log record is the entry's bytes. */
 export class OtlpSink implements Sink {
@@ -94,13 +95,13 @@ export class OtlpSink implements Sink {
 }
 
 function logRecord({ index, bytes }: SinkEntry, now: number): object {
-  const { time, operation, resource, outcome } = decodeEntry(bytes);
-  const isOk = outcome === "ok";
+  const { time, operation, resource, outcome, critical } = decodeEntry(bytes);
+  const severity = critical ? CRITICAL : outcome === "ok" ? ORDINARY : REFUSED;
   return {
     timeUnixNano: nanoseconds(time),
     observedTimeUnixNano: nanoseconds(now),
-    severityNumber: isOk ? INFO : INFO2,
-    severityText: isOk ? "INFO" : "INFO2",
+    severityNumber: severity.number,
+    severityText: severity.text,
     eventName: "bunkms.audit.entry",
     body: { stringValue: bytes.toString("utf8") },
     attributes: [

@@ -49,6 +49,7 @@ test("each entry is a message of RFC 5424 with its index, from which its bytes a
   const [first, second] = receiver.messages as [SyslogMessage, SyslogMessage];
   assert.equal(first.priority, 13 * 8 + 6);
   assert.equal(receiver.messages[4]?.priority, 13 * 8 + 5);
+  assert.equal(receiver.messages[6]?.priority, 13 * 8 + 2, "critical");
   assert.equal(first.timestamp, new Date(1_764_000_000_000).toISOString());
   assert.deepEqual([first.appName, first.procId, first.msgId], ["bunkms", String(process.pid), "keys.encrypt"]);
   assert.deepEqual(first.data, { "bunkms@32473": { index: "0", log: LOG_NAME } });

@@ -24,6 +24,7 @@ const MIN_WAIT_MS = 20;
 const MAX_WAIT_MS = 1_000;
 /** RFC 5424 section 6.2.1: facility 13, "log audit". */
 const FACILITY = 13;
+const CRITICAL = 2;
 const NOTICE = 5;
 const INFORMATIONAL = 6;
 const MAX_HOSTNAME = 255;
@@ -68,8 +69,8 @@ export class SyslogSink implements Sink {
   async close(): Promise<void> {}
 
   #frame(entry: SinkEntry): Buffer {
-    const { time, operation, outcome } = decodeEntry(entry.bytes);
-    const priority = FACILITY * 8 + (outcome === "ok" ? INFORMATIONAL : NOTICE);
+    const { time, operation, outcome, critical } = decodeEntry(entry.bytes);
+    const priority = FACILITY * 8 + (critical ? CRITICAL : outcome === "ok" ? INFORMATIONAL : NOTICE);
     const head =
       `<${priority}>1 ${new Date(time).toISOString()} ${this.#host} bunkms ${process.pid} ` +
       `${printable(operation, MAX_MSGID)} [bunkms@32473 index="${entry.index}" log="${this.#options.origin}"] `;

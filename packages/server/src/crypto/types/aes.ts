@@ -15,6 +15,7 @@ export const AES_TYPES: readonly KeyType[] = [
     purposes: ["encrypt", "wrap"],
     ...secretKeyOf("aes-256", 32),
     ciphers: [committing],
+    exportedAs: "AES-256-GCM",
     derivable: true,
     forget: (keyId) => committing.forget(keyId),
   },

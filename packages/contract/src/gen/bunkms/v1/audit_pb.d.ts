@@ -166,6 +166,13 @@ export declare type AuditEntry = Message<"bunkms.v1.AuditEntry"> & {
    * @generated from field: map<string, string> response = 13;
    */
   response: { [key: string]: string };
+
+  /**
+   * Whether the operation can make all other protection void: key material left the vault, or who opens it changed.
+   *
+   * @generated from field: bool critical = 14;
+   */
+  critical: boolean;
 };
 
 /**

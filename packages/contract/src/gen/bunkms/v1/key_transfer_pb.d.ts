@@ -293,6 +293,64 @@ export declare type ExportKeyResponse = Message<"bunkms.v1.ExportKeyResponse"> &
 export declare const ExportKeyResponseSchema: GenMessage<ExportKeyResponse>;
 
 /**
+ * @generated from message bunkms.v1.ExportPlainKeyRequest
+ */
+export declare type ExportPlainKeyRequest = Message<"bunkms.v1.ExportPlainKeyRequest"> & {
+  /**
+   * @generated from field: string key_name = 1;
+   */
+  keyName: string;
+
+  /**
+   * The latest when 0.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message bunkms.v1.ExportPlainKeyRequest.
+ * Use `create(ExportPlainKeyRequestSchema)` to create a new message.
+ */
+export declare const ExportPlainKeyRequestSchema: GenMessage<ExportPlainKeyRequest>;
+
+/**
+ * @generated from message bunkms.v1.ExportPlainKeyResponse
+ */
+export declare type ExportPlainKeyResponse = Message<"bunkms.v1.ExportPlainKeyResponse"> & {
+  /**
+   * @generated from field: bytes key_material_b64 = 1;
+   */
+  keyMaterialB64: Uint8Array;
+
+  /**
+   * What the material is for, for example `AES-256-GCM`.
+   *
+   * @generated from field: string algorithm = 2;
+   */
+  algorithm: string;
+
+  /**
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * `raw` or `pkcs8`, as for ImportKey.
+   *
+   * @generated from field: string format = 4;
+   */
+  format: string;
+};
+
+/**
+ * Describes the message bunkms.v1.ExportPlainKeyResponse.
+ * Use `create(ExportPlainKeyResponseSchema)` to create a new message.
+ */
+export declare const ExportPlainKeyResponseSchema: GenMessage<ExportPlainKeyResponse>;
+
+/**
  * @generated from message bunkms.v1.BackupKeyRequest
  */
 export declare type BackupKeyRequest = Message<"bunkms.v1.BackupKeyRequest"> & {
@@ -471,6 +529,17 @@ export declare const KeyTransferService: GenService<{
     methodKind: "unary";
     input: typeof ExportKeyRequestSchema;
     output: typeof ExportKeyResponseSchema;
+  },
+  /**
+   * The secret or private key of one version as it is, not wrapped. Over TLS, or to the server's own machine, and only for
+   * keys that were created with `exportable`. Prefer a data key (GenerateDataKey), which leaves the key where it is, or ExportKey.
+   *
+   * @generated from rpc bunkms.v1.KeyTransferService.ExportPlainKey
+   */
+  exportPlainKey: {
+    methodKind: "unary";
+    input: typeof ExportPlainKeyRequestSchema;
+    output: typeof ExportPlainKeyResponseSchema;
   },
   /**
    * The whole key with all its versions, sealed so that only this cluster, or a named other one, can restore it. For

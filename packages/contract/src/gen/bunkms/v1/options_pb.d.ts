@@ -64,6 +64,13 @@ export declare type Operation = Message<"bunkms.v1.Operation"> & {
    * @generated from field: bool anonymous = 7;
    */
   anonymous: boolean;
+
+  /**
+   * Whether its entries in the audit log say `critical`: what it does can make all other protection void.
+   *
+   * @generated from field: bool critical = 8;
+   */
+  critical: boolean;
 };
 
 /**

@@ -560,6 +560,46 @@ export declare type TokenRecord = Message<"bunkms.record.v1.TokenRecord"> & {
 export declare const TokenRecordSchema: GenMessage<TokenRecord>;
 
 /**
+ * Table `idempotency`, path: the day and hex(HMAC(caller, idempotency key)). What a call that changed something was
+ * answered, so that it can be repeated.
+ *
+ * @generated from message bunkms.record.v1.IdempotencyRecord
+ */
+export declare type IdempotencyRecord = Message<"bunkms.record.v1.IdempotencyRecord"> & {
+  /**
+   * HMAC-SHA-256 of the operation and its request.
+   *
+   * @generated from field: bytes request = 1;
+   */
+  request: Uint8Array;
+
+  /**
+   * The answer, as the contract's message; empty when it is not kept.
+   *
+   * @generated from field: bytes answer = 2;
+   */
+  answer: Uint8Array;
+
+  /**
+   * Whether the answer is kept: not one that holds secrets.
+   *
+   * @generated from field: bool kept = 3;
+   */
+  kept: boolean;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 4;
+   */
+  createdAtMs: bigint;
+};
+
+/**
+ * Describes the message bunkms.record.v1.IdempotencyRecord.
+ * Use `create(IdempotencyRecordSchema)` to create a new message.
+ */
+export declare const IdempotencyRecordSchema: GenMessage<IdempotencyRecord>;
+
+/**
  * Table `audit-key`, path: the version. A key that signs the audit log's checkpoints.
  *
  * @generated from message bunkms.record.v1.LogKeyRecord
