@@ -5,6 +5,8 @@ import { type FullRetryPolicy, isPassing, pauseBefore, retryPolicy } from "./ret
 import type { Attempt } from "./wire.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** About 24 days. A timer for longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What one call is besides its options. */
 interface Call {
@@ -108,7 +110,7 @@ class TimeLimit {
     this.#given = given;
     this.#timeoutMs = timeoutMs;
     this.#end = performance.now() + timeoutMs;
-    if (Number.isFinite(timeoutMs)) {
+    if (timeoutMs <= LONGEST_TIMER_MS) {
       // Not AbortSignal.timeout: while a call is under way, the process lives.
       this.#timer = setTimeout(() => {
         this.#isOver = true;

@@ -30,9 +30,9 @@ export async function* exchange(
   try {
     yield* readMessages(call.chunks(), channel.origin);
   } catch (error) {
-    if (attempt.signal.aborted && !call.heard) {
+    if (isTimeout(attempt.signal) && !call.heard) {
       // Not a byte in all that time: the way there may be dead without either side knowing.
-      channel.drop();
+      channel.retire();
     }
     throw error;
   } finally {
@@ -46,21 +46,17 @@ export async function* exchange(
 
 /** Writes requests as the stream takes them, and ends it. Frames are zeroed once they are on their way. */
 async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Array>): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  stream.once("close", () => closed.resolve());
   const iterator = requests[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), closed.promise]);
+      const next = await orClosed(stream, iterator.next());
       if (next === undefined || next.done) {
         break;
       }
       const frame = frameMessage(next.value);
       next.value.fill(0);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      // Called when the frame was handed to the connection, which with flow control is when the server has room for it.
-      stream.write(frame, () => resolve());
-      await Promise.race([promise, closed.promise]);
+      // Called back when the frame was handed to the connection, which with flow control is when the server has room for it.
+      await orClosed(stream, new Promise<void>((resolve) => stream.write(frame, () => resolve())));
       frame.fill(0);
     }
   } finally {
@@ -70,6 +66,22 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
       stream.end();
     }
   }
+}
+
+/**
+ * A promise's value, or undefined when the stream closes before. Not by Promise.race, which with something that lasts as long
+ * as the stream keeps a trace of each message until then.
+ */
+function orClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: either, resolve, reject } = Promise.withResolvers<T | undefined>();
+  const onClose = (): void => resolve(undefined);
+  if (stream.closed || stream.destroyed) {
+    onClose();
+  } else {
+    stream.once("close", onClose);
+  }
+  promise.then(resolve, reject).finally(() => stream.off("close", onClose));
+  return either;
 }
 
 /** What comes back on one stream. */
@@ -158,6 +170,10 @@ class Call {
       throw new UnexpectedAnswerError(text, Number(status));
     }
   }
+}
+
+function isTimeout({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof Error && reason.name === "TimeoutError";
 }
 
 /** Keeps an error of the caller's requests apart from those of the connection. */
