@@ -30,9 +30,9 @@ export async function* exchange(
   try {
     yield* readMessages(call.chunks(), channel.origin);
   } catch (error) {
-    if (attempt.signal.aborted && !call.heard) {
+    if (isTimeout(attempt.signal) && !call.heard) {
       // Not a byte in all that time: the way there may be dead without either side knowing.
-      channel.drop();
+      channel.retire();
     }
     throw error;
   } finally {
@@ -46,21 +46,17 @@ export async function* exchange(
 
 /** Writes requests as the stream takes them, and ends it. Frames are zeroed once they are on their way. */
 async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Array>): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  stream.once("close", () => closed.resolve());
   const iterator = requests[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), closed.promise]);
+      const next = await orClosed(stream, iterator.next());
       if (next === undefined || next.done) {
         break;
       }
       const frame = frameMessage(next.value);
       next.value.fill(0);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      // Called when the frame was handed to the connection, which with flow control is when the server has room for it.
-      stream.write(frame, () => resolve());
-      await Promise.race([promise, closed.promise]);
+      // Called back when the frame was handed to the connection, which with flow control is when the server has room for it.
+      await orClosed(stream, new Promise<void>((resolve) => stream.write(frame, () => resolve())));
       frame.fill(0);
     }
   } finally {
@@ -72,10 +68,27 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
   }
 }
 
+/**
+ * A promise's value, or undefined when the stream closes before. Not by Promise.race, which with something that lasts as long
+ * as the stream keeps a trace of each message until then.
+ */
+function orClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: either, resolve, reject } = Promise.withResolvers<T | undefined>();
+  const onClose = (): void => resolve(undefined);
+  if (stream.closed || stream.destroyed) {
+    onClose();
+  } else {
+    stream.once("close", onClose);
+  }
+  promise.then(resolve, reject).finally(() => stream.off("close", onClose));
+  return either;
+}
+
 /** What comes back on one stream. */
 class Call {
   readonly #stream: ClientHttp2Stream;
   readonly #origin: string;
+  readonly #responded: Promise<void>;
   readonly #closed: Promise<void>;
   #headers: Fields | undefined;
   #trailers: Fields | undefined;
@@ -84,8 +97,13 @@ class Call {
   constructor(stream: ClientHttp2Stream, origin: string) {
     this.#stream = stream;
     this.#origin = origin;
-    stream.on("response", (headers) => {
-      this.#headers = headers as Fields;
+    this.#closed = new Promise((resolve) => stream.once("close", () => resolve()));
+    this.#responded = new Promise((resolve) => {
+      stream.on("response", (headers) => {
+        this.#headers = headers as Fields;
+        resolve();
+      });
+      void this.#closed.then(resolve);
     });
     stream.on("trailers", (trailers) => {
       this.#trailers = trailers as Fields;
@@ -93,7 +111,6 @@ class Call {
     stream.on("error", (error) => {
       this.#failure ??= error;
     });
-    this.#closed = new Promise((resolve) => stream.once("close", () => resolve()));
   }
 
   /** Whether anything came. */
@@ -111,11 +128,15 @@ class Call {
   async *chunks(): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of this.#stream) {
-        // Before anything is taken for an answer: what stands between may answer in HTML.
+        // Before anything is taken for an answer: what stands between may answer in HTML. Deno hands on data before headers.
+        await this.#responded;
         this.#requireGrpc();
         yield chunk as Uint8Array;
       }
     } catch (error) {
+      if (error instanceof UnexpectedAnswerError) {
+        throw error;
+      }
       this.#failure ??= error;
     }
     await this.#end();
@@ -149,6 +170,10 @@ class Call {
       throw new UnexpectedAnswerError(text, Number(status));
     }
   }
+}
+
+function isTimeout({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof Error && reason.name === "TimeoutError";
 }
 
 /** Keeps an error of the caller's requests apart from those of the connection. */
