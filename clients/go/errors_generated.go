@@ -68,7 +68,7 @@ var (
 	ErrAuditFull error = errorCode("audit_full")
 	// ErrIdempotencyMismatch is the code idempotency_mismatch: this idempotency key was used for another request; use a new one for each request, and the same only to repeat it.
 	ErrIdempotencyMismatch error = errorCode("idempotency_mismatch")
-	// ErrAlreadyDone is the code already_done: this call was carried out already, and its answer is not kept, since it holds secrets; look what it made before you call again.
+	// ErrAlreadyDone is the code already_done: this call was carried out already, and its answer is not kept, since it holds secrets or is long; look what it made before you call again.
 	ErrAlreadyDone error = errorCode("already_done")
 	// ErrPayloadTooLarge is the code payload_too_large: the request, or its answer, is too large.
 	ErrPayloadTooLarge error = errorCode("payload_too_large")

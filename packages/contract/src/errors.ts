@@ -81,7 +81,7 @@ export const ERRORS = Object.freeze({
     409,
     9,
     false,
-    "this call was carried out already, and its answer is not kept, since it holds secrets; look what it made before you call again",
+    "this call was carried out already, and its answer is not kept, since it holds secrets or is long; look what it made before you call again",
   ),
   payload_too_large: row(413, 8, false, "the request, or its answer, is too large"),
   unsupported_media_type: row(415, 3, false, "the content type must be application/json"),

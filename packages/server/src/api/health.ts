@@ -7,6 +7,7 @@ export class Health {
   readonly #now: () => number;
   #closing = false;
   #checked = Number.NEGATIVE_INFINITY;
+  #isProbing = false;
   #verdict: Promise<BunkmsError | undefined> = Promise.resolve(undefined);
 
   /**
@@ -33,7 +34,10 @@ export class Health {
     return this.#closing;
   }
 
-  /** Undefined when ready, else why not. The store is probed at most once a second, however often this is asked. */
+  /**
+   * Undefined when ready, else why not. The store is probed at most once a second, however often this is asked, and once at a time:
+   * of two probes that wait for a slow disk, the one would find what the other has written in the place of what it read.
+   */
   async notReady(): Promise<BunkmsError | undefined> {
     if (this.#closing) {
       return new BunkmsError("shutting_down");
@@ -42,12 +46,17 @@ export class Health {
     if (closed !== undefined) {
       return closed;
     }
-    if (this.#now() - this.#checked >= PROBE_EVERY_MS) {
+    if (!this.#isProbing && this.#now() - this.#checked >= PROBE_EVERY_MS) {
+      this.#isProbing = true;
       this.#checked = this.#now();
-      this.#verdict = this.#probe().then(
-        () => undefined,
-        (cause) => new BunkmsError("storage_unavailable", undefined, { cause }),
-      );
+      this.#verdict = this.#probe()
+        .then(
+          () => undefined,
+          (cause) => new BunkmsError("storage_unavailable", undefined, { cause }),
+        )
+        .finally(() => {
+          this.#isProbing = false;
+        });
     }
     return this.#verdict;
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -67,4 +68,20 @@ test("a database of another vault's, one without such a key, and what is no cata
 
 test("where there is no vault yet, nothing is looked at", async () => {
   await accepted(join(folder, "not-there"), new FaultyStore());
+});
+
+test("what is no file of Bundoc's is passed over: pipes, devices, folders, and what is too large", {
+  timeout: 20_000,
+}, async () => {
+  const path = database({}, "inside");
+  const [record, catalog] = ["bunkms-dek.json", "system_catalog.json"].map((name) => join(path, name)) as [
+    string,
+    string,
+  ];
+  execFileSync("mkfifo", [record]);
+  symlinkSync("/dev/zero", catalog);
+  mkdirSync(join(path, "..", "bunkms-dek.json"));
+  writeFileSync(join(path, "..", "system_catalog.json"), JSON.stringify({ bunkms: { cluster_id: own } }));
+  truncateSync(join(path, "..", "system_catalog.json"), 64 * 1024 * 1024 + 1);
+  await accepted(path);
 });

@@ -1,4 +1,5 @@
-import { readFile, realpath } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readSlots } from "../vault/root.ts";
 
@@ -47,8 +48,10 @@ function foldersUpwards(folder: string): readonly string[] {
 /** What the file holds; empty when there is none, or none that could be such a file. */
 async function readIfThere(path: string): Promise<string> {
   try {
-    const content = await readFile(path);
-    return content.length > MAX_BYTES ? "" : content.toString("utf8");
+    // Folders above may be anybody's: a pipe there would be waited for, for ever, and what never ends would be read whole.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = await file.stat();
+    return found.isFile() && found.size <= MAX_BYTES ? await file.readFile("utf8") : "";
   } catch {
     return "";
   }

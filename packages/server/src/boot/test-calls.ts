@@ -16,6 +16,8 @@ import type { Unsealed } from "./unseal.ts";
 export interface CallFrom {
   readonly secure?: boolean;
   readonly source?: string;
+  /** None, if nothing else is said. */
+  readonly idempotencyKey?: string;
 }
 
 /** Operations of a vault under test, called through the real pipeline but without a network. */
@@ -92,7 +94,7 @@ export async function testCalls(
       time.now = now;
     },
     failures,
-    async call(action, request, { secure = true, source = "127.0.0.1" } = {}) {
+    async call(action, request, { secure = true, source = "127.0.0.1", idempotencyKey } = {}) {
       const operation = SPECS.get(action) as OperationSpec;
       requests += 1;
       const response: Message = await pipeline.run({
@@ -101,6 +103,7 @@ export async function testCalls(
         requestId: `request-${requests}`,
         secure,
         token,
+        idempotencyKey,
         operation,
         signal: new AbortController().signal,
         readRequest: async () => fromJson(operation.method.input, request),

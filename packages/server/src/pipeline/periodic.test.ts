@@ -492,3 +492,21 @@ test("while the batches of a pruned log are removed calls come in between, and w
   }
   assert.deepEqual(failures, []);
 });
+
+test("all answers of earlier days are removed in one flush, however many there are", async () => {
+  const { vault, committer } = await testVault();
+  const done = { request: Buffer.alloc(32), answer: undefined };
+  const call = (key: number) => ({ caller: "c0ffee", key: String(key) });
+  const changes = Array.from({ length: 3_000 }, (_, i) => vault.idempotency.change(call(i), done, START));
+  await vault.records.commit(changes, { path: "test/1", payload: Buffer.from("batch") });
+  const { roundAt, failures } = periodicOf({ vault, committer });
+  await roundAt(START + DAY);
+  assert.equal(
+    (await vault.records.list("idempotency", { limit: 4_000 })).length,
+    3_000,
+    "they may still be asked for",
+  );
+  await roundAt(START + 2 * DAY);
+  assert.deepEqual(await vault.records.list("idempotency", { limit: 4_000 }), []);
+  assert.deepEqual(failures, []);
+});

@@ -22,6 +22,8 @@ const FLUSH_MS = 60_000;
 const KEYS_PER_ROUND = 1000;
 /** So many commits at most remove pruned batches in one round: a date that was promised does not wait for a whole log. */
 const PRUNINGS_PER_ROUND = 256;
+/** So many commits at most, of a thousand each, remove the answers of earlier days in one flush. */
+const CLEANINGS_PER_FLUSH = 128;
 
 /**
  * What the server does by itself: rotations and destructions that are due, and the writing of usage counts. Whether
@@ -80,7 +82,16 @@ export class Periodic {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
       await this.#attempt(() => this.#commitIfAny("keys.expire_imports", "", vault.imports.expired(now)));
-      await this.#attempt(() => vault.idempotency.clean(now));
+      await this.#attempt(() => this.#forgetAnswers(now));
+    }
+  }
+
+  /** Removes answers that are not given again: more of them at once than calls could leave meanwhile. */
+  async #forgetAnswers(now: number): Promise<void> {
+    const { idempotency } = this.#parts.vault;
+    let isMore = true;
+    for (let removed = 0; isMore && removed < CLEANINGS_PER_FLUSH && !this.#isStopping; removed++) {
+      isMore = await idempotency.clean(now);
     }
   }
 
@@ -91,7 +102,7 @@ export class Periodic {
     let isMore = pruned > this.#removed;
     for (let removed = 0; isMore && removed < PRUNINGS_PER_ROUND && !this.#isStopping; removed++) {
       isMore = await removePruned(records, pruned);
-      // The store answers without a turn of the event loop: calls come in between only if they are let.
+      // A store may answer without a turn of the event loop: calls come in between only if they are let.
       await setImmediate();
     }
     if (!isMore) {

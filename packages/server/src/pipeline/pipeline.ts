@@ -290,18 +290,17 @@ export class Pipeline {
       const answered = await repeat?.answer(own.now);
       if (answered !== undefined) {
         progress.request["repeated"] = "true";
-        const fields = auditFields(spec.auditResponse, answered, progress.vault?.auditKey);
-        await this.#recording.record(call, progress, "ok", fields, this.#whileAuthenticated(call, progress));
-        return answered;
       }
       // The services as they are: those of a sealed vault refuse when they are reached for.
       const context: CallContext = Object.assign(Object.create(services), own);
-      const outcome: Outcome<unknown> = await handle(context, request as never);
+      const outcome: Outcome<unknown> =
+        answered === undefined ? await handle(context, request as never) : { response: answered };
       let response: Message | undefined;
       try {
         response = create(spec.method.output, outcome.response as never);
         refuseAborted(call.signal);
-        const whole = outcome.recorder === undefined ? repeat?.remembered(outcome.plan, response, own.now) : undefined;
+        const isRemembered = answered === undefined && outcome.recorder === undefined;
+        const whole = isRemembered ? repeat?.remembered(outcome.plan, response, own.now) : undefined;
         const plan = this.#whileAuthenticated(call, progress, whole ?? outcome.plan);
         const fields = auditFields(spec.auditResponse, response, progress.vault?.auditKey);
         await this.#recording.record(call, progress, "ok", fields, plan, outcome.recorder);

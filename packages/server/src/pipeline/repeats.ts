@@ -1,10 +1,17 @@
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
+import { wipe } from "../crypto/kdf.ts";
 import type { CallDone, Idempotency, NamedCall } from "../vault/idempotency.ts";
 import { NOTHING, type Plan } from "../vault/plan.ts";
 import { mayHoldSecrets } from "./secret-fields.ts";
 
 const KEY = /^[A-Za-z0-9_-]{1,64}$/;
+
+/**
+ * A longer answer is not kept. That of a key grows with its versions: kept for each rotation it would fill the store, and what is
+ * larger than the store's records can be would keep the key from being rotated at all.
+ */
+const MOST_KEPT_BYTES = 256 * 1024;
 
 /**
  * A call that may be the repetition of one that was carried out. The first one's answer is given again; that it is the same
@@ -20,8 +27,10 @@ export class Repeat {
     this.#idempotency = idempotency;
     this.#spec = spec;
     this.#named = named;
-    sortMaps(spec.method.input, request);
-    this.#request = idempotency.digest(spec.action, toBinary(spec.method.input, request as never));
+    const { input } = spec.method;
+    const bytes = toBinary(input, withSortedMaps(input, request) as never);
+    this.#request = idempotency.digest(spec.action, bytes);
+    wipe(bytes);
   }
 
   /** Tells it from every other call: of those with the same name, one is at work at a time. */
@@ -47,30 +56,17 @@ export class Repeat {
     return fromBinary(this.#spec.method.output, done.answer) as Message;
   }
 
-  /** The plan, and with it the record that it was carried out. An answer with secrets is not kept. */
+  /** The plan, and with it the record that it was carried out. An answer with secrets is not kept, nor one that is long. */
   remembered(plan: Plan<unknown> = NOTHING, response: Message, now: number): Plan<unknown> {
     const { output } = this.#spec.method;
     const answer = mayHoldSecrets(output) ? undefined : toBinary(output, response as never);
-    const done: CallDone = { request: this.#request, answer };
+    const isKept = answer !== undefined && answer.length <= MOST_KEPT_BYTES;
+    const done: CallDone = { request: this.#request, answer: isKept ? answer : undefined };
     return {
       ...plan,
       changes: [...plan.changes, this.#idempotency.change(this.#named, done, now)],
       committed: (written) => plan.committed(written.slice(0, plan.changes.length)),
     };
-  }
-}
-
-/** Brings the pairs of a request's maps into one order: Protocol Buffers know none, and clients differ. */
-function sortMaps(schema: DescMessage, message: Message): void {
-  const values = message as unknown as Record<string, unknown>;
-  for (const field of schema.fields) {
-    const value = values[field.localName];
-    if (field.fieldKind === "map") {
-      const pairs = Object.entries(value as object).toSorted(([a], [b]) => (a < b ? -1 : 1));
-      values[field.localName] = Object.fromEntries(pairs);
-    } else if (field.fieldKind === "message" && value !== undefined) {
-      sortMaps(field.message, value as Message);
-    }
   }
 }
 
@@ -86,4 +82,18 @@ export function nameOfCall(key: string | undefined, spec: OperationSpec): string
     throw new BunkmsError("invalid_request", "an idempotency key is 1 to 64 letters, digits, `_` and `-`");
   }
   return key;
+}
+
+/**
+ * The message with the entries of its own maps in the order of their names. A caller's encoder writes them in any order, often
+ * in another one when it repeats the call (Protocol Buffers, "Serialization Is Not Canonical"). The bytes of the rest are shared.
+ */
+function withSortedMaps({ fields }: DescMessage, message: Message): Message {
+  const values = message as unknown as Record<string, unknown>;
+  const maps = fields.filter(({ fieldKind }) => fieldKind === "map").map(({ localName }) => localName);
+  return Object.assign({}, message, ...maps.map((name) => ({ [name]: sorted(values[name] as object) })));
+}
+
+function sorted(map: object): object {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -21,7 +21,7 @@ async function idempotencyOf() {
   };
   const done = { request: idempotency.digest("keys.create", Buffer.from("request")), answer: Buffer.from("answer") };
   const keep = (now: number, key = CALL.key) => commit(idempotency.change({ ...CALL, key }, done, now));
-  return { idempotency, records, keep, done };
+  return { idempotency, records, commit, keep, done };
 }
 
 test("a call is found again for 24 hours, over midnight, and not after", async () => {
@@ -66,4 +66,14 @@ test("what is too old is removed, and nothing else", async () => {
   assert.equal(await paths(), 1);
   assert.equal(await idempotency.find({ ...CALL, key: "old" }, EVENING + 2 * DAY_MS), undefined);
   assert.notEqual(await idempotency.find({ ...CALL, key: "young" }, EVENING + 2 * DAY_MS - 1), undefined);
+});
+
+test("what is too old is removed a thousand at a time, until nothing of it is left", async () => {
+  const { idempotency, records, commit, done } = await idempotencyOf();
+  const old = Array.from({ length: 2_001 }, (_, i) => idempotency.change({ ...CALL, key: `old-${i}` }, done, EVENING));
+  await commit(...old, idempotency.change(CALL, done, EVENING + 2 * DAY_MS));
+  const later = EVENING + 2 * DAY_MS;
+  assert.deepEqual([await idempotency.clean(later), await idempotency.clean(later)], [true, true]);
+  assert.equal(await idempotency.clean(later), false);
+  assert.equal((await records.list("idempotency", { limit: 10 })).length, 1);
 });

@@ -42,9 +42,10 @@ export class Idempotency {
     this.#key = key;
   }
 
-  /** HMAC-SHA-256 of what was asked for. */
+  /** HMAC-SHA-256 of what was asked for. @param request Stays its caller's. */
   digest(action: string, request: Uint8Array): Buffer {
-    return mac(this.#key, Buffer.concat([Buffer.from(`request\0${action}\0`), request]));
+    // In two parts rather than joined: the request may hold a secret, which would have a copy then.
+    return mac(this.#key, Buffer.from(`request\0${action}\0`), request);
   }
 
   /** What a call of this name did within the last 24 hours. @throws StoreUnavailable */
@@ -77,20 +78,24 @@ export class Idempotency {
     };
   }
 
-  /** Removes some of what is too old to be found. @throws StoreUnavailable */
-  async clean(now: number): Promise<void> {
+  /** Removes some of what is too old to be found. @returns Whether there may be more of it. @throws StoreUnavailable */
+  async clean(now: number): Promise<boolean> {
     const today = day(now);
     if (this.#cleanedOn === today) {
-      return;
+      return false;
     }
     const kept = day(now - DAY_MS);
     const oldest = await this.#records.list(TABLE, { limit: PAGE });
     wipe(...oldest.map(({ payload }) => payload));
     const outdated = oldest.filter(({ path }) => path < kept);
-    await this.#records.keep(outdated.map(({ path }) => ({ table: TABLE, path, payload: null })));
+    if (outdated.length > 0) {
+      await this.#records.keep(outdated.map(({ path }) => ({ table: TABLE, path, payload: null })));
+    }
     if (outdated.length < PAGE) {
       this.#cleanedOn = today;
+      return false;
     }
+    return true;
   }
 
   #path({ caller, key }: NamedCall, time: number): string {

@@ -595,7 +595,7 @@ export declare type IdempotencyRecord = Message<"bunkms.record.v1.IdempotencyRec
   answer: Uint8Array;
 
   /**
-   * Whether the answer is kept: not one that holds secrets.
+   * Whether the answer is kept: not one that holds secrets, nor one that is long.
    *
    * @generated from field: bool kept = 3;
    */
