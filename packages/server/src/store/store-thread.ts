@@ -96,11 +96,10 @@ class StoreThread implements Store {
 
   async close(): Promise<void> {
     if (this.#ended === undefined) {
-      const exited = once(this.#worker, "exit");
-      const closing = this.#ask({ ask: "close" });
+      // Together: should the thread fail just now, both do, and what nobody waits for would end the process.
+      const closed = Promise.all([once(this.#worker, "exit"), this.#ask({ ask: "close" })]);
       this.#ended = new StoreUnavailable("the store is closed");
-      await closing;
-      await exited;
+      await closed;
     }
   }
 
