@@ -287,6 +287,8 @@ async function refusedMeanwhile(busy: Transport, other: Transport, token: string
     const ended = slow.then(() => {
       isBusy = false;
     });
+    // A start before the other: while that one waits for the disk the slow call would be refused itself.
+    await sleep(i * 10);
     while (isBusy) {
       const answer = await other.call(operationOf("keys.list"), {}, { token });
       if (answer.code !== "ok") {

@@ -61,7 +61,8 @@ export async function run(): Promise<void> {
 async function start(config: Config, configHome: string | undefined, log: Logger): Promise<void> {
   checkSinks(config);
   const seals = configureSeals(config);
-  const store = await openStore(config);
+  // Nothing could be answered any more, and another process may take the folder: whoever looks after this one starts it anew.
+  const store = await openStore(config, (reason) => fail(reason, log));
   print(`BunKMS ${VERSION}${config.dev ? ", development mode" : ""}`);
   let running: Running | undefined;
   let rootToken: IssuedRootToken | undefined;
@@ -152,8 +153,8 @@ function existingKinds({ dataPath }: Config): readonly string[] {
   return peekSqlite(dataPath, SLOT_TABLE, SLOT_PREFIX).map((value) => decodeSlot(value)?.kind ?? "damaged");
 }
 
-function openStore(config: Config): Promise<Store> {
-  return config.store === "memory" ? Promise.resolve(openMemoryStore()) : openStoreThread(config.dataPath);
+function openStore(config: Config, onLost?: (reason: Error) => void): Promise<Store> {
+  return config.store === "memory" ? Promise.resolve(openMemoryStore()) : openStoreThread(config.dataPath, onLost);
 }
 
 function checkProcess(config: Config, hardening: Hardening, nodeOptions: string | undefined, log: Logger): void {

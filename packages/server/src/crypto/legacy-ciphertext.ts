@@ -27,7 +27,8 @@ export function legacyVersion(ciphertext: Buffer): number {
  *
  * The version is not authenticated, and the cipher does not commit to the key. That is bearable only because the caller names the
  * key, the version chooses among versions of that one, and all of them are random keys that nobody outside ever had: whoever
- * does not know two of them cannot make bytes that open under both. It would not be for keys that a caller brings.
+ * does not know two of them cannot make bytes that open under both. It would not be for keys that a caller brings. An administrator
+ * can bring one as a backup of his own making, and deceive those who trust him with the key; spec/ciphertext.md says so.
  *
  * @param aad The canonical encoding of additional data. An encryption context could not be bound there.
  * @throws BunkmsError `decryption_failed`, whatever is wrong.

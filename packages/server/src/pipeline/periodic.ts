@@ -22,8 +22,8 @@ const FLUSH_MS = 60_000;
 const KEYS_PER_ROUND = 1000;
 /** So many commits at most remove pruned batches in one round: a date that was promised does not wait for a whole log. */
 const PRUNINGS_PER_ROUND = 256;
-/** So many commits at most, of a thousand each, remove the answers of earlier days in one flush. */
-const CLEANINGS_PER_FLUSH = 128;
+/** So many commits at most, of 256 each, remove the answers of earlier days in one flush. */
+const CLEANINGS_PER_FLUSH = 512;
 
 /**
  * What the server does by itself: rotations and destructions that are due, and the writing of usage counts. Whether

@@ -36,16 +36,20 @@ export type Failure =
 
 /**
  * Opens the SQLite store of a folder (sqlite.ts) in a thread.
+ * @param onLost Told when the thread ended although nobody closed the store: it does not come back, and the folder's lock is gone.
  * @throws StoreRefused, StoreUnavailable
  */
-export async function openStoreThread(folder: string): Promise<Store> {
+export async function openStoreThread(
+  folder: string,
+  onLost: (reason: StoreUnavailable) => void = () => {},
+): Promise<Store> {
   const worker = new Worker(new URL("sqlite-thread.ts", import.meta.url), { workerData: folder, env: {} });
   const [reply] = (await once(worker, "message")) as [Reply];
   if ("failure" in reply) {
     await worker.terminate();
     throw errorOf(reply.failure);
   }
-  return new StoreThread(worker);
+  return new StoreThread(worker, onLost);
 }
 
 interface Asker {
@@ -60,11 +64,18 @@ class StoreThread implements Store {
   /** Why nothing is asked any more. */
   #ended: StoreUnavailable | undefined;
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, onLost: (reason: StoreUnavailable) => void) {
     this.#worker = worker;
+    const lose = (reason: StoreUnavailable): void => {
+      const isLost = this.#ended === undefined;
+      this.#end(reason);
+      if (isLost) {
+        onLost(reason);
+      }
+    };
     worker.on("message", (reply: Reply) => this.#settle(reply));
-    worker.on("error", (cause) => this.#end(new StoreUnavailable("the store failed", { cause })));
-    worker.on("exit", () => this.#end(new StoreUnavailable("the store is closed")));
+    worker.on("error", (cause) => lose(new StoreUnavailable("the store's thread failed", { cause })));
+    worker.on("exit", () => lose(new StoreUnavailable("the store's thread ended")));
   }
 
   get(table: Table, path: string): Promise<StoredRecord | undefined> {
@@ -85,11 +96,10 @@ class StoreThread implements Store {
 
   async close(): Promise<void> {
     if (this.#ended === undefined) {
-      const exited = once(this.#worker, "exit");
-      const closing = this.#ask({ ask: "close" });
+      // Together: should the thread fail just now, both do, and what nobody waits for would end the process.
+      const closed = Promise.all([once(this.#worker, "exit"), this.#ask({ ask: "close" })]);
       this.#ended = new StoreUnavailable("the store is closed");
-      await closing;
-      await exited;
+      await closed;
     }
   }
 

@@ -3,6 +3,9 @@ import { barrierKeyVersion } from "./record.ts";
 
 /** So many records at once: a few milliseconds, so that requests get their turns between. */
 const PAGE = 128;
+/** The same of records that may have half a mebibyte each. */
+const PAGE_OF_LARGE = 4;
+const LARGE: ReadonlySet<Table> = new Set(["secret-value", "attachment-part"]);
 
 /**
  * Seals records anew under another barrier key while the vault is at work. Content and version of a record stay, so
@@ -44,7 +47,8 @@ export class Resealing {
     newestKey: number,
     seal: (record: StoredRecord) => Buffer,
   ): Promise<{ readonly resealed: number; readonly after?: string }> {
-    const page = await this.#store.list(table, { limit: PAGE, ...(after === undefined ? {} : { after }) });
+    const limit = LARGE.has(table) ? PAGE_OF_LARGE : PAGE;
+    const page = await this.#store.list(table, { limit, ...(after === undefined ? {} : { after }) });
     const old = page.filter(({ value }) => isUnderOlder(value, newestKey));
     const writes = old.map(
       (record): Write => ({ table, path: record.path, value: seal(record), expected: record.revision }),
@@ -56,7 +60,7 @@ export class Resealing {
       }
     }
     const last = page.at(-1)?.path;
-    return page.length < PAGE || last === undefined ? { resealed: old.length } : { resealed: old.length, after: last };
+    return page.length < limit || last === undefined ? { resealed: old.length } : { resealed: old.length, after: last };
   }
 }
 
