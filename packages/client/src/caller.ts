@@ -33,13 +33,28 @@ export class Caller {
   /** Makes a call that ends with one answer, in as many tries as the policy and the time allow. */
   async run<T>(call: Call, options: CallOptions, send: (attempt: Attempt) => Promise<T>): Promise<T> {
     const time = new TimeLimit(options.timeoutMs ?? this.#timeoutMs, options.signal);
+    try {
+      return await this.#tryAgain(call, options, time, send);
+    } catch (error) {
+      time.throwIfOver(this.#origin, error);
+      throw error;
+    } finally {
+      time.end();
+    }
+  }
+
+  async #tryAgain<T>(
+    call: Call,
+    options: CallOptions,
+    time: TimeLimit,
+    send: (attempt: Attempt) => Promise<T>,
+  ): Promise<T> {
     for (let failures = 0; ; ) {
       try {
         return await send(await this.#attempt(call, options, time));
       } catch (error) {
-        time.throwIfOver(this.#origin, error);
         failures += 1;
-        if (!call.repeatable || failures >= this.#policy.attempts || !isPassing(error)) {
+        if (time.signal.aborted || !call.repeatable || failures >= this.#policy.attempts || !isPassing(error)) {
           throw error;
         }
         const pause = pauseBefore(this.#policy, failures, error);
@@ -47,7 +62,7 @@ export class Caller {
         if (pause >= time.remainingMs || !this.#policy.isWorthwhile(error)) {
           throw error;
         }
-        await time.sleep(pause).catch((over: unknown) => time.throwIfOver(this.#origin, over));
+        await time.sleep(pause);
       }
     }
   }
@@ -60,12 +75,16 @@ export class Caller {
     } catch (error) {
       time.throwIfOver(this.#origin, error);
       throw error;
+    } finally {
+      time.end();
     }
   }
 
   async #attempt(call: Call, { requestId }: CallOptions, time: TimeLimit): Promise<Attempt> {
     time.signal.throwIfAborted();
     const token = call.authenticated && this.#token !== undefined ? await time.race(readToken(this.#token)) : undefined;
+    // Again: a signal that is aborted already tells nobody.
+    time.signal.throwIfAborted();
     return {
       signal: time.signal,
       remainingMs: Number.isFinite(time.remainingMs) ? Math.max(1, Math.ceil(time.remainingMs)) : undefined,
@@ -78,19 +97,41 @@ export class Caller {
 
 /** When a call ends whatever happens: after its time, or when its caller gives it up. */
 class TimeLimit {
-  /** Aborted at either. */
-  readonly signal: AbortSignal;
   readonly #given: AbortSignal | undefined;
-  readonly #timeout: AbortSignal | undefined;
   readonly #timeoutMs: number;
   readonly #end: number;
+  readonly #controller = new AbortController();
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
 
   constructor(timeoutMs: number, given: AbortSignal | undefined) {
     this.#given = given;
     this.#timeoutMs = timeoutMs;
     this.#end = performance.now() + timeoutMs;
-    this.#timeout = Number.isFinite(timeoutMs) ? AbortSignal.timeout(timeoutMs) : undefined;
-    this.signal = AbortSignal.any([given, this.#timeout].filter((signal) => signal !== undefined));
+    if (Number.isFinite(timeoutMs)) {
+      // Not AbortSignal.timeout: while a call is under way, the process lives.
+      this.#timer = setTimeout(() => {
+        this.#isOver = true;
+        this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
+      }, timeoutMs);
+    }
+    given?.addEventListener("abort", this.#giveUp);
+    if (given?.aborted) {
+      this.#giveUp();
+    }
+  }
+
+  readonly #giveUp = (): void => this.#controller.abort(this.#given?.reason);
+
+  /** Aborted at either. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The call has ended: lets go of timer and signal. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#given?.removeEventListener("abort", this.#giveUp);
   }
 
   get remainingMs(): number {
@@ -102,7 +143,7 @@ class TimeLimit {
     if (this.#given?.aborted) {
       throw this.#given.reason;
     }
-    if (this.#timeout?.aborted) {
+    if (this.#isOver) {
       throw timeoutError(origin, this.#timeoutMs, cause);
     }
   }

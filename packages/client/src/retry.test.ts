@@ -151,12 +151,10 @@ describe("a call is sent once", () => {
   test("when its token does not come in time", async () => {
     const { fetch, seen } = stepping(OK);
     const { promise, resolve } = Promise.withResolvers<string>();
-    const busy = setInterval(() => {}, 1_000);
     await assert.rejects(
       connect(fetch, { token: () => promise, timeoutMs: 20 }).keys.getKey({ name: "k" }),
       ConnectionError,
     );
-    clearInterval(busy);
     resolve("t");
     assert.equal(seen.length, 0);
   });

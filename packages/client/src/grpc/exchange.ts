@@ -76,6 +76,7 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
 class Call {
   readonly #stream: ClientHttp2Stream;
   readonly #origin: string;
+  readonly #responded: Promise<void>;
   readonly #closed: Promise<void>;
   #headers: Fields | undefined;
   #trailers: Fields | undefined;
@@ -84,8 +85,13 @@ class Call {
   constructor(stream: ClientHttp2Stream, origin: string) {
     this.#stream = stream;
     this.#origin = origin;
-    stream.on("response", (headers) => {
-      this.#headers = headers as Fields;
+    this.#closed = new Promise((resolve) => stream.once("close", () => resolve()));
+    this.#responded = new Promise((resolve) => {
+      stream.on("response", (headers) => {
+        this.#headers = headers as Fields;
+        resolve();
+      });
+      void this.#closed.then(resolve);
     });
     stream.on("trailers", (trailers) => {
       this.#trailers = trailers as Fields;
@@ -93,7 +99,6 @@ class Call {
     stream.on("error", (error) => {
       this.#failure ??= error;
     });
-    this.#closed = new Promise((resolve) => stream.once("close", () => resolve()));
   }
 
   /** Whether anything came. */
@@ -111,11 +116,15 @@ class Call {
   async *chunks(): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of this.#stream) {
-        // Before anything is taken for an answer: what stands between may answer in HTML.
+        // Before anything is taken for an answer: what stands between may answer in HTML. Deno hands on data before headers.
+        await this.#responded;
         this.#requireGrpc();
         yield chunk as Uint8Array;
       }
     } catch (error) {
+      if (error instanceof UnexpectedAnswerError) {
+        throw error;
+      }
       this.#failure ??= error;
     }
     await this.#end();
