@@ -1,6 +1,11 @@
+import type { ErrorCode } from "@bunkms/contract";
+
+/** A code of the contract's error table, or one that a newer server knows: any other text. */
+export type ApiErrorCode = ErrorCode | (string & Record<never, never>);
+
 /** What the client knows of an error that the server answered. */
 export interface ApiErrorInit {
-  readonly code: string;
+  readonly code: ApiErrorCode;
   readonly message: string;
   readonly requestId: string;
   readonly httpStatus: number;
@@ -11,8 +16,8 @@ export interface ApiErrorInit {
 
 /** The server answered with an error. Switch on `code`; the message is text for people and may change. */
 export class BunkmsApiError extends Error {
-  /** Stable code of the contract's error table, or one that a newer server knows. */
-  readonly code: string;
+  /** Stable. */
+  readonly code: ApiErrorCode;
   /** Names the call in the server's log and audit log. */
   readonly requestId: string;
   /** The status that REST has for it, over gRPC as well. */

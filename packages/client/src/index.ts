@@ -14,6 +14,7 @@ export {
 } from "./envelope/envelope.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/envelope-error.ts";
 export {
+  type ApiErrorCode,
   type ApiErrorInit,
   BunkmsApiError,
   ConnectionError,
