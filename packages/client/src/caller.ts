@@ -5,6 +5,8 @@ import { type FullRetryPolicy, isPassing, pauseBefore, retryPolicy } from "./ret
 import type { Attempt } from "./wire.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** A timer for longer ends at once. These are 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What one call is besides its options. */
 interface Call {
@@ -110,10 +112,13 @@ class TimeLimit {
     this.#end = performance.now() + timeoutMs;
     if (Number.isFinite(timeoutMs)) {
       // Not AbortSignal.timeout: while a call is under way, the process lives.
-      this.#timer = setTimeout(() => {
-        this.#isOver = true;
-        this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
-      }, timeoutMs);
+      this.#timer = setTimeout(
+        () => {
+          this.#isOver = true;
+          this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
+        },
+        Math.min(timeoutMs, LONGEST_TIMER_MS),
+      );
     }
     given?.addEventListener("abort", this.#giveUp);
     if (given?.aborted) {

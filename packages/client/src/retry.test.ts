@@ -131,6 +131,12 @@ describe("a call is sent once", () => {
     assert.equal(seen.length, 1);
   });
 
+  test("and again, when it has more time than a timer can count", async () => {
+    const { fetch, seen } = stepping("ECONNRESET", OK);
+    await connect(fetch, { timeoutMs: 60 * 24 * 60 * 60_000, retry: { firstPauseMs: 50 } }).keys.getKey({ name: "k" });
+    assert.equal(seen.length, 2);
+  });
+
   test("when its caller gives it up in a pause, with the caller's reason", async () => {
     const { fetch, seen } = stepping(error(503, "shutting_down", { "retry-after": "20" }));
     const controller = new AbortController();
