@@ -75,6 +75,25 @@ describe("a request", () => {
     });
   }
 
+  test("REQ-37: is answered with no more than any answer has: the rest is not read", async () => {
+    let read = 0;
+    let isLetGo = false;
+    const endless: Fetch = async () => {
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          read += 1;
+          controller.enqueue(new Uint8Array(1024 * 1024));
+        },
+        cancel() {
+          isLetGo = true;
+        },
+      });
+      return new Response(body, { headers: { "content-type": "application/json" } });
+    };
+    await assert.rejects(connect(endless).tokens.getSelf({}), UnexpectedAnswerError);
+    assert.ok(read < 70 && isLetGo, `${read} MiB`);
+  });
+
   test("never follows a redirect, which would carry the token elsewhere", async () => {
     const { fetch, seen } = answering(200, "{}");
     await connect(fetch).tokens.getSelf({});

@@ -46,12 +46,10 @@ export async function* exchange(
 
 /** Writes requests as the stream takes them, and ends it. Frames are zeroed once they are on their way. */
 async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Array>): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  stream.once("close", () => closed.resolve());
   const iterator = requests[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), closed.promise]);
+      const next = await untilClosed(stream, iterator.next());
       if (next === undefined || next.done) {
         break;
       }
@@ -60,7 +58,7 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
       const { promise, resolve } = Promise.withResolvers<void>();
       // Called when the frame was handed to the connection, which with flow control is when the server has room for it.
       stream.write(frame, () => resolve());
-      await Promise.race([promise, closed.promise]);
+      await untilClosed(stream, promise);
       frame.fill(0);
     }
   } finally {
@@ -69,6 +67,24 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
     if (!stream.closed) {
       stream.end();
     }
+  }
+}
+
+/**
+ * Waits for a promise, but no longer than for the stream's end: undefined then. It leaves nothing behind: racing each request
+ * against one promise of that end would keep all of them until then.
+ */
+async function untilClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
+  const closed = Promise.withResolvers<undefined>();
+  const close = (): void => closed.resolve(undefined);
+  stream.once("close", close);
+  if (stream.destroyed) {
+    close();
+  }
+  try {
+    return await Promise.race([promise, closed.promise]);
+  } finally {
+    stream.off("close", close);
   }
 }
 
