@@ -72,7 +72,7 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
 
 /**
  * Waits for a promise, but no longer than for the stream's end: undefined then. It leaves nothing behind: racing each request
- * against one promise of that end would keep all of them until then.
+ * against one promise of that end would keep a little of each until then.
  */
 async function untilClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
   const closed = Promise.withResolvers<undefined>();
