@@ -94,6 +94,38 @@ func TestARewrapThatFailsKeepsWhatThereIs(t *testing.T) {
 	}
 }
 
+// slowRewrap is a KMS that takes its time to wrap anew: something happens meanwhile.
+type slowRewrap struct {
+	*fakeKMS
+	meanwhile func()
+}
+
+func (k slowRewrap) Rewrap(ctx context.Context, name, ciphertext string, bound map[string]string) (string, error) {
+	k.meanwhile()
+	return k.fakeKMS.Rewrap(ctx, name, ciphertext, bound)
+}
+
+func TestARewrapDoesNotReplaceTheDEKOfWhatTookTheFoldersPlace(t *testing.T) {
+	kms, parent := newFake("c1"), t.TempDir()
+	folder, rotated := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
+	provider := newProvider(t, kms, Config{NoRewrap: true})
+	writePages(t, folder, mustKey(t, provider, folder), "one")
+	kms.version.Store(2)
+	slow := newProvider(t, slowRewrap{kms, func() {
+		if err := provider.Reencrypt(t.Context(), folder, rotated, Wrapped()); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(os.Rename(folder, folder+".old"), os.Rename(rotated, folder)); err != nil {
+			t.Error(err)
+		}
+		kms.version.Store(3)
+	}}, Config{NoRewrap: true})
+	if _, _, err := slow.Rewrap(t.Context(), folder); !errors.Is(err, ErrInUse) {
+		t.Fatal(err)
+	}
+	mustKey(t, newProvider(t, kms, Config{}), folder)
+}
+
 func TestARawKeyIsAdoptedOnceItOpensAllData(t *testing.T) {
 	kms, folder, raw := newFake("c1"), t.TempDir(), bytes.Repeat([]byte{9}, 32)
 	provider := newProvider(t, kms, Config{})
