@@ -100,6 +100,14 @@ describe("a request", () => {
     assert.equal(seen[0]?.init.redirect, "error");
   });
 
+  test("is not sent with a request id that the server does not take", async () => {
+    const { fetch, seen } = answering(200, "{}");
+    for (const requestId of ["", "a b", "a\r\nx: y", "a".repeat(65)]) {
+      await assert.rejects(connect(fetch).tokens.getSelf({}, { requestId }), RequestError);
+    }
+    assert.equal(seen.length, 0);
+  });
+
   test("carries the caller's request id", async () => {
     const { fetch, seen } = answering(200, "{}");
     await connect(fetch).tokens.getSelf({}, { requestId: "job-7" });
