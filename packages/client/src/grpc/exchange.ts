@@ -4,7 +4,7 @@ import { UnexpectedAnswerError } from "../errors.ts";
 import type { Attempt } from "../wire.ts";
 import type { Channel } from "./channel.ts";
 import { frameMessage, readMessages } from "./frames.ts";
-import { type Fields, readStatus, statusError } from "./status.ts";
+import { type Fields, type GrpcStatus, readStatus, statusError } from "./status.ts";
 
 /** The largest number that a `grpc-timeout` holds. */
 const MOST_TIMEOUT_MS = 99_999_999;
@@ -94,6 +94,8 @@ class Call {
   readonly #origin: string;
   readonly #responded: Promise<void>;
   readonly #closed: Promise<void>;
+  /** Trailers came, or none will. */
+  readonly #settled: Promise<void>;
   #headers: Fields | undefined;
   #trailers: Fields | undefined;
   #failure: unknown;
@@ -109,8 +111,12 @@ class Call {
       });
       void this.#closed.then(resolve);
     });
-    stream.on("trailers", (trailers) => {
-      this.#trailers = trailers as Fields;
+    this.#settled = new Promise((resolve) => {
+      stream.on("trailers", (trailers) => {
+        this.#trailers = trailers as Fields;
+        resolve();
+      });
+      void this.#closed.then(resolve);
     });
     stream.on("error", (error) => {
       this.#failure ??= error;
@@ -151,11 +157,18 @@ class Call {
       // The server has ended its side. Without this ours would keep the stream from closing.
       this.#stream.end();
     }
+    if (this.#status() === undefined) {
+      await this.#settled;
+    }
+    if (this.#status() !== undefined && !this.#stream.writableFinished) {
+      // It has said all, and what it did not read of ours it may never read.
+      this.#stream.close(constants.NGHTTP2_CANCEL);
+    }
     await this.#closed;
     if (this.#failure instanceof OwnFailure) {
       throw this.#failure.cause;
     }
-    const status = readStatus(this.#trailers ?? {}) ?? readStatus(this.#headers ?? {});
+    const status = this.#status();
     if (status === undefined) {
       if (this.#headers !== undefined) {
         this.#requireGrpc();
@@ -165,6 +178,10 @@ class Call {
     if (status.code !== 0) {
       throw statusError(status);
     }
+  }
+
+  #status(): GrpcStatus | undefined {
+    return readStatus(this.#trailers ?? {}) ?? readStatus(this.#headers ?? {});
   }
 
   #requireGrpc(): void {

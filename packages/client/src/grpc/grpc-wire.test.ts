@@ -352,6 +352,34 @@ describe("a stream over gRPC", () => {
     assert.ok((after - before) / count < 100, `${after - before} bytes more after ${count} requests`);
   });
 
+  test("ends with what the server says, also when that reads no more of it", async () => {
+    const trailers = { "grpc-status": "7", "grpc-message": "no" };
+    const answers: Readonly<Record<string, Behaviour>> = {
+      "at once": refusing(trailers),
+      "after a message": answering([batch], trailers),
+    };
+    for (const [when, behaviour] of Object.entries(answers)) {
+      const { client } = await connect([
+        (stream, headers) => {
+          stream.pause();
+          behaviour(stream, headers);
+        },
+      ]);
+      const large = { keyName: "k", items: [{ data: { case: "plaintext" as const, value: "x".repeat(100_000) } }] };
+      async function* requests() {
+        for (;;) {
+          yield large;
+        }
+      }
+      const read = async () => {
+        for await (const answer of client.keyStreams.encryptStream(requests(), { timeoutMs: 5_000 })) {
+          assert.equal(answer.count, 1);
+        }
+      };
+      await assert.rejects(read(), { code: "permission_denied" }, when);
+    }
+  });
+
   test("that its reader leaves is cancelled, and its source is told", async () => {
     const { promise, resolve } = Promise.withResolvers<number>();
     const { client } = await connect([
