@@ -236,21 +236,29 @@ func TestReencryptRefusesWhatIsNotAsSaid(t *testing.T) {
 }
 
 func TestReencryptNoticesADatabaseThatIsInUse(t *testing.T) {
-	kms, parent := newFake("c1"), t.TempDir()
-	provider := newProvider(t, kms, Config{})
-	from, to := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
-	key := mustKey(t, provider, from)
-	writePages(t, from, key, "one", "two")
-	provider.step = func(step string) {
-		if step == "generated" {
-			writePages(t, from, key, "one", "two", "three")
+	for name, write := range map[string]func(folder string, key []byte){
+		"pages": func(folder string, key []byte) { writePages(t, folder, key, "one", "two", "three") },
+		// What is committed is there at once, and in the pages when the database is closed.
+		"log": func(folder string, _ []byte) {
+			mustWrite(t, filepath.Join(folder, walFolder, "wal-2.log"), []byte("x"))
+		},
+	} {
+		kms, parent := newFake("c1"), t.TempDir()
+		provider := newProvider(t, kms, Config{})
+		from, to := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
+		key := mustKey(t, provider, from)
+		writePages(t, from, key, "one", "two")
+		provider.step = func(step string) {
+			if step == "generated" {
+				write(from, key)
+			}
 		}
-	}
-	if err := provider.Reencrypt(t.Context(), from, to, Wrapped()); !errors.Is(err, ErrInUse) {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(to); err == nil {
-		t.Fatal("the copy was kept")
+		if err := provider.Reencrypt(t.Context(), from, to, Wrapped()); !errors.Is(err, ErrInUse) {
+			t.Fatal(name, err)
+		}
+		if _, err := os.Stat(to); err == nil {
+			t.Fatal(name, "the copy was kept")
+		}
 	}
 }
 
