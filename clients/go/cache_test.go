@@ -355,3 +355,34 @@ func TestWhatIsTooLongForAMessage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAContextThatIsChangedDuringTheCallDoesNotChangeWhatIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fakeSource{delay: time.Second}
+		e := newEnvelope(t, source, CachePolicy{})
+		ctx, cancel := context.WithCancel(t.Context())
+		mine := map[string]string{"tenant": "acme"}
+		left := make(chan error)
+		go func() {
+			_, err := e.Encrypt(ctx, []byte("x"), mine, nil)
+			left <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		// The caller has left, and the call goes on.
+		mine["tenant"] = "other"
+		time.Sleep(2 * time.Second)
+		acme := map[string]string{"tenant": "acme"}
+		message := seal(t, e, acme)
+		if source.generated != 1 {
+			t.Error("the data key was not kept")
+		}
+		fresh := newEnvelope(t, source, CachePolicy{})
+		if _, err := fresh.Decrypt(t.Context(), message, acme, []byte("row 1")); err != nil {
+			t.Error("a data key of another context was kept", err)
+		}
+	})
+}

@@ -185,7 +185,11 @@ func (c *Client) header(ctx context.Context, route route) (metadata.MD, error) {
 	if len(keys) > 1 || len(keys) == 1 && !idempotencyPattern.MatchString(keys[0]) {
 		return nil, requestError("an idempotency key has 1 to 64 letters, digits, '_' and '-'")
 	}
-	if len(keys) == 0 && route.mutates && !route.anonymous {
+	switch {
+	case route.anonymous:
+		// Of a caller without a token the server keeps no answer.
+		delete(header, idempotencyHeader)
+	case len(keys) == 0 && route.mutates:
 		random := make([]byte, 16)
 		rand.Read(random)
 		header[idempotencyHeader] = []string{hex.EncodeToString(random)}

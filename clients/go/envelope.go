@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"time"
 
 	"github.com/bunbase/bunkms/clients/go/envelope"
@@ -49,6 +50,9 @@ func (e *Envelope) Encrypt(ctx context.Context, plaintext []byte, encryptionCont
 	if len(plaintext) > envelope.MaxMessagePlaintext || len(additionalData) > envelope.MaxMessageAdditional {
 		return nil, requestError("a message has at most 64 MiB, and at most 1 MiB of additional data; use NewFileWriter")
 	}
+	// A copy: the call may go on when the caller has left and changes the map,
+	// and what it gets is kept for the context that is asked for now.
+	encryptionContext = maps.Clone(encryptionContext)
 	id, err := findBy("write", e.keyName, encryptionContext, "")
 	if err != nil {
 		return nil, err
@@ -75,6 +79,7 @@ func (e *Envelope) Decrypt(ctx context.Context, message []byte, encryptionContex
 	if err != nil {
 		return nil, err
 	}
+	encryptionContext = maps.Clone(encryptionContext)
 	id, err := findBy("read", e.keyName, encryptionContext, wrapped)
 	if err != nil {
 		return nil, err

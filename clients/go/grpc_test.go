@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -233,4 +234,69 @@ func TestStreamsOverGRPC(t *testing.T) {
 	if _, err := stream.Recv(); err != io.EOF {
 		t.Error(err)
 	}
+}
+
+// pipes is a listener whose connections are in memory alone.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	select {
+	case connection := <-p.accepted:
+		return connection, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Close() error   { close(p.closed); return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+// losing is a connection on which nothing arrives any more once it is dead.
+type losing struct {
+	net.Conn
+	dead *atomic.Bool
+}
+
+func (l losing) Write(data []byte) (int, error) {
+	if l.dead.Load() {
+		return len(data), nil
+	}
+	return l.Conn.Write(data)
+}
+
+func TestAConnectionOverGRPCThatDiedSilentlyIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := pipes{make(chan net.Conn), make(chan struct{})}
+		running := grpc.NewServer()
+		bunkmspb.RegisterKeyServiceServer(running, &standIn{encrypt: func(context.Context, *bunkmspb.EncryptRequest) (*bunkmspb.EncryptResponse, error) {
+			return &bunkmspb.EncryptResponse{Ciphertext: "c"}, nil
+		}})
+		go running.Serve(listener)
+		var last *atomic.Bool
+		client, err := New("grpc://kms.test:1", WithDialer(func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			listener.accepted <- theirs
+			last = &atomic.Bool{}
+			return losing{ours, last}, nil
+		}), WithTimeout(20*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		encrypt := func() error {
+			_, err := client.Encrypt(t.Context(), "k", nil, nil)
+			return err
+		}
+		if err := encrypt(); err != nil {
+			t.Fatal(err)
+		}
+		last.Store(true)
+		if err := encrypt(); err != nil {
+			t.Error("not on another connection", err)
+		}
+		client.Close()
+		running.Stop()
+	})
 }

@@ -30,14 +30,19 @@ func WithToken(source TokenSource) Option {
 }
 
 // WithTLSConfig sets whom the client trusts and what it shows of itself, see
-// LoadTLSConfig. The address must be one of TLS. The configuration is copied. One that
-// turns verification off is refused.
+// LoadTLSConfig. The address must be one of TLS. The configuration is copied, and
+// TLS before 1.2 is not spoken whatever it says. One that turns verification off is
+// refused.
 func WithTLSConfig(config *tls.Config) Option {
 	return func(s *settings) error {
+		if config == nil {
+			return requestError("there is no TLS configuration; leave the option out for the system's authorities")
+		}
 		if config.InsecureSkipVerify && config.VerifyConnection == nil && config.VerifyPeerCertificate == nil {
 			return requestError("the TLS configuration verifies nothing; name the authority that signed the server's certificate")
 		}
 		s.tls = config.Clone()
+		s.tls.MinVersion = max(s.tls.MinVersion, tls.VersionTLS12)
 		return nil
 	}
 }

@@ -205,9 +205,20 @@ func TestTLSConfigurationsThatAreRefused(t *testing.T) {
 		{"http://kms", &tls.Config{}},
 		{"grpc://kms:1", &tls.Config{}},
 		{"https://kms", &tls.Config{InsecureSkipVerify: true}},
+		{"https://kms", nil},
 	} {
 		if _, err := New(test.address, WithTLSConfig(test.config)); !errors.Is(err, ErrRequest) {
 			t.Errorf("%s: %v", test.address, err)
+		}
+	}
+}
+
+func TestOldTLSIsNotSpokenWhateverTheConfigurationSays(t *testing.T) {
+	for given, want := range map[uint16]uint16{0: tls.VersionTLS12, tls.VersionTLS10: tls.VersionTLS12, tls.VersionTLS13: tls.VersionTLS13} {
+		var s settings
+		config := &tls.Config{MinVersion: given}
+		if err := WithTLSConfig(config)(&s); err != nil || s.tls.MinVersion != want || config.MinVersion != given {
+			t.Error(given, s.tls.MinVersion, err)
 		}
 	}
 }

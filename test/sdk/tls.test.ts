@@ -15,16 +15,19 @@ const folder = mkdtempSync(join(tmpdir(), "bunkms-sdk-tls-"));
 let server: TestServer;
 let [ca, stranger] = ["", ""];
 let certificate: TlsOptions;
+/** The servers'. */
+let own: { readonly cert: Buffer; readonly key: Buffer };
 /** Ask for a certificate of the authority's, and answer each call with nothing. */
 const mutual: Server[] = [];
 
 before(async () => {
   const authority = await makeAuthority(folder);
   [ca, stranger] = [authority.pem, (await makeAuthority(folder, "stranger")).pem];
-  const [own, clients] = [await authority.issue("server"), await authority.issue("client")];
+  const [servers, clients] = [await authority.issue("server"), await authority.issue("client")];
   certificate = { cert: readFileSync(clients.cert, "utf8"), key: readFileSync(clients.key, "utf8") };
-  server = await startServer({ env: { BUNKMS_TLS_CERT: own.cert, BUNKMS_TLS_KEY: own.key } });
-  const options = { ca, cert: readFileSync(own.cert), key: readFileSync(own.key), requestCert: true };
+  server = await startServer({ env: { BUNKMS_TLS_CERT: servers.cert, BUNKMS_TLS_KEY: servers.key } });
+  own = { cert: readFileSync(servers.cert), key: readFileSync(servers.key) };
+  const options = { ca, ...own, requestCert: true };
   const grpc = createSecureServer(options);
   grpc.on("stream", (stream: ServerHttp2Stream) => {
     stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
@@ -83,6 +86,25 @@ for (const [way, url] of Object.entries(WAYS)) {
     });
   });
 }
+
+test("REQ-37: an answer without an end is not read on and on", async () => {
+  let isOpen = true;
+  const endless = createServer(own, (_request, response) => {
+    response.on("close", () => {
+      isOpen = false;
+    });
+    const write = (): void => {
+      while (isOpen && response.write(Buffer.alloc(1024 * 1024))) {}
+    };
+    response.on("drain", write);
+    write();
+  });
+  mutual.push(endless);
+  await new Promise<void>((resolve) => endless.listen(0, "127.0.0.1", resolve));
+  const url = `https://127.0.0.1:${(endless.address() as AddressInfo).port}`;
+  const client = createClient({ url, token: "bkms_x", tls: { ca, ...certificate }, retry: false, timeoutMs: 20_000 });
+  await assert.rejects(client.tokens.getSelf({}), /the connection failed/);
+});
 
 test("a client shows its certificate where it is asked for one, and is refused without, over REST and gRPC", async () => {
   for (const [at, scheme] of ["https", "grpcs"].entries()) {

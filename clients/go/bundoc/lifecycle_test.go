@@ -94,6 +94,38 @@ func TestARewrapThatFailsKeepsWhatThereIs(t *testing.T) {
 	}
 }
 
+// slowRewrap is a KMS that takes its time to wrap anew: something happens meanwhile.
+type slowRewrap struct {
+	*fakeKMS
+	meanwhile func()
+}
+
+func (k slowRewrap) Rewrap(ctx context.Context, name, ciphertext string, bound map[string]string) (string, error) {
+	k.meanwhile()
+	return k.fakeKMS.Rewrap(ctx, name, ciphertext, bound)
+}
+
+func TestARewrapDoesNotReplaceTheDEKOfWhatTookTheFoldersPlace(t *testing.T) {
+	kms, parent := newFake("c1"), t.TempDir()
+	folder, rotated := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
+	provider := newProvider(t, kms, Config{NoRewrap: true})
+	writePages(t, folder, mustKey(t, provider, folder), "one")
+	kms.version.Store(2)
+	slow := newProvider(t, slowRewrap{kms, func() {
+		if err := provider.Reencrypt(t.Context(), folder, rotated, Wrapped()); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(os.Rename(folder, folder+".old"), os.Rename(rotated, folder)); err != nil {
+			t.Error(err)
+		}
+		kms.version.Store(3)
+	}}, Config{NoRewrap: true})
+	if _, _, err := slow.Rewrap(t.Context(), folder); !errors.Is(err, ErrInUse) {
+		t.Fatal(err)
+	}
+	mustKey(t, newProvider(t, kms, Config{}), folder)
+}
+
 func TestARawKeyIsAdoptedOnceItOpensAllData(t *testing.T) {
 	kms, folder, raw := newFake("c1"), t.TempDir(), bytes.Repeat([]byte{9}, 32)
 	provider := newProvider(t, kms, Config{})
@@ -204,21 +236,29 @@ func TestReencryptRefusesWhatIsNotAsSaid(t *testing.T) {
 }
 
 func TestReencryptNoticesADatabaseThatIsInUse(t *testing.T) {
-	kms, parent := newFake("c1"), t.TempDir()
-	provider := newProvider(t, kms, Config{})
-	from, to := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
-	key := mustKey(t, provider, from)
-	writePages(t, from, key, "one", "two")
-	provider.step = func(step string) {
-		if step == "generated" {
-			writePages(t, from, key, "one", "two", "three")
+	for name, write := range map[string]func(folder string, key []byte){
+		"pages": func(folder string, key []byte) { writePages(t, folder, key, "one", "two", "three") },
+		// What is committed is there at once, and in the pages when the database is closed.
+		"log": func(folder string, _ []byte) {
+			mustWrite(t, filepath.Join(folder, walFolder, "wal-2.log"), []byte("x"))
+		},
+	} {
+		kms, parent := newFake("c1"), t.TempDir()
+		provider := newProvider(t, kms, Config{})
+		from, to := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db")
+		key := mustKey(t, provider, from)
+		writePages(t, from, key, "one", "two")
+		provider.step = func(step string) {
+			if step == "generated" {
+				write(from, key)
+			}
 		}
-	}
-	if err := provider.Reencrypt(t.Context(), from, to, Wrapped()); !errors.Is(err, ErrInUse) {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(to); err == nil {
-		t.Fatal("the copy was kept")
+		if err := provider.Reencrypt(t.Context(), from, to, Wrapped()); !errors.Is(err, ErrInUse) {
+			t.Fatal(name, err)
+		}
+		if _, err := os.Stat(to); err == nil {
+			t.Fatal(name, "the copy was kept")
+		}
 	}
 }
 

@@ -217,7 +217,7 @@ func (p *Provider) mustOpen(folder string, key []byte, from found) error {
 	if err != nil || opens || empty {
 		return err
 	}
-	detail := "the data is of another database, of another DEK, or not encrypted"
+	detail := "the data is of another database, of another DEK or not encrypted, or a crash or a full disk tore its first pages"
 	if from.hasOther {
 		// As after a backup was put back from before the DEK was rotated.
 		detail += "; the catalog has another wrapped DEK than " + RecordFile + ", and is asked once that file is removed"

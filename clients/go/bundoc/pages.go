@@ -157,6 +157,11 @@ func holdsData(folder string, catalog catalogFields) (bool, error) {
 	if !catalog.isEmpty() {
 		return true, nil
 	}
+	for _, name := range []string{dataFile, walFolder} {
+		if err := mustNotDangle(filepath.Join(folder, name)); err != nil {
+			return false, err
+		}
+	}
 	names := []string{filepath.Join(folder, dataFile)}
 	logs, err := os.ReadDir(filepath.Join(folder, walFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -175,6 +180,16 @@ func holdsData(folder string, catalog catalogFields) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// mustNotDangle refuses a link to what is not there, as on a disk that is not
+// mounted: data may be behind it.
+func mustNotDangle(path string) error {
+	if _, err := os.Lstat(path); err != nil {
+		return nil
+	}
+	_, err := os.Stat(path)
+	return err
 }
 
 func isZero(page []byte) bool {

@@ -205,6 +205,14 @@ func (p *Provider) get(ctx context.Context, at place) (*Record, []byte, error) {
 	if found.record != nil && found.hasFile {
 		if key := p.cache.get(at.folder, found.record.WrappedDEK); key != nil {
 			p.mu.Unlock()
+			// Where the catalog has another wrapped DEK, the data may be of another
+			// time, put back since, and what is returned takes that DEK's place.
+			if found.hasOther {
+				if err := p.mustOpen(at.folder, key, found); err != nil {
+					clear(key)
+					return nil, nil, err
+				}
+			}
 			return found.record, key, nil
 		}
 	}

@@ -208,10 +208,11 @@ func mustBePlain(folder string) error {
 	})
 }
 
-// dataStamp changes when the database is written.
+// dataStamp changes when the database is written. The log is in it, since a
+// Bundoc that is open writes there at once, and its pages only later.
 type dataStamp struct {
-	dataSize, catalogSize int64
-	data, catalog         time.Time
+	dataSize, catalogSize, logSize int64
+	data, catalog, log             time.Time
 }
 
 func stamp(folder string) (dataStamp, error) {
@@ -223,5 +224,20 @@ func stamp(folder string) (dataStamp, error) {
 	if err != nil {
 		return dataStamp{}, err
 	}
-	return dataStamp{data.Size(), catalog.Size(), data.ModTime(), catalog.ModTime()}, nil
+	made := dataStamp{dataSize: data.Size(), catalogSize: catalog.Size(), data: data.ModTime(), catalog: catalog.ModTime()}
+	logs, err := os.ReadDir(filepath.Join(folder, walFolder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return dataStamp{}, err
+	}
+	for _, entry := range logs {
+		info, err := entry.Info()
+		if err != nil {
+			return dataStamp{}, err
+		}
+		made.logSize += info.Size()
+		if info.ModTime().After(made.log) {
+			made.log = info.ModTime()
+		}
+	}
+	return made, nil
 }

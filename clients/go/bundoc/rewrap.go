@@ -74,6 +74,11 @@ func (p *Provider) rewrap(ctx context.Context, retry RetryPolicy, folder string,
 	if err != nil {
 		return nil, err
 	}
+	// While BunKMS was asked, a copy under another DEK may have taken the folder's
+	// place, and this is the only file with that one.
+	if now, err := readRecordFile(folder); err != nil || now != nil && !now.equal(record) {
+		return nil, errors.Join(err, &Error{folder, ErrInUse, RecordFile + " changed while the DEK was wrapped anew; try again", nil})
+	}
 	return &anew, replaceFile(filepath.Join(folder, RecordFile), text, 0o600)
 }
 

@@ -52,7 +52,7 @@ test("the client loads no module that browsers lack, neither at once nor later",
       part,
     );
   }
-  for (const part of ["runtime/node.ts", "grpc/", "import/wrap-material.ts"]) {
+  for (const part of ["runtime/node.ts", "grpc/", "import/wrap-material.ts", "attachment/attachment.ts", "backup/"]) {
     assert.ok(![...modules.keys()].some((module) => module.includes(`client/src/${part}`)), part);
   }
 });

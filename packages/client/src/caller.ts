@@ -4,8 +4,10 @@ import type { CallOptions, ClientOptions, TokenSource } from "./options.ts";
 import { type FullRetryPolicy, isPassing, pauseBefore, retryPolicy } from "./retry.ts";
 import type { Attempt } from "./wire.ts";
 
+/** What the server takes; the runtime's complaint about another one would look like a connection that failed. */
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** About 24 days. A timer for longer fires at once. */
+/** A timer for longer ends at once. These are 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What one call is besides its options. */
@@ -83,6 +85,9 @@ export class Caller {
   }
 
   async #attempt(call: Call, { requestId }: CallOptions, time: TimeLimit): Promise<Attempt> {
+    if (requestId !== undefined && !REQUEST_ID.test(requestId)) {
+      throw new RequestError("a request id has 1 to 64 letters, digits, ., _ and -");
+    }
     time.signal.throwIfAborted();
     const token = call.authenticated && this.#token !== undefined ? await time.race(readToken(this.#token)) : undefined;
     // Again: a signal that is aborted already tells nobody.
@@ -110,12 +115,15 @@ class TimeLimit {
     this.#given = given;
     this.#timeoutMs = timeoutMs;
     this.#end = performance.now() + timeoutMs;
-    if (timeoutMs <= LONGEST_TIMER_MS) {
+    if (Number.isFinite(timeoutMs)) {
       // Not AbortSignal.timeout: while a call is under way, the process lives.
-      this.#timer = setTimeout(() => {
-        this.#isOver = true;
-        this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
-      }, timeoutMs);
+      this.#timer = setTimeout(
+        () => {
+          this.#isOver = true;
+          this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
+        },
+        Math.min(timeoutMs, LONGEST_TIMER_MS),
+      );
     }
     given?.addEventListener("abort", this.#giveUp);
     if (given?.aborted) {

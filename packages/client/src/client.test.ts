@@ -75,10 +75,37 @@ describe("a request", () => {
     });
   }
 
+  test("REQ-37: is answered with no more than any answer has: the rest is not read", async () => {
+    let read = 0;
+    let isLetGo = false;
+    const endless: Fetch = async () => {
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          read += 1;
+          controller.enqueue(new Uint8Array(1024 * 1024));
+        },
+        cancel() {
+          isLetGo = true;
+        },
+      });
+      return new Response(body, { headers: { "content-type": "application/json" } });
+    };
+    await assert.rejects(connect(endless).tokens.getSelf({}), UnexpectedAnswerError);
+    assert.ok(read < 70 && isLetGo, `${read} MiB`);
+  });
+
   test("never follows a redirect, which would carry the token elsewhere", async () => {
     const { fetch, seen } = answering(200, "{}");
     await connect(fetch).tokens.getSelf({});
     assert.equal(seen[0]?.init.redirect, "error");
+  });
+
+  test("is not sent with a request id that the server does not take", async () => {
+    const { fetch, seen } = answering(200, "{}");
+    for (const requestId of ["", "a b", "a\r\nx: y", "a".repeat(65)]) {
+      await assert.rejects(connect(fetch).tokens.getSelf({}, { requestId }), RequestError);
+    }
+    assert.equal(seen.length, 0);
   });
 
   test("carries the caller's request id", async () => {

@@ -1,12 +1,15 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { type Answer, decodeAnswer, readJson } from "./answer-decoding.ts";
+import { ByteQueue } from "./byte-queue.ts";
 import { connectionError } from "./connection-reason.ts";
-import { RequestError } from "./errors.ts";
+import type { Bytes } from "./crypto/bytes.ts";
+import { RequestError, UnexpectedAnswerError } from "./errors.ts";
+import { chunksOf } from "./file/byte-source.ts";
 import type { ClientOptions, Fetch } from "./options.ts";
 import { encodeRequest } from "./request-encoding.ts";
 import { readRetryAfter } from "./retry.ts";
 import { loadRuntime } from "./runtime-loader.ts";
-import type { Attempt, Wire } from "./wire.ts";
+import { type Attempt, MOST_ANSWER_BYTES, type Wire } from "./wire.ts";
 
 /** One HTTP request. */
 interface Outgoing {
@@ -38,11 +41,11 @@ export function createFetchWire(url: URL, options: ClientOptions): Wire {
         origin,
         status: response.status,
         contentType: response.headers.get("content-type") ?? "",
-        body: new Uint8Array(await response.arrayBuffer()),
+        body: await readBody(response, origin),
         retryAfterMs: readRetryAfter(response.headers.get("retry-after")),
       };
     } catch (error) {
-      throw connectionError(origin, error);
+      throw error instanceof UnexpectedAnswerError ? error : connectionError(origin, error);
     }
   }
 
@@ -62,6 +65,19 @@ export function createFetchWire(url: URL, options: ClientOptions): Wire {
     },
     close() {},
   };
+}
+
+/** Reads an answer's body, however far a compressed one unfolds. @throws UnexpectedAnswerError for more than any has. */
+async function readBody({ body, status }: Response, origin: string): Promise<Bytes> {
+  const input = new ByteQueue(chunksOf(body ?? []));
+  try {
+    if (await input.has(MOST_ANSWER_BYTES + 1)) {
+      throw new UnexpectedAnswerError(`${origin} answered with more bytes than any answer of BunKMS has`, status);
+    }
+    return input.take(input.length);
+  } finally {
+    await input.close();
+  }
 }
 
 function headersOf({ body }: Outgoing, { requestId, idempotencyKey, token }: Attempt): Record<string, string> {

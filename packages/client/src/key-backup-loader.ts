@@ -1,4 +1,10 @@
-/** Loads what seals a key backup for a cluster: `sealKeyBackup`. It needs Node's cryptography, which browsers lack. */
-export function loadKeyBackup(): Promise<typeof import("./backup/seal-key-backup.ts")> {
-  return import("./backup/seal-key-backup.ts");
+import type { KeyBackup } from "./runtime/runtime.ts";
+import { loadRuntime } from "./runtime-loader.ts";
+
+/**
+ * Loads what seals a key backup for a cluster: `sealKeyBackup`. Not in browsers, which lack its key encapsulation.
+ * @throws RequestError there.
+ */
+export async function loadKeyBackup(): Promise<KeyBackup> {
+  return (await loadRuntime()).loadKeyBackup();
 }

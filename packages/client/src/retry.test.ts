@@ -70,6 +70,12 @@ describe("a call is sent again", () => {
     );
   });
 
+  test("also when it has more time than a timer can count", async () => {
+    const { fetch, seen } = stepping("ECONNRESET", OK);
+    await connect(fetch, { timeoutMs: 60 * 24 * 60 * 60_000, retry: { firstPauseMs: 50 } }).keys.getKey({ name: "k" });
+    assert.equal(seen.length, 2);
+  });
+
   test("not before the server asked for it", async () => {
     const { fetch, seen } = stepping(error(429, "too_many_requests", { "retry-after": "1" }), OK);
     await connect(fetch).keys.getKey({ name: "k" });

@@ -14,6 +14,9 @@ export interface ProbeResult {
 /** What may be asked without a token: whether the server is alive, and whether it can serve. */
 export type Probe = "health" | "ready";
 
+/** More bytes than any answer of the contract has. What is larger is not kept: it would only fill memory. */
+export const MOST_ANSWER_BYTES = 64 * 1024 * 1024;
+
 /** One try at a call. */
 export interface Attempt {
   /** Aborted when the caller gives up, or the time is over. */

@@ -161,6 +161,37 @@ describe("a data key that is kept", () => {
     });
   });
 
+  test("serves the context that was given, also when the caller changes the object at once", async () => {
+    await withEnvelope(undefined, async (envelope, { client }) => {
+      const tenants = ["acme", "other", "third"];
+      const context = { tenant: "" };
+      const messages = await Promise.all(
+        tenants.map((tenant) => {
+          context.tenant = tenant;
+          return envelope.encrypt(tenant, { context });
+        }),
+      );
+      const fresh = createEnvelope(client, { keyName: "k" });
+      for (const [at, tenant] of tenants.entries()) {
+        const own = { context: { tenant } };
+        assert.equal(text(await fresh.decrypt(messages[at] as Uint8Array, own)), tenant);
+      }
+      fresh.close();
+    });
+  });
+
+  test("is found by the message that was given, also when the caller uses its buffer again", async () => {
+    await withEnvelope(undefined, async (envelope, { client }) => {
+      const writers = [createEnvelope(client, { keyName: "k" }), createEnvelope(client, { keyName: "k" })] as const;
+      const [one, other] = await Promise.all(writers.map((writer) => writer.encrypt("text")));
+      const buffer = Uint8Array.from(one as Uint8Array);
+      const opened = envelope.decrypt(buffer);
+      buffer.set(other as Uint8Array);
+      await opened.catch(() => undefined);
+      assert.equal(text(await envelope.decrypt(one as Uint8Array)), "text");
+    });
+  });
+
   test("serves as many messages and bytes as its limits say, and one message above them", async () => {
     for (const [cache, lengths, calls] of [
       [{ maxMessages: 3 }, [1, 1, 1, 1, 1, 1, 1], 3],

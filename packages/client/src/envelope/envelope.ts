@@ -83,8 +83,7 @@ export function createEnvelope(client: EnvelopeClient, { keyName, cache }: Envel
       plaintextB64.fill(0);
       throw decryptionFailed();
     }
-    // A copy: what is kept must not keep the whole message.
-    return { key: await taken(plaintextB64 as Bytes), wrapped: concat(wrapped) };
+    return { key: await taken(plaintextB64 as Bytes), wrapped };
   }
 
   async function forWriting(bytes: number, context: EncryptionContext, encoded: Bytes): Promise<DataKey> {
@@ -105,7 +104,9 @@ export function createEnvelope(client: EnvelopeClient, { keyName, cache }: Envel
     return kept.use(id, undefined, async () => ({ dataKey: await unwrap(wrapped, context) }));
   }
 
-  const encrypt: Envelope["encrypt"] = async (plaintext, { context = {}, additionalData } = {}, { signal } = {}) => {
+  const encrypt: Envelope["encrypt"] = async (plaintext, { context: given, additionalData } = {}, { signal } = {}) => {
+    // A copy: who changes the object while a data key is on its way must not get one that is kept under another context.
+    const context = { ...given };
     const bound = encodeBound(context, additionalData);
     const bytes = typeof plaintext === "string" ? encodeText(plaintext) : unshared(plaintext);
     if (bytes.length > MOST_PLAINTEXT) {
@@ -118,14 +119,17 @@ export function createEnvelope(client: EnvelopeClient, { keyName, cache }: Envel
   return Object.freeze({
     encrypt,
     encryptToText: async (...given: Parameters<Envelope["encrypt"]>) => toBase64(await encrypt(...given)),
-    async decrypt(message, { context = {}, additionalData } = {}, { signal } = {}) {
+    async decrypt(message, { context: given, additionalData } = {}, { signal } = {}) {
+      const context = { ...given };
       const bound = encodeBound(context, additionalData);
       const bytes = typeof message === "string" ? fromBase64(message) : unshared(message);
       if (bytes === undefined) {
         throw malformed();
       }
       const parts = readMessage(bytes);
-      const { key } = await untilAborted(signal, () => forReading(parts.wrapped, context, bound.context));
+      // A copy as well, for the same reason; and what is kept must not keep the whole message.
+      const wrapped = concat(parts.wrapped);
+      const { key } = await untilAborted(signal, () => forReading(wrapped, context, bound.context));
       return openMessage(key, parts, bound);
     },
     close: () => kept?.close(),

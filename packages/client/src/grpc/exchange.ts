@@ -4,7 +4,7 @@ import { UnexpectedAnswerError } from "../errors.ts";
 import type { Attempt } from "../wire.ts";
 import type { Channel } from "./channel.ts";
 import { frameMessage, readMessages } from "./frames.ts";
-import { type Fields, readStatus, statusError } from "./status.ts";
+import { type Fields, type GrpcStatus, readStatus, statusError } from "./status.ts";
 
 /** The largest number that a `grpc-timeout` holds. */
 const MOST_TIMEOUT_MS = 99_999_999;
@@ -30,9 +30,9 @@ export async function* exchange(
   try {
     yield* readMessages(call.chunks(), channel.origin);
   } catch (error) {
-    if (isTimeout(attempt.signal) && !call.heard) {
+    if (attempt.signal.aborted && !call.heard) {
       // Not a byte in all that time: the way there may be dead without either side knowing.
-      channel.retire();
+      channel.drop();
     }
     throw error;
   } finally {
@@ -49,14 +49,16 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
   const iterator = requests[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await orClosed(stream, iterator.next());
+      const next = await untilClosed(stream, iterator.next());
       if (next === undefined || next.done) {
         break;
       }
       const frame = frameMessage(next.value);
       next.value.fill(0);
-      // Called back when the frame was handed to the connection, which with flow control is when the server has room for it.
-      await orClosed(stream, new Promise<void>((resolve) => stream.write(frame, () => resolve())));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // Called when the frame was handed to the connection, which with flow control is when the server has room for it.
+      stream.write(frame, () => resolve());
+      await untilClosed(stream, promise);
       frame.fill(0);
     }
   } finally {
@@ -69,19 +71,21 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
 }
 
 /**
- * A promise's value, or undefined when the stream closes before. Not by Promise.race, which with something that lasts as long
- * as the stream keeps a trace of each message until then.
+ * Waits for a promise, but no longer than for the stream's end: undefined then. It leaves nothing behind: racing each request
+ * against one promise of that end would keep a little of each until then.
  */
-function orClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
-  const { promise: either, resolve, reject } = Promise.withResolvers<T | undefined>();
-  const onClose = (): void => resolve(undefined);
-  if (stream.closed || stream.destroyed) {
-    onClose();
-  } else {
-    stream.once("close", onClose);
+async function untilClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
+  const closed = Promise.withResolvers<undefined>();
+  const close = (): void => closed.resolve(undefined);
+  stream.once("close", close);
+  if (stream.destroyed) {
+    close();
   }
-  promise.then(resolve, reject).finally(() => stream.off("close", onClose));
-  return either;
+  try {
+    return await Promise.race([promise, closed.promise]);
+  } finally {
+    stream.off("close", close);
+  }
 }
 
 /** What comes back on one stream. */
@@ -90,6 +94,8 @@ class Call {
   readonly #origin: string;
   readonly #responded: Promise<void>;
   readonly #closed: Promise<void>;
+  /** Trailers came, or none will. */
+  readonly #settled: Promise<void>;
   #headers: Fields | undefined;
   #trailers: Fields | undefined;
   #failure: unknown;
@@ -105,8 +111,12 @@ class Call {
       });
       void this.#closed.then(resolve);
     });
-    stream.on("trailers", (trailers) => {
-      this.#trailers = trailers as Fields;
+    this.#settled = new Promise((resolve) => {
+      stream.on("trailers", (trailers) => {
+        this.#trailers = trailers as Fields;
+        resolve();
+      });
+      void this.#closed.then(resolve);
     });
     stream.on("error", (error) => {
       this.#failure ??= error;
@@ -147,11 +157,18 @@ class Call {
       // The server has ended its side. Without this ours would keep the stream from closing.
       this.#stream.end();
     }
+    if (this.#status() === undefined) {
+      await this.#settled;
+    }
+    if (this.#status() !== undefined && !this.#stream.writableFinished) {
+      // It has said all, and what it did not read of ours it may never read.
+      this.#stream.close(constants.NGHTTP2_CANCEL);
+    }
     await this.#closed;
     if (this.#failure instanceof OwnFailure) {
       throw this.#failure.cause;
     }
-    const status = readStatus(this.#trailers ?? {}) ?? readStatus(this.#headers ?? {});
+    const status = this.#status();
     if (status === undefined) {
       if (this.#headers !== undefined) {
         this.#requireGrpc();
@@ -163,6 +180,10 @@ class Call {
     }
   }
 
+  #status(): GrpcStatus | undefined {
+    return readStatus(this.#trailers ?? {}) ?? readStatus(this.#headers ?? {});
+  }
+
   #requireGrpc(): void {
     const { ":status": status, "content-type": type } = this.#headers ?? {};
     if (Number(status) !== 200 || !/^application\/grpc\b/.test(String(type))) {
@@ -170,10 +191,6 @@ class Call {
       throw new UnexpectedAnswerError(text, Number(status));
     }
   }
-}
-
-function isTimeout({ aborted, reason }: AbortSignal): boolean {
-  return aborted && reason instanceof Error && reason.name === "TimeoutError";
 }
 
 /** Keeps an error of the caller's requests apart from those of the connection. */

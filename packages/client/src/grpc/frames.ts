@@ -1,14 +1,12 @@
 import { ByteQueue } from "../byte-queue.ts";
 import { UnexpectedAnswerError } from "../errors.ts";
+import { MOST_ANSWER_BYTES } from "../wire.ts";
 
 /** One byte that says whether the message is compressed, and its length in four (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 const PREFIX_LENGTH = 5;
 
 /** gRPC answers with this status whatever it has to say. */
 const HTTP_OK = 200;
-
-/** More than any answer of the contract has; what claims to be larger is not read. */
-const MOST_BYTES = 64 * 1024 * 1024;
 
 /** A message in its frame, not compressed. The frame is the caller's, who zeroes it when it was sent. */
 export function frameMessage(message: Uint8Array): Uint8Array {
@@ -29,7 +27,7 @@ export async function* readMessages(chunks: AsyncIterable<Uint8Array>, origin: s
     while (await input.has(PREFIX_LENGTH)) {
       const prefix = input.take(PREFIX_LENGTH);
       const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(1);
-      if (prefix[0] !== 0 || length > MOST_BYTES) {
+      if (prefix[0] !== 0 || length > MOST_ANSWER_BYTES) {
         throw unexpected(`${origin} sent a message that is compressed, or larger than any of BunKMS`);
       }
       if (!(await input.has(length))) {

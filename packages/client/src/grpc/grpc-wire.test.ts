@@ -3,12 +3,17 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from "node:htt
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { EncryptBatchResponseSchema, KeySchema } from "@bunkms/contract";
 import { createClient } from "../client.ts";
 import { BunkmsApiError, ConnectionError, UnexpectedAnswerError } from "../errors.ts";
 import type { ClientOptions } from "../options.ts";
 import { frameMessage } from "./frames.ts";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
 
 const GRPC = { ":status": 200, "content-type": "application/grpc+proto" };
 const KEY = frameMessage(toBinary(KeySchema, create(KeySchema, { name: "k", latestVersion: 7 })));
@@ -254,6 +259,26 @@ describe("an answer that is none", () => {
     });
   }
 
+  test("is not read on and on: messages without an end, in place of one", async () => {
+    let [written, isOpen] = [0, true];
+    const endless: Behaviour = (stream) => {
+      stream.respond(GRPC);
+      stream.on("close", () => {
+        isOpen = false;
+      });
+      const write = (): void => {
+        while (isOpen && written < 100_000 && stream.write(KEY)) {
+          written += 1;
+        }
+      };
+      stream.on("drain", write);
+      write();
+    };
+    const { client } = await connect([endless], { retry: false });
+    await assert.rejects(client.keys.getKey({ name: "k" }), UnexpectedAnswerError);
+    assert.ok(written < 100_000, `${written} messages`);
+  });
+
   for (const [what, behaviour] of Object.entries<Behaviour>({
     "without a status": (stream) => {
       stream.respond(GRPC);
@@ -304,6 +329,64 @@ describe("a stream over gRPC", () => {
       assert.equal(answer.count, 1);
     }
     assert.equal(taken, 50);
+  });
+
+  test("keeps nothing of a request that was sent", async () => {
+    const { client } = await connect([
+      (stream) => {
+        stream.respond(GRPC, { waitForTrailers: true });
+        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+        stream.on("data", () => undefined);
+        stream.on("end", () => stream.end(batch));
+      },
+    ]);
+    const inMemory = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const count = 6_000;
+    let [before, after] = [0, 0];
+    async function* requests() {
+      for (let sent = 0; sent < count; sent++) {
+        if (sent === 1_000) {
+          before = inMemory();
+        }
+        yield request;
+      }
+      after = inMemory();
+    }
+    for await (const answer of client.keyStreams.encryptStream(requests())) {
+      assert.equal(answer.count, 1);
+    }
+    assert.ok((after - before) / count < 100, `${after - before} bytes more after ${count} requests`);
+  });
+
+  test("ends with what the server says, also when that reads no more of it", async () => {
+    const trailers = { "grpc-status": "7", "grpc-message": "no" };
+    const answers: Readonly<Record<string, Behaviour>> = {
+      "at once": refusing(trailers),
+      "after a message": answering([batch], trailers),
+    };
+    for (const [when, behaviour] of Object.entries(answers)) {
+      const { client } = await connect([
+        (stream, headers) => {
+          stream.pause();
+          behaviour(stream, headers);
+        },
+      ]);
+      const large = { keyName: "k", items: [{ data: { case: "plaintext" as const, value: "x".repeat(100_000) } }] };
+      async function* requests() {
+        for (;;) {
+          yield large;
+        }
+      }
+      const read = async () => {
+        for await (const answer of client.keyStreams.encryptStream(requests(), { timeoutMs: 5_000 })) {
+          assert.equal(answer.count, 1);
+        }
+      };
+      await assert.rejects(read(), { code: "permission_denied" }, when);
+    }
   });
 
   test("that its reader leaves is cancelled, and its source is told", async () => {

@@ -17,16 +17,16 @@ export function createGrpcWire(url: URL, tls: TlsOptions | undefined): Wire {
   }
 
   async function unary(method: DescMethod, request: Message, attempt: Attempt): Promise<Message> {
-    const answers: Message[] = [];
-    for await (const answer of stream(method, once(request), attempt)) {
-      answers.push(answer);
+    let answer: Message | undefined;
+    for await (const message of stream(method, once(request), attempt)) {
+      if (answer !== undefined) {
+        // The others are not read: there may be no end of them.
+        throw new UnexpectedAnswerError(`${channel.origin} answered with several messages in place of one`, 200);
+      }
+      answer = message;
     }
-    const [answer, ...more] = answers;
-    if (answer === undefined || more.length > 0) {
-      throw new UnexpectedAnswerError(
-        `${channel.origin} answered with ${answers.length} messages in place of one`,
-        200,
-      );
+    if (answer === undefined) {
+      throw new UnexpectedAnswerError(`${channel.origin} answered with no message`, 200);
     }
     return answer;
   }

@@ -7,6 +7,8 @@ export const runtime: Runtime = {
   createTlsFetch: () => refuse("certificates of a page's own choice: the browser has its own"),
   watchTokenFile: () => refuse("files: give the token itself, or a function that gets it"),
   loadKeyWrap: () => refuse("what wraps key material (RFC 5649)"),
+  loadAttachments: () => refuse("what hashes an attachment part by part"),
+  loadKeyBackup: () => refuse("what seals a key backup (X-Wing)"),
   loadStreamCipher: async () => undefined,
 };
 

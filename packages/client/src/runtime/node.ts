@@ -9,6 +9,8 @@ export const runtime: Runtime = {
   createTlsFetch: async (tls) => (await import("./tls-fetch.ts")).tlsFetch(tls),
   watchTokenFile: async (path) => (await import("./token-file.ts")).watchTokenFile(path),
   loadKeyWrap: () => import("../import/wrap-material.ts"),
+  loadAttachments: () => import("../attachment/attachment.ts"),
+  loadKeyBackup: () => import("../backup/seal-key-backup.ts"),
   loadStreamCipher: async () =>
     IS_NODE ? (await import("../file/node-stream-cipher.ts")).makeNodeStreamCipher : undefined,
 };

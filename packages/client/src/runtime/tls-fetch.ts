@@ -1,5 +1,6 @@
 import { Agent, request } from "node:https";
 import type { Fetch, TlsOptions } from "../options.ts";
+import { MOST_ANSWER_BYTES } from "../wire.ts";
 
 /**
  * As much of `fetch` as the client needs, over node:https: the runtimes' own takes certificates in three different ways, and
@@ -23,7 +24,14 @@ export function tlsFetch({ ca, cert, key }: TlsOptions): Fetch {
     outgoing.on("error", reject);
     outgoing.on("response", (incoming) => {
       const chunks: Uint8Array[] = [];
-      incoming.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      let length = 0;
+      incoming.on("data", (chunk: Uint8Array) => {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > MOST_ANSWER_BYTES) {
+          outgoing.destroy(new TypeError("the answer is larger than any"));
+        }
+      });
       incoming.on("error", reject);
       incoming.on("end", () => {
         const { statusCode: status = 0, headers: fields } = incoming;
