@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import type { MakeStreamCipher } from "../packages/client/src/crypto/stream-cipher.ts";
+import { makeWebStreamCipher } from "../packages/client/src/crypto/web-stream-cipher.ts";
 import { FileCipherError } from "../packages/client/src/file/file-error.ts";
 import type { FileHeader } from "../packages/client/src/file/header.ts";
+import { makeNodeStreamCipher } from "../packages/client/src/file/node-stream-cipher.ts";
 import { openFile } from "../packages/client/src/file/open-file.ts";
 import { SEGMENT_LENGTH } from "../packages/client/src/file/segments.ts";
 import { type FileVector, type FileVectors, fileVectors } from "./vectors/file-vectors.ts";
@@ -12,7 +15,7 @@ const FILE = JSON.parse(readFileSync(new URL("vectors/file.json", import.meta.ur
 const SPEC = readFileSync(new URL("file.md", import.meta.url), "utf8");
 
 /** What came of a file: the plaintext that was handed on, what the header says, and the error's code. */
-async function read(vector: FileVector, chunkLength: number) {
+async function read(vector: FileVector, chunkLength: number, makeCipher: MakeStreamCipher) {
   const bytes = Buffer.concat(
     vector.file.map((part) => (typeof part === "number" ? Buffer.alloc(part) : Buffer.from(part, "hex"))),
   );
@@ -29,7 +32,7 @@ async function read(vector: FileVector, chunkLength: number) {
     return dataKey;
   };
   try {
-    for await (const piece of openFile(unwrap, source())) {
+    for await (const piece of openFile(unwrap, source(), makeCipher)) {
       released.push(piece);
     }
   } catch (error) {
@@ -46,8 +49,12 @@ test("file.json is what its generator makes, and each vector has a name of its o
 
 for (const vector of FILE.vectors) {
   test(`${vector.outcome === "opens" ? "file that opens" : "REQ-14, REQ-17: file that is refused"}: ${vector.name}`, async () => {
-    for (const chunkLength of [1024 * 1024, 1000]) {
-      const { released, header, dataKey, outcome } = await read(vector, chunkLength);
+    for (const [chunkLength, makeCipher] of [
+      [1024 * 1024, makeNodeStreamCipher],
+      [1000, makeNodeStreamCipher],
+      [1024 * 1024, makeWebStreamCipher],
+    ] as const) {
+      const { released, header, dataKey, outcome } = await read(vector, chunkLength, makeCipher);
       assert.equal(outcome, vector.outcome);
       assert.equal(released.length, vector.released);
       assert.equal(createHash("sha256").update(released).digest("hex"), vector.sha256);

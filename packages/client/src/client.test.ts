@@ -234,6 +234,11 @@ describe("a connection that fails", () => {
     await assert.rejects(client.health(), /cannot reach http:\/\/kms\.test:8080: no answer within 0\.02 s/);
   });
 
+  test("by time is not one that has more time than a timer counts", async () => {
+    const { fetch } = answering(200, "{}");
+    await createClient({ url: URL_, fetch, timeoutMs: 2 ** 40 }).tokens.getSelf({});
+  });
+
   test("because the caller gave up rejects with the caller's reason", async () => {
     const controller = new AbortController();
     const pending = connect(hanging).tokens.getSelf({}, { signal: controller.signal });

@@ -10,6 +10,8 @@ import type { TlsOptions } from "../options.ts";
 export class Channel {
   readonly origin: string;
   readonly #open: () => ClientHttp2Session;
+  /** How many are under way. */
+  readonly #calls = new WeakMap<ClientHttp2Session, number>();
   #session: ClientHttp2Session | undefined;
   #closed = false;
 
@@ -47,17 +49,17 @@ export class Channel {
     return stream;
   }
 
-  readonly #calls = new WeakMap<ClientHttp2Session, number>();
-
-  /** Lets the next call open a new session: this one does not answer. Calls on it fail. */
-  drop(): void {
-    this.#session?.destroy();
+  /** Lets the next call open a new session: this one does not answer. Calls that wait on it go on waiting. */
+  retire(): void {
+    this.#session?.close();
     this.#session = undefined;
   }
 
+  /** Ends the session and all calls on it. */
   close(): void {
     this.#closed = true;
-    this.drop();
+    this.#session?.destroy();
+    this.#session = undefined;
   }
 
   #usableSession(): ClientHttp2Session {

@@ -158,6 +158,15 @@ describe("a call over gRPC", () => {
     assert.equal(sessions.size, 2);
   });
 
+  test("that takes too long leaves others on its connection alone", async () => {
+    const late: Behaviour = (stream, headers) => setTimeout(() => ok(stream, headers), 300);
+    const { client } = await connect([late, () => {}], { retry: false });
+    const other = client.keys.getKey({ name: "k" });
+    await sleep(50);
+    await assert.rejects(client.keys.getKey({ name: "k" }, { timeoutMs: 50 }), ConnectionError);
+    assert.equal((await other).latestVersion, 7);
+  });
+
   test("that is given up is cancelled at the server, too, and rejects with the caller's reason", async () => {
     const { promise, resolve } = Promise.withResolvers<number>();
     const { client } = await connect([(stream) => stream.on("close", () => resolve(stream.rstCode))]);
