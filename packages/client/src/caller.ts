@@ -7,7 +7,7 @@ import type { Attempt } from "./wire.ts";
 /** What the server takes; the runtime's complaint about another one would look like a connection that failed. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** A timer for longer ends at once. These are 24 days. */
+/** About 24 days. A timer for longer fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What one call is besides its options. */
@@ -115,15 +115,12 @@ class TimeLimit {
     this.#given = given;
     this.#timeoutMs = timeoutMs;
     this.#end = performance.now() + timeoutMs;
-    if (Number.isFinite(timeoutMs)) {
+    if (timeoutMs <= LONGEST_TIMER_MS) {
       // Not AbortSignal.timeout: while a call is under way, the process lives.
-      this.#timer = setTimeout(
-        () => {
-          this.#isOver = true;
-          this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
-        },
-        Math.min(timeoutMs, LONGEST_TIMER_MS),
-      );
+      this.#timer = setTimeout(() => {
+        this.#isOver = true;
+        this.#controller.abort(new DOMException("the time for the call is over", "TimeoutError"));
+      }, timeoutMs);
     }
     given?.addEventListener("abort", this.#giveUp);
     if (given?.aborted) {

@@ -30,9 +30,9 @@ export async function* exchange(
   try {
     yield* readMessages(call.chunks(), channel.origin);
   } catch (error) {
-    if (attempt.signal.aborted && !call.heard) {
+    if (isTimeout(attempt.signal) && !call.heard) {
       // Not a byte in all that time: the way there may be dead without either side knowing.
-      channel.drop();
+      channel.retire();
     }
     throw error;
   } finally {
@@ -49,16 +49,14 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
   const iterator = requests[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await untilClosed(stream, iterator.next());
+      const next = await orClosed(stream, iterator.next());
       if (next === undefined || next.done) {
         break;
       }
       const frame = frameMessage(next.value);
       next.value.fill(0);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      // Called when the frame was handed to the connection, which with flow control is when the server has room for it.
-      stream.write(frame, () => resolve());
-      await untilClosed(stream, promise);
+      // Called back when the frame was handed to the connection, which with flow control is when the server has room for it.
+      await orClosed(stream, new Promise<void>((resolve) => stream.write(frame, () => resolve())));
       frame.fill(0);
     }
   } finally {
@@ -71,21 +69,19 @@ async function send(stream: ClientHttp2Stream, requests: AsyncIterable<Uint8Arra
 }
 
 /**
- * Waits for a promise, but no longer than for the stream's end: undefined then. It leaves nothing behind: racing each request
- * against one promise of that end would keep a little of each until then.
+ * A promise's value, or undefined when the stream closes before. Not by Promise.race, which with something that lasts as long
+ * as the stream keeps a trace of each message until then.
  */
-async function untilClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
-  const closed = Promise.withResolvers<undefined>();
-  const close = (): void => closed.resolve(undefined);
-  stream.once("close", close);
-  if (stream.destroyed) {
-    close();
+function orClosed<T>(stream: ClientHttp2Stream, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: either, resolve, reject } = Promise.withResolvers<T | undefined>();
+  const onClose = (): void => resolve(undefined);
+  if (stream.closed || stream.destroyed) {
+    onClose();
+  } else {
+    stream.once("close", onClose);
   }
-  try {
-    return await Promise.race([promise, closed.promise]);
-  } finally {
-    stream.off("close", close);
-  }
+  promise.then(resolve, reject).finally(() => stream.off("close", onClose));
+  return either;
 }
 
 /** What comes back on one stream. */
@@ -191,6 +187,10 @@ class Call {
       throw new UnexpectedAnswerError(text, Number(status));
     }
   }
+}
+
+function isTimeout({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof Error && reason.name === "TimeoutError";
 }
 
 /** Keeps an error of the caller's requests apart from those of the connection. */
