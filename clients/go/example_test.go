@@ -119,7 +119,7 @@ func ExampleClient_NewFileWriter() {
 	ctx := context.Background()
 
 	var encrypted bytes.Buffer
-	writer, err := client.NewFileWriter(ctx, &encrypted, "invoices", nil)
+	writer, err := client.NewFileWriter(ctx, &encrypted, "invoices", bunkms.FileBinding{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func ExampleClient_NewFileWriter() {
 		log.Fatal(err)
 	}
 
-	reader, err := client.NewFileReader(ctx, &encrypted, "invoices", nil)
+	reader, err := client.NewFileReader(ctx, &encrypted, "invoices", bunkms.FileBinding{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -43,9 +43,13 @@ func (k DataKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // encryption context, which may be nil, is needed again to open it. The key is
 // named by its name, or by "@" and an alias, here and in all other methods.
 func (c *Client) GenerateDataKey(ctx context.Context, keyName string, encryptionContext map[string]string) (*DataKey, error) {
-	answer, err := bunkmspb.NewKeyServiceClient(c).GenerateDataKey(ctx, &bunkmspb.GenerateDataKeyRequest{
+	return c.generateDataKey(ctx, &bunkmspb.GenerateDataKeyRequest{
 		Name: keyName, Bytes: dataKeyLength, Context: encryptionContext,
 	})
+}
+
+func (c *Client) generateDataKey(ctx context.Context, request *bunkmspb.GenerateDataKeyRequest) (*DataKey, error) {
+	answer, err := bunkmspb.NewKeyServiceClient(c).GenerateDataKey(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +81,13 @@ func (c *Client) Encrypt(ctx context.Context, keyName string, plaintext []byte, 
 // caller's. Whatever is wrong with the ciphertext, the error is
 // ErrDecryptionFailed.
 func (c *Client) Decrypt(ctx context.Context, keyName, ciphertext string, encryptionContext map[string]string) ([]byte, error) {
-	answer, err := bunkmspb.NewKeyServiceClient(c).Decrypt(ctx, &bunkmspb.DecryptRequest{
+	return c.decrypt(ctx, &bunkmspb.DecryptRequest{
 		KeyName: keyName, Ciphertext: ciphertext, Context: encryptionContext,
 	})
+}
+
+func (c *Client) decrypt(ctx context.Context, request *bunkmspb.DecryptRequest) ([]byte, error) {
+	answer, err := bunkmspb.NewKeyServiceClient(c).Decrypt(ctx, request)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func run(address, tokenFile, keyName, command string) error {
 	defer client.Close()
 	switch command {
 	case "seal-file":
-		writer, err := client.NewFileWriter(ctx, os.Stdout, keyName, encryptionContext)
+		writer, err := client.NewFileWriter(ctx, os.Stdout, keyName, bunkms.FileBinding{Context: encryptionContext})
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func run(address, tokenFile, keyName, command string) error {
 		}
 		return writer.Close()
 	case "open-file":
-		reader, err := client.NewFileReader(ctx, os.Stdin, keyName, encryptionContext)
+		reader, err := client.NewFileReader(ctx, os.Stdin, keyName, bunkms.FileBinding{Context: encryptionContext})
 		if err != nil {
 			return err
 		}

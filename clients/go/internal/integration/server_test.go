@@ -262,7 +262,7 @@ func TestFilesOfThisClientAndOfTheCommandLine(t *testing.T) {
 	plaintext := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
 	each(t, func(t *testing.T, client *bunkms.Client) {
 		name := createKey(t, client, &bunkmspb.CreateKeyRequest{})
-		acme := map[string]string{"tenant": "acme"}
+		acme := bunkms.FileBinding{Context: map[string]string{"tenant": "acme"}}
 		var written bytes.Buffer
 		to, err := client.NewFileWriter(t.Context(), &written, name, acme)
 		if err != nil {
@@ -301,7 +301,7 @@ func TestFilesOfThisClientAndOfTheCommandLine(t *testing.T) {
 				if read, err := io.ReadAll(from); err != nil || !bytes.Equal(read, plaintext) {
 					t.Error(path, err)
 				}
-				if _, err := client.NewFileReader(t.Context(), bytes.NewReader(content), keyName, nil); !errors.Is(err, bunkms.ErrDecryptionFailed) {
+				if _, err := client.NewFileReader(t.Context(), bytes.NewReader(content), keyName, bunkms.FileBinding{}); !errors.Is(err, bunkms.ErrDecryptionFailed) {
 					t.Error(err)
 				}
 				content[len(content)-1] ^= 1
@@ -315,4 +315,52 @@ func TestFilesOfThisClientAndOfTheCommandLine(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFilesBoundToBytesOfThisClientAndOfTheCommandLine(t *testing.T) {
+	folder := t.TempDir()
+	client := connect(t, setting(t, "BUNKMS_TEST_REST"))
+	name := createKey(t, client, &bunkmspb.CreateKeyRequest{})
+	row := bunkms.FileBinding{AAD: []byte("row 7")}
+	var written bytes.Buffer
+	to, err := client.NewFileWriter(t.Context(), &written, name, row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(to, "a text"); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	encrypted, decrypted := filepath.Join(folder, "bytes.bkms"), filepath.Join(folder, "bytes")
+	if err := os.WriteFile(encrypted, written.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := bunkmsCommand(t, "decrypt-file", encrypted, "--aad", "row 7"); err != nil {
+		t.Fatal(output, err)
+	}
+	again := filepath.Join(folder, "again.bkms")
+	if output, err := bunkmsCommand(t, "encrypt-file", decrypted, "--key", name, "--aad", "row 7", "--out", again); err != nil {
+		t.Fatal(output, err)
+	}
+	content, err := os.ReadFile(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := client.NewFileReader(t.Context(), bytes.NewReader(content), name, row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := io.ReadAll(from); err != nil || string(read) != "a text" {
+		t.Error(string(read), err)
+	}
+	other := bunkms.FileBinding{AAD: []byte("row 8")}
+	if _, err := client.NewFileReader(t.Context(), bytes.NewReader(content), name, other); !errors.Is(err, bunkms.ErrDecryptionFailed) {
+		t.Error(err)
+	}
+	both := bunkms.FileBinding{Context: map[string]string{"a": "b"}, AAD: []byte("c")}
+	if _, err := client.NewFileWriter(t.Context(), &written, name, both); err == nil {
+		t.Error("two bindings were taken")
+	}
 }
