@@ -21,6 +21,7 @@ import { helpText } from "./config/help.ts";
 import { type MasterKey, readMasterKeyFile } from "./config/master-key.ts";
 import { readProcessEnvironment } from "./config/process-environment.ts";
 import { settledKinds } from "./config/seal-settings.ts";
+import { wipeEncoderMemory } from "./crypto/encoder-memory.ts";
 import { type Hardening, hardenProcess, refuseInspector } from "./crypto/process-hardening.ts";
 import type { IssuedRootToken } from "./operations/seal-control.ts";
 import { openMemoryStore } from "./store/memory.ts";
@@ -35,6 +36,7 @@ export async function run(): Promise<void> {
   try {
     // First, so that no key is ever in a process that others could look into.
     const hardening = hardenProcess();
+    wipeEncoderMemory();
     const environment = readProcessEnvironment();
     const config = readConfig();
     log = makeLogger(config);
