@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ROOT } from "../../scripts/run-program.ts";
 
 const REPOSITORY = "https://github.com/KartikBazzad/bunbase";
@@ -12,7 +12,7 @@ let found: string | undefined;
 
 /**
  * The folder with the sources of the BunBase platform, whose services the tests build as they are: `BUNBASE_SRC`, else
- * `../shared/bunbase` beside the repository, else a shallow clone of the public repository, kept in `.cache`. Read only: who
+ * `shared/bunbase` beside the repository or further up, else a shallow clone of the public repository, kept in `.cache`. Read only: who
  * builds takes a copy (`copyModules`).
  *
  * @throws Error when they cannot be had. A test then fails: it is never skipped.
@@ -40,8 +40,16 @@ function find(): string {
   if (given !== undefined) {
     return checked(given, "BUNBASE_SRC");
   }
-  const beside = join(ROOT, "..", "shared", "bunbase");
-  return existsSync(beside) ? checked(beside, beside) : checked(clone(), "the clone");
+  const beside = foldersAbove(ROOT)
+    .map((folder) => join(folder, "shared", "bunbase"))
+    .find((folder) => existsSync(folder));
+  return beside === undefined ? checked(clone(), "the clone") : checked(beside, beside);
+}
+
+/** The nearest first. */
+function foldersAbove(folder: string): readonly string[] {
+  const above = dirname(folder);
+  return above === folder ? [] : [above, ...foldersAbove(above)];
 }
 
 function clone(): string {
