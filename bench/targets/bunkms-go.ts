@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { startGoKms } from "../../test/bunbase/go-kms.ts";
-import { base64, httpRequest, PAYLOAD, type Target, type Workload } from "./target.ts";
+import { base64, PAYLOAD, restWorkloads, type Target } from "./target.ts";
 
 const AAD = "bench";
 
@@ -18,19 +18,7 @@ export async function startBunkmsGo(folder: string): Promise<Target> {
   await server.post("/v1/secrets", { name: "app.password", value: PAYLOAD });
   const { ciphertext } = await server.post("/v1/encrypt/data", { plaintext: PAYLOAD, aad: AAD });
 
-  const rest = (
-    operation: string,
-    method: "GET" | "POST",
-    path: string,
-    body: unknown,
-    expected: string,
-  ): Workload => ({
-    operation,
-    transport: "REST",
-    protocol: "http1",
-    address: server.address,
-    request: httpRequest(method, path, {}, body, expected),
-  });
+  const rest = restWorkloads(server.address, {});
   const digest_b64 = base64(Buffer.alloc(32, 7));
   const secret = `"value":"${PAYLOAD}"`;
   return {

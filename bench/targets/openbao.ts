@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { base64, httpRequest, PAYLOAD, type Target, type Workload } from "./target.ts";
+import { base64, PAYLOAD, restWorkloads, type Target } from "./target.ts";
 
 const TOKEN = "bench-root-token";
 const START_TIMEOUT_MS = 20_000;
@@ -42,28 +42,15 @@ export async function startOpenbao(program: string, folder: string): Promise<Tar
   await call("secret/data/app/password", { data: { value: PAYLOAD } });
   const { ciphertext } = await call("transit/encrypt/data", { plaintext: base64(PAYLOAD) });
 
-  const headers = { "x-vault-token": TOKEN };
-  const rest = (
-    operation: string,
-    method: "GET" | "POST",
-    path: string,
-    body: unknown,
-    expected: string,
-  ): Workload => ({
-    operation,
-    transport: "REST",
-    protocol: "http1",
-    address,
-    request: httpRequest(method, `/v1/${path}`, headers, body, expected),
-  });
+  const rest = restWorkloads(address, { "x-vault-token": TOKEN });
   return {
     name: "OpenBao",
     pid: child.pid as number,
     workloads: [
-      rest("encrypt", "POST", "transit/encrypt/data", { plaintext: base64(PAYLOAD) }, '"ciphertext":"vault:v1:'),
-      rest("decrypt", "POST", "transit/decrypt/data", { ciphertext }, `"plaintext":"${base64(PAYLOAD)}"`),
-      rest("sign P-256", "POST", "transit/sign/signing", { input: base64(PAYLOAD) }, '"signature":"vault:v1:'),
-      rest("get secret", "GET", "secret/data/app/password", undefined, `"value":"${PAYLOAD}"`),
+      rest("encrypt", "POST", "/v1/transit/encrypt/data", { plaintext: base64(PAYLOAD) }, '"ciphertext":"vault:v1:'),
+      rest("decrypt", "POST", "/v1/transit/decrypt/data", { ciphertext }, `"plaintext":"${base64(PAYLOAD)}"`),
+      rest("sign P-256", "POST", "/v1/transit/sign/signing", { input: base64(PAYLOAD) }, '"signature":"vault:v1:'),
+      rest("get secret", "GET", "/v1/secret/data/app/password", undefined, `"value":"${PAYLOAD}"`),
     ],
     async stop() {
       child.kill("SIGTERM");

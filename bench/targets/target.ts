@@ -39,6 +39,26 @@ export function httpRequest(
   return { path, token: "", bytes: base64(head + text), expected: base64(expected) };
 }
 
+/** A workload over HTTP/1.1. */
+export type RestWorkload = (
+  operation: string,
+  method: "GET" | "POST",
+  path: string,
+  body: unknown,
+  expected: string,
+) => Workload;
+
+/** Makes the workloads of one server, each with these headers. */
+export function restWorkloads(address: string, headers: Readonly<Record<string, string>>): RestWorkload {
+  return (operation, method, path, body, expected) => ({
+    operation,
+    transport: "REST",
+    protocol: "http1",
+    address,
+    request: httpRequest(method, path, headers, body, expected),
+  });
+}
+
 export function base64(text: string | Uint8Array): string {
   return Buffer.from(text).toString("base64");
 }
