@@ -27,7 +27,7 @@ const { report, output } = await runSchemathesis({
   url: server.url,
   token: server.rootToken,
   seed: SEED,
-  maxExamples: IS_SOAK ? 1_000 : 25,
+  maxExamples: IS_SOAK ? 1_000 : 15,
   args: SEALING_IDS.flatMap((id) => ["--exclude-operation-id", id]),
 });
 const cases = report.test_cases.generated - report.test_cases.without_checks;

@@ -16,7 +16,7 @@ import { SHARED_KEY, Worker } from "./kill-oracle.ts";
 import { TrailMemory } from "./kill-trail.ts";
 import { asking, verifyShared, verifyTrail, verifyWorker } from "./kill-verify.ts";
 
-const ROUNDS = Number(process.env["BUNKMS_TEST_ROUNDS"] ?? (process.env["BUNKMS_SOAK"] === "1" ? 1000 : 200));
+const ROUNDS = Number(process.env["BUNKMS_TEST_ROUNDS"] ?? (process.env["BUNKMS_SOAK"] === "1" ? 1000 : 100));
 const FULL_EVERY = 50;
 const WORKERS = 8;
 

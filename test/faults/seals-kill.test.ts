@@ -10,7 +10,7 @@ import { type Answer, operationOf, restTransport } from "../requirements/operati
 import { type Seeded, seeded } from "../vectors/seeded.ts";
 import { type Doubt, type FoundVault, SlotOracle } from "./slot-oracle.ts";
 
-const ROUNDS = Number(process.env["BUNKMS_TEST_ROUNDS"] ?? (process.env["BUNKMS_SOAK"] === "1" ? 200 : 20));
+const ROUNDS = Number(process.env["BUNKMS_TEST_ROUNDS"] ?? (process.env["BUNKMS_SOAK"] === "1" ? 200 : 12));
 const SHARES = { secret_shares: 3, secret_threshold: 2 } as const;
 /** A round is killed during one of so many changes. */
 const CHANGES = 8;

@@ -8,7 +8,7 @@ import { seeded } from "../vectors/seeded.ts";
 import { copyFolder, openServer, type Row, SealedRows } from "./sealed-vault.ts";
 import { askFacts, type Fact, makeVault } from "./vault-facts.ts";
 
-const FLIPS = process.env["BUNKMS_SOAK"] === "1" ? 1000 : 40;
+const FLIPS = process.env["BUNKMS_SOAK"] === "1" ? 1000 : 25;
 /** All tables that hold what is sealed; `probe` holds nothing of meaning. */
 const TABLES = [
   ...[
