@@ -43,7 +43,7 @@ export async function openStoreThread(
   folder: string,
   onLost: (reason: StoreUnavailable) => void = () => {},
 ): Promise<Store> {
-  const worker = new Worker(new URL("sqlite-thread.ts", import.meta.url), { workerData: folder, env: {} });
+  const worker = new Worker(new URL("../../bin/store-thread.js", import.meta.url), { workerData: folder, env: {} });
   const [reply] = (await once(worker, "message")) as [Reply];
   if ("failure" in reply) {
     await worker.terminate();
