@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findClosedPort } from "../../test/harness/canned-server.ts";
 import { base64, PAYLOAD, restWorkloads, type Target } from "./target.ts";
 
 const TOKEN = "bench-root-token";
@@ -14,7 +13,7 @@ const START_TIMEOUT_MS = 20_000;
  * @param program The `bao` binary.
  */
 export async function startOpenbao(program: string, folder: string): Promise<Target> {
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `127.0.0.1:${await findClosedPort()}`;
   const flags = ["-dev", "-dev-no-store-token", `-dev-root-token-id=${TOKEN}`, `-dev-listen-address=${address}`];
   const child = spawn(program, ["server", ...flags], { stdio: "ignore", env: { HOME: folder } });
   const ended = once(child, "exit");
@@ -57,15 +56,6 @@ export async function startOpenbao(program: string, folder: string): Promise<Tar
       await ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function untilServing(address: string): Promise<void> {

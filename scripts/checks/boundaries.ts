@@ -37,7 +37,7 @@ export const ROOMS: readonly Room[] = [
       "vault/vault.ts",
     ],
   },
-  { name: "api", sees: ["pipeline"], also: ["crypto/random.ts"] },
+  { name: "api", sees: ["pipeline"], also: ["access/compact-jws.ts", "crypto/random.ts"] },
   {
     name: "boot",
     sees: ["config", "crypto", "store", "remote", "seal", "vault", "audit", "access", "operations", "pipeline", "api"],

@@ -33,6 +33,12 @@ export async function patched(): Promise<BundocSources> {
   return sources(folder, "patched");
 }
 
+/** Has bundoc-server in these sources listen on loopback: as it is it listens on all addresses, which a server under test must not. */
+export async function listenOnLoopback(folder: string): Promise<void> {
+  const main = join(folder, "bundoc-server", "main.go");
+  await mustRun("sed", ["-i", 's/Sprintf(":%d"/Sprintf("127.0.0.1:%d"/', main], {});
+}
+
 /** Builds the command bunkms-bundoc. @returns its path. */
 export async function buildTool(folder: string): Promise<string> {
   const path = join(folder, "bunkms-bundoc");
@@ -62,9 +68,7 @@ function sources(folder: string, tags: string): BundocSources {
       return build("bundoc", "probe", "./cmd/probe");
     },
     server: async () => {
-      // As it is it listens on all addresses, which a server under test must not.
-      const module = join(folder, "bundoc-server");
-      await mustRun("sed", ["-i", 's/Sprintf(":%d"/Sprintf("127.0.0.1:%d"/', "main.go"], { cwd: module });
+      await listenOnLoopback(folder);
       return build("bundoc-server", "server", ".");
     },
   };

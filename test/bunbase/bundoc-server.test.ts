@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mustRun } from "../../scripts/run-program.ts";
+import { findClosedPort } from "../harness/canned-server.ts";
 import { withoutSettings } from "../harness/server.ts";
 import { buildTool, patched } from "./bundoc-build.ts";
 import { BundocKms, type WrappedRecord } from "./bundoc-kms.ts";
@@ -26,15 +26,6 @@ after(async () => {
 });
 const program = await (await patched()).server();
 const tool = await buildTool(folder);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 interface Answer {
   readonly status: number;
@@ -63,7 +54,7 @@ class BundocServer {
   /** @throws Error with what it printed, when it ends in place of serving. */
   static async start(home: string, settings: Readonly<Record<string, string>>): Promise<BundocServer> {
     await mkdir(home, { recursive: true });
-    const [port, httpPort] = [await freePort(), await freePort()];
+    const [port, httpPort] = [await findClosedPort(), await findClosedPort()];
     const child = spawn(program, ["-port", `${port}`, "-http-port", `${httpPort}`], {
       cwd: home,
       env: { ...withoutSettings(process.env), ...settings },

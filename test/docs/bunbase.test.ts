@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { mustRun } from "../../scripts/run-program.ts";
+import { listenOnLoopback } from "../bunbase/bundoc-build.ts";
 import { copyModules } from "../harness/bunbase-sources.ts";
 import { findClosedPort } from "../harness/canned-server.ts";
 import { ROOT } from "./documents.ts";
@@ -17,8 +17,7 @@ const SECTIONS = ["BunKMS", "bundoc-server", "An encrypted project", "A restart"
 /** The platform's sources, but for bundoc-server's address: under test it must not be open to the network. */
 async function platform(): Promise<string> {
   const folder = copyModules("bundoc", "bundoc-server", "buncast");
-  const main = join(folder, "bundoc-server", "main.go");
-  await mustRun("sed", ["-i", 's/Sprintf(":%d"/Sprintf("127.0.0.1:%d"/', main], {});
+  await listenOnLoopback(folder);
   return folder;
 }
 

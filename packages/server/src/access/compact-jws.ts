@@ -13,8 +13,8 @@ const MAX_CHARACTERS = 2048;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+$/;
 
 /** Whether a text has the three parts of a compact JWS. Says nothing of its being valid. */
-export function isCompactJws(text: string): boolean {
-  return COMPACT.test(text);
+export function isCompactJws(text: string | undefined): text is string {
+  return text !== undefined && COMPACT.test(text);
 }
 
 /**

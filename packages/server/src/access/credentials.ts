@@ -18,7 +18,7 @@ export class Credentials {
    * @throws BunkmsError `unauthenticated`
    */
   async authenticate(tokens: Tokens, credential: string | undefined, now: number): Promise<TokenInfo> {
-    return this.#jwts !== undefined && credential !== undefined && isCompactJws(credential)
+    return this.#jwts !== undefined && isCompactJws(credential)
       ? this.#jwts.authenticate(credential, now)
       : tokens.authenticate(credential, now);
   }

@@ -1,4 +1,5 @@
 import { Role } from "@bunkms/contract";
+import { sha256 } from "../crypto/hash.ts";
 
 /** Who calls. */
 export interface Identity {
@@ -16,6 +17,11 @@ export interface Grant {
   readonly actions: readonly string[];
   /** Whole resources, or beginnings of some that end in `*`. */
   readonly resources: readonly string[];
+}
+
+/** The id of one who comes without a token of the vault: 32 hexadecimal digits, as those of a token (spec/audit.md). */
+export function derivedId(text: string): string {
+  return sha256(Buffer.from(text)).toString("hex", 0, 16);
 }
 
 /** Roles as people write them. Each may do what the ones after it may. */

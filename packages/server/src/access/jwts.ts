@@ -1,8 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { BunkmsError } from "@bunkms/contract";
-import { sha256 } from "../crypto/hash.ts";
 import { verifyHs256 } from "./compact-jws.ts";
-import type { RoleName } from "./identity.ts";
+import { derivedId, type RoleName } from "./identity.ts";
 import type { TokenInfo } from "./tokens.ts";
 
 /** Which JWTs are taken. */
@@ -76,7 +75,7 @@ export class Jwts {
     if (typeof sub !== "string" || !SUBJECT.test(sub) || known === undefined || times === undefined) {
       return undefined;
     }
-    return { id: identityOf(known, sub), name: `jwt:${sub}`, role: known, ...times };
+    return { id: derivedId(`bunkms jwt identity\0${known}\0${sub}`), name: `jwt:${sub}`, role: known, ...times };
   }
 
   #members(bytes: Uint8Array): Members | undefined {
@@ -124,9 +123,4 @@ function isTime(value: unknown): value is number {
 
 function isInTime(exp: number, now: number): boolean {
   return now < exp + CLOCK_SKEW;
-}
-
-/** 32 hexadecimal digits, as those of a token (spec/audit.md). */
-function identityOf(role: RoleName, subject: string): string {
-  return sha256(Buffer.from(`bunkms jwt identity\0${role}\0${subject}`)).toString("hex", 0, 16);
 }

@@ -1,5 +1,4 @@
-import { sha256 } from "../crypto/hash.ts";
-import type { Grant } from "./identity.ts";
+import { derivedId, type Grant } from "./identity.ts";
 import type { TokenInfo } from "./tokens.ts";
 
 /** What the framed RPC can do at all. */
@@ -12,7 +11,7 @@ const ACTIONS: readonly string[] = ["secrets.get", "secrets.put"];
 export function rpcIdentity(names: readonly string[]): TokenInfo {
   const only: Grant = Object.freeze({ actions: ACTIONS, resources: names.map((name) => `secret/${name}`) });
   return Object.freeze({
-    id: sha256(Buffer.from("bunkms rpc identity")).toString("hex", 0, 16),
+    id: derivedId("bunkms rpc identity"),
     name: "rpc",
     role: "operator",
     createdAt: 0,

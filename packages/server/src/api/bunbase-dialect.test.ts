@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BunkmsError, ERRORS, type ErrorCode } from "@bunkms/contract";
-import { bodyFromGo, isJwtForm, refusalForGo } from "./bunbase-dialect.ts";
+import { isCompactJws } from "../access/compact-jws.ts";
+import { bodyFromGo, refusalForGo } from "./bunbase-dialect.ts";
 
 const CODES = Object.keys(ERRORS).filter((code) => code !== "__proto__") as ErrorCode[];
 const status = (action: string, code: ErrorCode): number => refusalForGo(action, new BunkmsError(code)).status;
@@ -72,8 +73,8 @@ test("of a text and its base64 the one that says something counts, the base64 fi
 });
 
 test("a token of three parts is one of these callers', a token of the vault is not", () => {
-  assert.equal(isJwtForm("a.b.c"), true);
+  assert.equal(isCompactJws("a.b.c"), true);
   for (const other of [undefined, "", "bkms_s_abc", "a.b", "a.b.c.d"]) {
-    assert.equal(isJwtForm(other), false);
+    assert.equal(isCompactJws(other), false);
   }
 });

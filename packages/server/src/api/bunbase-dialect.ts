@@ -33,11 +33,6 @@ const GO_CALLS: ReadonlyMap<string, GoCall> = new Map<string, GoCall>([
 /** What the Go server says of a signature by a key that is not there, is revoked, or does not sign. */
 const NO_SIGNATURE: readonly string[] = ["not_found", "wrong_key_state", "wrong_key_usage"];
 
-/** Whether a token has the three parts of a JWT. Says nothing of its being valid: what is not is refused before this matters. */
-export function isJwtForm(token: string | undefined): boolean {
-  return token?.split(".").length === 3;
-}
-
 /** The body of a JWT caller's request in the contract's form. Members that are `null` are not there, as in Go. */
 export function bodyFromGo(action: string, json: unknown): unknown {
   const call = GO_CALLS.get(action);

@@ -2,11 +2,12 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { TLSSocket } from "node:tls";
 import { type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
+import { isCompactJws } from "../access/compact-jws.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
-import { bodyFromGo, isJwtForm, refusalForGo } from "./bunbase-dialect.ts";
+import { bodyFromGo, refusalForGo } from "./bunbase-dialect.ts";
 import { bearerToken, chooseRequestId, idempotencyKey, receiptFor, vaultToken } from "./headers.ts";
 import type { Health } from "./health.ts";
 import { plainAddress } from "./peer-address.ts";
@@ -59,7 +60,7 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
     const token =
       bearerToken(request.headers.authorization) ??
       (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined);
-    const dialect = isVaultsOwn(request, path) ? "vault" : isJwtForm(token) ? "go" : "own";
+    const dialect = isVaultsOwn(request, path) ? "vault" : isCompactJws(token) ? "go" : "own";
     try {
       const message = await pipeline.run({
         transport: "rest",

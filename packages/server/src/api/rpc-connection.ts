@@ -14,7 +14,8 @@ import { encodeAnswer, FrameAssembly, type RpcRequest } from "./rpc-frames.ts";
 /** What connections of the framed RPC work with. */
 export interface RpcParts {
   readonly pipeline: Pipeline;
-  readonly operations: readonly OperationSpec[];
+  /** By policy action. */
+  readonly operations: ReadonlyMap<string, OperationSpec>;
   /** Who calls, whoever it is. */
   readonly identity: NonNullable<Call["identity"]>;
   /** A connection's first frame must be whole after so many milliseconds, each later one that long after its first byte. */
@@ -143,7 +144,7 @@ export class RpcConnection {
 
   async #carryOut(id: bigint, number: number, payload: Buffer): Promise<Buffer> {
     const command = RPC_COMMANDS.get(number);
-    const operation = this.#parts.operations.find(({ action }) => action === command?.action);
+    const operation = command && this.#parts.operations.get(command.action);
     try {
       if (command === undefined || operation === undefined) {
         await this.#run(this.#call(new BunkmsError("unknown_operation")));

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, isIPv6, type Socket } from "node:net";
+import type { OperationSpec } from "@bunkms/contract";
 import { rpcIdentity } from "../access/rpc-identity.ts";
 import { RpcConnection, type RpcParts } from "../api/rpc-connection.ts";
 import type { RpcSettings } from "../config/rpc-settings.ts";
@@ -14,9 +15,14 @@ const KEEP_ALIVE_MS = 60_000;
 /** Listens for the framed RPC. */
 export async function listenRpc(
   { address, secrets, clients }: RpcSettings,
-  parts: Pick<RpcParts, "pipeline" | "operations">,
+  { pipeline, operations }: Pick<RpcParts, "pipeline"> & { readonly operations: readonly OperationSpec[] },
 ): Promise<Listener> {
-  const rpc: RpcParts = { ...parts, identity: rpcIdentity(secrets), frameMs: FRAME_MS };
+  const rpc: RpcParts = {
+    pipeline,
+    operations: new Map(operations.map((operation) => [operation.action, operation])),
+    identity: rpcIdentity(secrets),
+    frameMs: FRAME_MS,
+  };
   const connections = new Set<RpcConnection>();
   // Half open: who has sent his last request still waits for its answer.
   const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };

@@ -2,7 +2,7 @@ import { ConfigError } from "./config-error.ts";
 import { type HiddenText, hiddenFile } from "./hidden-text.ts";
 import { readSmallFile } from "./private-file.ts";
 import { optional } from "./seal-settings.ts";
-import { label, type SETTINGS, type SettingName } from "./settings.ts";
+import { label, type SettingValues } from "./settings.ts";
 import type { SyslogAddress } from "./value-type.ts";
 
 /** What the settings say of the audit log's sinks: which there are, and where. Nothing else says so, no call among it. */
@@ -17,9 +17,6 @@ export interface AuditSettings {
   readonly from: "beginning" | "now";
 }
 
-/** The values of settings by name, undefined for those without. */
-type Values = Readonly<{ [K in SettingName]?: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]> }>;
-
 const MIB = 1024 * 1024;
 const MAX_CA_BYTES = 1024 * 1024;
 
@@ -27,7 +24,7 @@ const MAX_CA_BYTES = 1024 * 1024;
  * Reads the settings of the sinks.
  * @param collect Takes what is wrong, and goes on.
  */
-export function readAuditSettings(values: Values, collect: <T>(read: () => T) => T | undefined): AuditSettings {
+export function readAuditSettings(values: SettingValues, collect: <T>(read: () => T) => T | undefined): AuditSettings {
   const { auditFile, auditFileMaxSize = 0, auditFileKeep = 1, auditCaCert, auditSinksFrom = "beginning" } = values;
   return {
     file:
@@ -40,7 +37,7 @@ export function readAuditSettings(values: Values, collect: <T>(read: () => T) =>
   };
 }
 
-function readOtlp({ auditOtlp, auditOtlpHeadersFile }: Values): AuditSettings["otlp"] {
+function readOtlp({ auditOtlp, auditOtlpHeadersFile }: SettingValues): AuditSettings["otlp"] {
   if (auditOtlp === undefined && auditOtlpHeadersFile !== undefined) {
     throw new ConfigError([`${label("auditOtlpHeadersFile")}: there is no ${label("auditOtlp")} that it is for`]);
   }
@@ -49,7 +46,7 @@ function readOtlp({ auditOtlp, auditOtlpHeadersFile }: Values): AuditSettings["o
   return auditOtlp === undefined ? undefined : { address: auditOtlp, ...optional("headers", headers) };
 }
 
-function readWebhook({ auditWebhook, auditWebhookSecretFile }: Values): AuditSettings["webhook"] {
+function readWebhook({ auditWebhook, auditWebhookSecretFile }: SettingValues): AuditSettings["webhook"] {
   if (auditWebhook === undefined && auditWebhookSecretFile === undefined) {
     return undefined;
   }

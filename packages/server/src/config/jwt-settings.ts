@@ -1,7 +1,7 @@
 import { ConfigError } from "./config-error.ts";
 import type { HiddenText } from "./hidden-text.ts";
 import { optional, readHidden } from "./seal-settings.ts";
-import { label, type SETTINGS, type SettingName } from "./settings.ts";
+import { label, type SettingValues } from "./settings.ts";
 
 /** What the settings say of JWTs: none is taken without them. */
 export interface JwtSettings {
@@ -15,14 +15,11 @@ export interface JwtSettings {
   readonly audience?: string;
 }
 
-/** The values of settings by name, undefined for those without. */
-type Values = Readonly<{ [K in SettingName]?: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]> }>;
-
 /** A key shorter than the hash's output is weaker than HMAC needs (RFC 7518 section 3.2). */
 const LEAST_BYTES = 32;
 
 /** @throws ConfigError */
-export function readJwtSettings(values: Values): JwtSettings | undefined {
+export function readJwtSettings(values: SettingValues): JwtSettings | undefined {
   const { jwtSecret, jwtIssuer, jwtAudience, jwtMaxTtl = 0 } = values;
   const secret = readHidden(values, "jwtSecret", "jwtSecretFile");
   if (secret === undefined) {

@@ -1,6 +1,6 @@
 import type { BlockList } from "node:net";
 import { ConfigError } from "./config-error.ts";
-import { label, type SETTINGS, type SettingName } from "./settings.ts";
+import { label, type SettingValues } from "./settings.ts";
 import type { ListenAddress } from "./value-type.ts";
 
 /** What the settings say of the framed RPC, which has no authentication and no TLS. */
@@ -12,9 +12,6 @@ export interface RpcSettings {
   readonly clients: BlockList | undefined;
 }
 
-/** The values of settings by name, undefined for those without. */
-type Values = Readonly<{ [K in SettingName]?: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]> }>;
-
 /** @throws ConfigError with all that is wrong. */
 export function readRpcSettings({
   dev,
@@ -22,7 +19,7 @@ export function readRpcSettings({
   rpcAddr,
   rpcSecrets,
   rpcClients,
-}: Values): RpcSettings | undefined {
+}: SettingValues): RpcSettings | undefined {
   const name = label("rpcAddr");
   if (rpcAddr === undefined) {
     const without = [

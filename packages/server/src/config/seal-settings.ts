@@ -2,7 +2,7 @@ import { ConfigError } from "./config-error.ts";
 import { HiddenText, hiddenFile } from "./hidden-text.ts";
 import { type MasterKey, parseMasterKey, readMasterKeyFile } from "./master-key.ts";
 import { requireReadable } from "./private-file.ts";
-import { label, type SETTINGS, type SettingName } from "./settings.ts";
+import { label, type SettingValues } from "./settings.ts";
 import type { SealKind } from "./value-type.ts";
 
 /** What the settings say of seals: which there are, and how each is reached. */
@@ -43,14 +43,11 @@ export interface TransitSettings {
   readonly caFile?: string;
 }
 
-/** The values of settings by name, undefined for those without. */
-type Values = Readonly<{ [K in SettingName]?: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]> }>;
-
 /**
  * Reads the settings of the seals.
  * @param collect Takes what is wrong, and goes on.
  */
-export function readSealSettings(values: Values, collect: <T>(read: () => T) => T | undefined): SealSettings {
+export function readSealSettings(values: SettingValues, collect: <T>(read: () => T) => T | undefined): SealSettings {
   const settings: SealSettings = {
     named: values.seals,
     masterKey: collect(() => readMasterKey(values)),
@@ -87,7 +84,7 @@ export function settledKinds(settings: SealSettings): ReadonlySet<SealKind> {
 }
 
 /** What `BUNKMS_SEALS` names must have its settings. The master key of development mode is made later. */
-function refuseUnsettled(settings: SealSettings, { dev }: Values): void {
+function refuseUnsettled(settings: SealSettings, { dev }: SettingValues): void {
   const settled = settledKinds(settings);
   const missing = (settings.named ?? []).filter((kind) => !settled.has(kind) && !(kind === "env" && dev === true));
   if (missing.length > 0) {
@@ -95,7 +92,7 @@ function refuseUnsettled(settings: SealSettings, { dev }: Values): void {
   }
 }
 
-function readMasterKey({ masterKey, masterKeyFile }: Values): MasterKey | undefined {
+function readMasterKey({ masterKey, masterKeyFile }: SettingValues): MasterKey | undefined {
   if (masterKey !== undefined && masterKeyFile !== undefined) {
     throw new ConfigError(["BUNKMS_MASTER_KEY and BUNKMS_MASTER_KEY_FILE are both given; keep one"]);
   }
@@ -105,7 +102,7 @@ function readMasterKey({ masterKey, masterKeyFile }: Values): MasterKey | undefi
   return masterKey === undefined ? undefined : parseMasterKey(masterKey, label("masterKey"));
 }
 
-function readPkcs11(values: Values): Pkcs11Settings | undefined {
+function readPkcs11(values: SettingValues): Pkcs11Settings | undefined {
   const { pkcs11Module, pkcs11Token, pkcs11Key = "bunkms", pkcs11Mechanism = "aes-gcm" } = values;
   const pin = readHidden(values, "pkcs11Pin", "pkcs11PinFile");
   if (pkcs11Module === undefined && pkcs11Token === undefined && pin === undefined) {
@@ -127,7 +124,7 @@ function readPkcs11(values: Values): Pkcs11Settings | undefined {
   };
 }
 
-function readTransit(values: Values): TransitSettings | undefined {
+function readTransit(values: SettingValues): TransitSettings | undefined {
   const { transitAddr, transitKey = "bunkms", transitMount = "transit", transitDialect = "vault" } = values;
   const token = readHidden(values, "transitToken", "transitTokenFile");
   if (transitAddr === undefined && token === undefined) {
@@ -152,7 +149,7 @@ function readTransit(values: Values): TransitSettings | undefined {
 
 /** A secret that is given by itself or in a file of its owner's alone. @throws ConfigError */
 export function readHidden(
-  values: Values,
+  values: SettingValues,
   text: "pkcs11Pin" | "transitToken" | "jwtSecret",
   file: "pkcs11PinFile" | "transitTokenFile" | "jwtSecretFile",
 ): HiddenText | undefined {

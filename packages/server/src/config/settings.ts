@@ -441,6 +441,9 @@ export const SETTINGS = Object.freeze({
 
 export type SettingName = keyof typeof SETTINGS;
 
+/** The values of settings by name, undefined for those without. */
+export type SettingValues = Readonly<{ [K in SettingName]?: ReturnType<(typeof SETTINGS)[K]["type"]["parse"]> }>;
+
 /** The setting as people know it, whichever source it came from. */
 export function label(name: SettingName): string {
   const { flag, env } = SETTINGS[name];

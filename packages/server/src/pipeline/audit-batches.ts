@@ -117,11 +117,6 @@ async function readEntries(records: Records, first: number, end: number): Promis
  * Removes the next batches that have only entries before this index.
  * @returns Whether there may be more.
  */
-export async function removePruned(records: Records, pruned: number): Promise<boolean> {
-  const page = await records.list("audit", { prefix: BATCH_PREFIX, limit: PAGE });
-  const gone = page.filter(({ path }) => path < batchPath(pruned));
-  if (gone.length > 0) {
-    await records.keep(gone.map(({ path }) => ({ table: "audit", path, payload: null })));
-  }
-  return gone.length === PAGE;
+export function removePruned(records: Records, pruned: number): Promise<boolean> {
+  return records.removeBefore("audit", batchPath(pruned), PAGE, BATCH_PREFIX);
 }

@@ -8,6 +8,7 @@ interface SecretPlaces {
 }
 
 const SECRET_PLACES = new WeakMap<DescMessage, SecretPlaces>();
+const MAY_HOLD_SECRETS = new WeakMap<DescMessage, boolean>();
 
 /**
  * Zeroes the secret bytes of a message that has done its work: the fields that the contract marks with `debug_redact`.
@@ -31,16 +32,21 @@ export function wipeSecrets(schema: DescMessage, message: Message): void {
 }
 
 /** Whether such a message may hold a secret, in bytes, text or a message within it. */
-export function mayHoldSecrets(schema: DescMessage, seen: readonly DescMessage[] = []): boolean {
-  return (
-    !seen.includes(schema) &&
-    schema.fields.some((field) => {
-      const inner = field.message;
-      return (
-        field.proto.options?.debugRedact === true || (inner !== undefined && mayHoldSecrets(inner, [...seen, schema]))
-      );
-    })
-  );
+export function mayHoldSecrets(schema: DescMessage): boolean {
+  let known = MAY_HOLD_SECRETS.get(schema);
+  if (known === undefined) {
+    known = holdsSecrets(schema, []);
+    MAY_HOLD_SECRETS.set(schema, known);
+  }
+  return known;
+}
+
+/** @param outer Those that it is within, which are looked at already. */
+function holdsSecrets(schema: DescMessage, outer: readonly DescMessage[]): boolean {
+  return schema.fields.some(({ proto, message }) => {
+    const isWithin = message !== undefined && !outer.includes(message) && message !== schema;
+    return proto.options?.debugRedact === true || (isWithin && holdsSecrets(message, [...outer, schema]));
+  });
 }
 
 function secretPlaces(schema: DescMessage): SecretPlaces {

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { IdempotencyRecordSchema } from "@bunkms/contract/record";
-import { mac, wipe } from "../crypto/kdf.ts";
+import { mac } from "../crypto/kdf.ts";
 import type { Change, Records } from "./records.ts";
 
 const TABLE = "idempotency";
@@ -84,18 +84,11 @@ export class Idempotency {
     if (this.#cleanedOn === today) {
       return false;
     }
-    const kept = day(now - DAY_MS);
-    const oldest = await this.#records.list(TABLE, { limit: PAGE });
-    wipe(...oldest.map(({ payload }) => payload));
-    const outdated = oldest.filter(({ path }) => path < kept);
-    if (outdated.length > 0) {
-      await this.#records.keep(outdated.map(({ path }) => ({ table: TABLE, path, payload: null })));
-    }
-    if (outdated.length < PAGE) {
+    const isMore = await this.#records.removeBefore(TABLE, day(now - DAY_MS), PAGE);
+    if (!isMore) {
       this.#cleanedOn = today;
-      return false;
     }
-    return true;
+    return isMore;
   }
 
   #path({ caller, key }: NamedCall, time: number): string {

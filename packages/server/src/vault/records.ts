@@ -221,6 +221,22 @@ export class Records {
     await this.#withAsides([], asides);
   }
 
+  /**
+   * Removes the first records of a table, or of a prefix in it, that lie before a path: what nobody needs any more.
+   * @param limit So many at most.
+   * @returns Whether there may be more.
+   * @throws RecordDamaged, StoreUnavailable
+   */
+  async removeBefore(table: Aside["table"], before: string, limit: number, prefix = ""): Promise<boolean> {
+    const first = await this.list(table, { prefix, limit });
+    wipe(...first.map(({ payload }) => payload));
+    const gone = first.filter(({ path }) => path < before);
+    if (gone.length > 0) {
+      await this.keep(gone.map(({ path }) => ({ table, path, payload: null })));
+    }
+    return gone.length === limit;
+  }
+
   /** Commits the writes, and asides over whatever is in their places. */
   async #withAsides(writes: readonly Write[], asides: readonly Aside[]): Promise<readonly number[]> {
     for (let attempt = 1; ; attempt++) {
