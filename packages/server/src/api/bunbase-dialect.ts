@@ -1,5 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { type BunkmsError, ERRORS } from "@bunkms/contract";
+import { isJsonObject } from "./strict-json.ts";
+import { withoutNulls } from "./sys-dialect.ts";
 
 /**
  * What callers who come with a JWT get besides the contract: they are clients of the BunKMS written in Go, and find the
@@ -36,10 +38,10 @@ const NO_SIGNATURE: readonly string[] = ["not_found", "wrong_key_state", "wrong_
 /** The body of a JWT caller's request in the contract's form. Members that are `null` are not there, as in Go. */
 export function bodyFromGo(action: string, json: unknown): unknown {
   const call = GO_CALLS.get(action);
-  if (call === undefined || typeof json !== "object" || json === null || Array.isArray(json)) {
+  if (call === undefined || !isJsonObject(json)) {
     return json;
   }
-  const given = Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null)) as JsonObject;
+  const given = withoutNulls(json) as JsonObject;
   return call.body?.(given) ?? given;
 }
 

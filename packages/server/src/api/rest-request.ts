@@ -8,6 +8,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { isJsonObject } from "./strict-json.ts";
 
 /** Values of path variables, by field name, decoded. */
 export type PathValues = ReadonlyMap<string, string>;
@@ -39,7 +40,7 @@ export function requestFromHttp(spec: OperationSpec, path: PathValues, query: st
 }
 
 function bodyObject(body: unknown): JsonObject {
-  if (!isObject(body as JsonValue)) {
+  if (!isJsonObject(body)) {
     throw new BunkmsError("invalid_request", "the body must be a JSON object");
   }
   return body as JsonObject;
@@ -131,9 +132,9 @@ function fits(field: DescField, value: JsonValue): boolean {
     case "scalar":
       return fitsScalar(field.scalar, value);
     case "map":
-      return isObject(value) && Object.values(value).every(isText);
+      return isJsonObject(value) && Object.values(value).every(isText);
     case "list":
-      return Array.isArray(value) && value.every(field.listKind === "message" ? isObject : isText);
+      return Array.isArray(value) && value.every(field.listKind === "message" ? isJsonObject : isText);
     case "message":
       // Timestamps only, whose JSON form is text that the library parses strictly.
       return isText(value);
@@ -155,10 +156,6 @@ function fitsScalar(scalar: ScalarType, value: JsonValue): boolean {
     default:
       return false;
   }
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): boolean {

@@ -1,7 +1,7 @@
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 import { BunkmsError, type GetSecretResponse, type OperationSpec } from "@bunkms/contract";
 import { type PathValues, requestFromHttp } from "./rest-request.ts";
-import { parseStrictJson } from "./strict-json.ts";
+import { isJsonObject, parseStrictJson } from "./strict-json.ts";
 
 /** What a command does, in the contract's words. */
 export interface RpcCommand {
@@ -40,10 +40,10 @@ export const RPC_COMMANDS: ReadonlyMap<number, RpcCommand> = new Map<number, Rpc
   ],
 ]);
 
-function membersOf(payload: Buffer): Readonly<Record<string, unknown>> {
+function membersOf(payload: Buffer): JsonObject {
   const json = parseStrictJson(payload);
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+  if (!isJsonObject(json)) {
     throw new BunkmsError("invalid_request", "the payload must be a JSON object");
   }
-  return json as Readonly<Record<string, unknown>>;
+  return json;
 }

@@ -1,3 +1,4 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
 
 /** JSON nested deeper than this is refused; no request of the contract needs more than three levels. */
@@ -107,4 +108,9 @@ function stringEnd(text: string, start: number): number {
     }
   }
   return text.length - 1;
+}
+
+/** Whether a JSON value is an object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { isJsonObject } from "./strict-json.ts";
 
 /**
  * What `/v1/sys` has besides the contract, so that clients of HashiCorp Vault's published API, OpenBao's among them, find
@@ -37,9 +38,7 @@ export function isVaultsOwn({ method, headers }: IncomingMessage, path: string):
 
 /** Members that are `null` are not there. */
 export function withoutNulls(json: unknown): unknown {
-  return typeof json === "object" && json !== null && !Array.isArray(json)
-    ? Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null))
-    : json;
+  return isJsonObject(json) ? Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null)) : json;
 }
 
 /**

@@ -1,5 +1,4 @@
-import { timingSafeEqual } from "node:crypto";
-import { type GoKey, type GoSecret, wipeItem } from "./records.ts";
+import { type GoKey, type GoSecret, isEqual, wipeItem } from "./records.ts";
 
 /** A record that is not carried over, because another one of the same name is. */
 export interface Superseded {
@@ -119,10 +118,6 @@ function isCopyOf(other: GoKey, newest: GoKey): boolean {
       return same !== undefined && version.createdAt === same.createdAt && isEqual(version.material, same.material);
     })
   );
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && timingSafeEqual(one, other);
 }
 
 function wipeOthers<T extends GoKey | GoSecret>(records: readonly T[], chosen: T | undefined): void {

@@ -1,10 +1,10 @@
-import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { BunkmsApiError, type BunkmsClient, type Key } from "@bunkms/client";
 import { parsePublicKeyOrBase64 } from "../../public-key-file.ts";
 import type { GoContents } from "./contents.ts";
 import { milliseconds } from "./go-time.ts";
-import type { GoKey, GoSecret } from "./records.ts";
+import { type GoKey, type GoSecret, isEqual } from "./records.ts";
 
 /** What is to be done with something: bring it in; nothing, as it is there already; nothing, as another one is there. */
 export type Action = "import" | "there" | "conflict";
@@ -117,8 +117,7 @@ function planSecret(
     there.version === 1 &&
     there.createdAt !== undefined &&
     timestampMs(there.createdAt) === milliseconds(item.createdAt) &&
-    there.valueB64.length === item.value.length &&
-    timingSafeEqual(there.valueB64, item.value);
+    isEqual(there.valueB64, item.value);
   there.valueB64.fill(0);
   return isSame
     ? { item, action: "there", isEnabled: true }

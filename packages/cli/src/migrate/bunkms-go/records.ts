@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import { decodeSecretBase64 } from "../../base64.ts";
 import { parseGoTime } from "./go-time.ts";
 import type { FoundRecord } from "./scan.ts";
@@ -199,4 +199,9 @@ function parseObject(content: Buffer): Readonly<Record<string, unknown>> | undef
 
 function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
   return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+/** In time that depends on the lengths alone. */
+export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && timingSafeEqual(one, other);
 }

@@ -1,7 +1,7 @@
-import { constants, createPublicKey, type KeyObject, randomBytes, sign, timingSafeEqual, verify } from "node:crypto";
+import { constants, createPublicKey, type KeyObject, randomBytes, sign, verify } from "node:crypto";
 import { BunkmsApiError, type BunkmsClient } from "@bunkms/client";
 import type { Plan, Planned } from "./plan.ts";
-import { type GoKey, type GoKeyType, type GoKeyVersion, privateKey } from "./records.ts";
+import { type GoKey, type GoKeyType, type GoKeyVersion, isEqual, privateKey } from "./records.ts";
 import type { Sample } from "./samples.ts";
 import { NONCE_LENGTH, openValue, sealValue } from "./sealed-value.ts";
 
@@ -162,8 +162,4 @@ async function verifySample(
   expected.fill(0);
   result?.plaintextB64.fill(0);
   return isSame || fail("the server does not decrypt it to the same");
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && timingSafeEqual(one, other);
 }
