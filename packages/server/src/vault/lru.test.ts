@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { Lru } from "./lru.ts";
 
@@ -54,4 +56,24 @@ test("what is used between two evictions stays, over many of them", () => {
   }
   assert.equal(lru.peek("9900"), undefined);
   assert.equal(lru.peek("9901"), 9901);
+});
+
+test("what is used again and again leaves no memory behind", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const held = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const lru = new Lru<number>(100);
+  for (const key of ["a", "b", "c"]) {
+    lru.set(key, 1);
+  }
+  const before = held();
+  for (let i = 0; i < 300_000; i++) {
+    lru.get(["a", "b", "c"][i % 3] as string);
+  }
+  const megabytes = (held() - before) / 1e6;
+  assert.ok(megabytes < 1, `${megabytes} MB are held`);
+  assert.equal(lru.peek("a"), 1);
 });
