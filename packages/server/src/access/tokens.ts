@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
 import { type TokenRecord, TokenRecordSchema } from "@bunkms/contract/record";
-import { mac } from "../crypto/kdf.ts";
+import { macHex } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { Lru } from "../vault/lru.ts";
 import type { Plan } from "../vault/plan.ts";
@@ -151,7 +151,7 @@ export class Tokens {
   }
 
   #path(token: string): string {
-    return mac(this.#key, Buffer.from(token)).toString("hex");
+    return macHex(this.#key, token);
   }
 }
 

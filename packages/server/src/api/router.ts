@@ -1,4 +1,4 @@
-import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { BunkmsError, type OperationSpec, type PathSegment } from "@bunkms/contract";
 import type { PathValues } from "./rest-request.ts";
 
 /** What a path leads to. */
@@ -18,11 +18,13 @@ const NO_VALUES: PathValues = new Map();
  * names, checked later, lets no `.`, `..`, empty segment or control character pass.
  */
 export class Router {
-  readonly #specs: readonly OperationSpec[];
+  /** By the fixed text that templates begin with. */
+  readonly #families: ReadonlyMap<string, readonly OperationSpec[]>;
 
   constructor(specs: readonly OperationSpec[]) {
     // Fixed text before variables: /v1/tokens/self is not /v1/tokens/{id}.
-    this.#specs = specs.toSorted((a, b) => variables(a) - variables(b));
+    const sorted = specs.toSorted((a, b) => variables(a) - variables(b));
+    this.#families = Map.groupBy(sorted, ({ route }) => familyOf(route.segments.map(fixedText)));
   }
 
   find(method: string, rawPath: string): Route {
@@ -32,7 +34,7 @@ export class Router {
     }
     const allow: string[] = [];
     let template: string | undefined;
-    for (const spec of this.#specs) {
+    for (const spec of this.#families.get(familyOf(segments)) ?? []) {
       const path = match(spec, segments);
       // The first template that fits is the path's only one, as OpenAPI has it: concrete before templated.
       template ??= path && spec.route.template;
@@ -53,21 +55,35 @@ function variables(spec: OperationSpec): number {
   return spec.route.segments.filter((segment) => segment.kind !== "text").length;
 }
 
+/** The first two segments: which operations a path can lead to at all. */
+function familyOf([first = "", second = ""]: readonly string[]): string {
+  return `${first}/${second}`;
+}
+
+/** @throws Error for a template that has a variable among its first two segments, where the router looks for text. */
+function fixedText(segment: PathSegment, index: number): string {
+  if (segment.kind === "text") {
+    return segment.text;
+  }
+  if (index < 2) {
+    throw new Error("a path template begins with two segments of fixed text, or is one");
+  }
+  return "";
+}
+
 function match(spec: OperationSpec, segments: readonly string[]): PathValues | undefined {
   const pattern = spec.route.segments;
   const hasRest = pattern.at(-1)?.kind === "rest";
   if (hasRest ? segments.length < pattern.length : segments.length !== pattern.length) {
     return undefined;
   }
+  if (pattern.some((part, i) => part.kind === "text" && part.text !== segments[i])) {
+    return undefined;
+  }
   const values = new Map<string, string>();
   for (const [i, part] of pattern.entries()) {
-    const segment = segments[i] as string;
-    if (part.kind === "text") {
-      if (part.text !== segment) {
-        return undefined;
-      }
-    } else {
-      values.set(part.field.name, part.kind === "one" ? segment : segments.slice(i).join("/"));
+    if (part.kind !== "text") {
+      values.set(part.field.name, part.kind === "one" ? (segments[i] as string) : segments.slice(i).join("/"));
     }
   }
   return values;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { equal, mac } from "../crypto/kdf.ts";
+import { equal, macHex } from "../crypto/kdf.ts";
 import { syncFolder } from "../store/private-files.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -109,5 +109,5 @@ export class Witness {
 
 function encode(cluster: Buffer, { generation, entries }: Position, key: Vault["witnessKey"]): string {
   const body = `${HEAD}\ncluster ${cluster.toString("hex")}\ngeneration ${generation}\nentries ${entries}\n`;
-  return `${body}mac ${mac(key, Buffer.from(body)).toString("hex")}\n`;
+  return `${body}mac ${macHex(key, body)}\n`;
 }

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type Hmac, hkdfSync, type KeyObject, timingSafeEqual } from "node:crypto";
 
 const NO_SALT = new Uint8Array(0);
 
@@ -19,13 +19,22 @@ export function deriveKey(ikm: KeyObject, label: string, salt: Uint8Array = NO_S
 }
 
 /**
- * HMAC-SHA-256 (FIPS 198-1, RFC 2104) of the parts joined, 32 bytes. The parts are not delimited: a caller whose parts
- * vary in length writes their lengths as parts.
+ * HMAC-SHA-256 (FIPS 198-1, RFC 2104) of the parts joined, 32 bytes; texts count as UTF-8. The parts are not delimited: a
+ * caller whose parts vary in length writes their lengths as parts.
  */
-export function mac(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
+export function mac(key: KeyObject, ...parts: readonly (Uint8Array | string)[]): Buffer {
+  return macOf(key, parts).digest();
+}
+
+/** As `mac`, in 64 hexadecimal digits. */
+export function macHex(key: KeyObject, ...parts: readonly (Uint8Array | string)[]): string {
+  return macOf(key, parts).digest("hex");
+}
+
+function macOf(key: KeyObject, parts: readonly (Uint8Array | string)[]): Hmac {
   const hmac = createHmac("sha256", key);
   for (const part of parts) hmac.update(part);
-  return hmac.digest();
+  return hmac;
 }
 
 /** Compares in time that depends on the lengths alone. Unequal lengths are unequal; lengths are not secret here. */

@@ -28,17 +28,32 @@ export function auditFields(
 
 /** The resource of a request, by the contract's template: for example `key/invoices`. */
 export function resourceOf(spec: OperationSpec, message: Message): string {
-  return spec.resource.replace(/\{([^}]*)\}/g, (_, name: string) => {
-    const field = spec.method.input.fields.find((candidate) => candidate.name === name) as DescField;
-    return String(fieldValue(message as unknown as Values, field));
-  });
+  let parts = RESOURCES.get(spec);
+  if (parts === undefined) {
+    parts = readResource(spec);
+    RESOURCES.set(spec, parts);
+  }
+  let resource = "";
+  for (const part of parts) {
+    resource += typeof part === "string" ? part : String(fieldValue(message as unknown as Values, part));
+  }
+  return resource;
+}
+
+const RESOURCES = new WeakMap<OperationSpec, readonly (string | DescField)[]>();
+
+/** A template's parts: what it says in words, and fields of the request. */
+function readResource({ resource, method }: OperationSpec): readonly (string | DescField)[] {
+  return resource
+    .split(/\{([^}]*)\}/)
+    .map((part, i) => (i % 2 === 0 ? part : (method.input.fields.find(({ name }) => name === part) as DescField)));
 }
 
 function hashedValue(field: DescField, value: unknown, key: KeyObject | undefined): string {
   if (key === undefined) {
     throw new Error(`${field}: is to be hashed, and there is no key`);
   }
-  return hashedField(key, field.name, asBytes(value));
+  return hashedField(key, field.name, value instanceof Uint8Array ? value : String(value));
 }
 
 function isDefault(value: unknown): boolean {
@@ -57,8 +72,4 @@ function fieldValue(values: Values, field: DescField): unknown {
   }
   const oneof = values[field.oneof.localName] as { readonly case?: string; readonly value?: unknown };
   return oneof.case === field.localName ? oneof.value : undefined;
-}
-
-function asBytes(value: unknown): Uint8Array {
-  return value instanceof Uint8Array ? value : Buffer.from(String(value));
 }

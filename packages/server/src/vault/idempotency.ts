@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { IdempotencyRecordSchema } from "@bunkms/contract/record";
-import { mac } from "../crypto/kdf.ts";
+import { mac, macHex } from "../crypto/kdf.ts";
 import type { Change, Records } from "./records.ts";
 
 const TABLE = "idempotency";
@@ -45,7 +45,7 @@ export class Idempotency {
   /** HMAC-SHA-256 of what was asked for. @param request Stays its caller's. */
   digest(action: string, request: Uint8Array): Buffer {
     // In two parts rather than joined: the request may hold a secret, which would have a copy then.
-    return mac(this.#key, Buffer.from(`request\0${action}\0`), request);
+    return mac(this.#key, `request\0${action}\0`, request);
   }
 
   /** What a call of this name did within the last 24 hours. @throws StoreUnavailable */
@@ -92,7 +92,7 @@ export class Idempotency {
   }
 
   #path({ caller, key }: NamedCall, time: number): string {
-    return `${day(time)}/${mac(this.#key, Buffer.from(`call\0${caller}\0${key}`)).toString("hex")}`;
+    return `${day(time)}/${macHex(this.#key, `call\0${caller}\0${key}`)}`;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { mac } from "../crypto/kdf.ts";
+import { macHex } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
 import { Lru } from "./lru.ts";
 import { type Entry, NameIndex } from "./name-index.ts";
@@ -129,7 +129,7 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
   }
 
   #path(name: string): string {
-    return mac(this.#indexKey, Buffer.from(`${this.#table}\0${name}`)).toString("hex");
+    return macHex(this.#indexKey, `${this.#table}\0${name}`);
   }
 }
 
