@@ -38,15 +38,17 @@ async function modulesOf(name: string, action: string): Promise<readonly string[
   return read();
 }
 
-test("a server that starts and serves has loaded no cloud's SDK", async () => {
+test("a server that starts and serves has loaded no cloud's SDK, and not the HTTP client behind fetch", async () => {
   const { env, read } = recorder("server");
   const server = await startServer({ env });
   assert.equal((await fetch(`${server.url}/health`)).status, 200);
+  assert.equal(await server.stop(), 0);
   await server.remove();
   const modules = read();
   assert.ok(modules.some((url) => url.endsWith("packages/server/src/main.ts")));
+  assert.ok(modules.includes("NativeModule http"));
   assert.deepEqual(
-    modules.filter((url) => CLOUDS.test(url)),
+    modules.filter((url) => CLOUDS.test(url) || /^NativeModule .*undici/.test(url)),
     [],
   );
 });
