@@ -28,7 +28,8 @@ test("a room may import itself, the rooms to its right and the contract", async 
       'import { BunkmsError } from "@bunkms/contract";',
       'import { own } from "./own.ts";',
       'import type { KeyObject } from "node:crypto";',
-      "export { seal, type Store, BunkmsError, own, type KeyObject };",
+      'import type { IncomingMessage } from "node:http";',
+      "export { seal, type Store, BunkmsError, own, type KeyObject, type IncomingMessage };",
     ].join("\n"),
     "packages/server/src/api/rest/server.ts":
       'export * from "../health.ts";\nexport * from "../grpc/server.ts";\nexport * from "../../pipeline/call.ts";\n',
@@ -58,6 +59,13 @@ const FORBIDDEN: readonly (readonly [what: string, path: string, line: string])[
   ["the server from the command line", "packages/cli/src/a.ts", 'import "@bunkms/server/main.ts";'],
   ["the contract past the client", "packages/cli/src/a.ts", 'import "@bunkms/contract";'],
   ["another package by its path", "packages/cli/src/a.ts", 'import "../../server/src/vault/keys.ts";'],
+  [
+    "an import that reads all of node:http",
+    "packages/server/src/boot/a.ts",
+    'import { createServer } from "node:http";',
+  ],
+  ["all of node:https", "packages/server/src/seal/a.ts", 'import * as https from "node:https";'],
+  ["an import that parses certificates", "packages/server/src/api/a.ts", 'import { TLSSocket } from "node:tls";'],
   ["the client from the server", "packages/server/src/api/a.ts", 'import "@bunkms/client";'],
 ];
 

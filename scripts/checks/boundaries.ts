@@ -59,6 +59,19 @@ const BUILTINS: readonly { readonly module: string; readonly room: string; reado
   { module: "sqlite", room: "store" },
 ];
 
+/**
+ * Built-in modules that the server gets by `process.getBuiltinModule`: an import reads each export, and with them what is loaded
+ * or parsed when it is first asked for (boot/listen.ts). Their types may be imported.
+ */
+const NOT_IMPORTED: readonly { readonly module: string; readonly types?: string }[] = [
+  {
+    module: "http",
+    types: "IncomingHttpHeaders|IncomingMessage|RequestListener|Server|ServerOptions|ServerResponse",
+  },
+  { module: "https", types: "Agent" },
+  { module: "tls" },
+];
+
 interface Pattern {
   readonly group: readonly string[];
   readonly message: string;
@@ -118,7 +131,7 @@ function lintConfiguration(): unknown {
     [0, 1].map((depth) =>
       override(
         [`**/packages/server/src/${room.name}/${depth === 0 ? "*" : "*/**"}`],
-        [roomPattern(room, depth), packagePattern("server"), ...builtinPatterns(room.name)],
+        [roomPattern(room, depth), packagePattern("server"), ...builtinPatterns(room.name), ...notImportedPatterns()],
       ),
     ),
   );
@@ -161,5 +174,13 @@ function builtinPatterns(room?: string): readonly Pattern[] {
     group: [module, `node:${module}`],
     message: `only ${owner}/ imports node:${module}`,
     ...(names === undefined ? {} : { importNamePattern: names, invertImportNamePattern: true }),
+  }));
+}
+
+function notImportedPatterns(): readonly Pattern[] {
+  return NOT_IMPORTED.map(({ module, types }) => ({
+    group: [module, `node:${module}`],
+    message: `the server gets node:${module} by process.getBuiltinModule`,
+    ...(types === undefined ? {} : { importNamePattern: types, invertImportNamePattern: true }),
   }));
 }

@@ -1,4 +1,7 @@
-/** Given to a process by `--import`: appends each module that it loads to the file that BUNKMS_TEST_MODULES names. */
+/**
+ * Given to a process by `--import`: appends each module that it loads to the file that BUNKMS_TEST_MODULES names, and at its
+ * end the parts of Node itself, which nothing else tells of, as Node lists them (`NativeModule http`).
+ */
 import { appendFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 
@@ -9,4 +12,9 @@ registerHooks({
     appendFileSync(PATH, `${url}\n`);
     return next(url, context);
   },
+});
+process.on("exit", () => {
+  // Not declared, and not documented: whoever reads it should look that what must be in it is.
+  const { moduleLoadList } = process as unknown as { readonly moduleLoadList: readonly string[] };
+  appendFileSync(PATH, `${moduleLoadList.join("\n")}\n`);
 });

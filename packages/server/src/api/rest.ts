@@ -1,5 +1,4 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { TLSSocket } from "node:tls";
 import { type Message, toJson } from "@bufbuild/protobuf";
 import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
 import { isCompactJws } from "../access/compact-jws.ts";
@@ -22,6 +21,9 @@ import {
   sysHealthAnswer,
   withoutNulls,
 } from "./sys-dialect.ts";
+
+// Not imported: see boot/listen.ts.
+const { TLSSocket } = process.getBuiltinModule("node:tls");
 
 /** What the REST listener works with. */
 interface RestParts {

@@ -8,7 +8,8 @@ import { chooseRequestId } from "../api/headers.ts";
 import type { ListenAddress } from "../config/value-type.ts";
 import type { TlsPair, TlsSource } from "./tls.ts";
 
-// Not imported: an import of the module reads each of its exports, and the lazy ones load a whole HTTP client (7 MB, 20 ms).
+// Not imported: an import of the module reads each of its exports, and the lazy ones load a whole HTTP client (7 MB, 20 ms). That of
+// node:tls would parse all certificates that are built in. scripts/checks/boundaries.ts refuses such imports.
 const { createServer } = process.getBuiltinModule("node:http");
 const { createServer: createTlsServer } = process.getBuiltinModule("node:https");
 

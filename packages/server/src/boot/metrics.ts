@@ -1,9 +1,10 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type * as PromClient from "prom-client";
 import type { SignedCheckpoint } from "../audit/checkpoints.ts";
 import type { WitnessState } from "../audit/witnesses/checkpoint-witness.ts";
 import type { WitnessingState } from "../audit/witnesses/witnessing.ts";
 import type { CallLogLine } from "../pipeline/call.ts";
 import type { SinkStatus } from "./audit-sinks.ts";
+import { Counter, collectRuntimeMetrics, Gauge, Histogram, Registry } from "./prom-client-parts.ts";
 
 /** Where the metrics read what they show. */
 interface MetricSources {
@@ -90,7 +91,7 @@ export class Metrics {
     sinks,
     witnessing,
   }: MetricSources) {
-    collectDefaultMetrics({ register: this.#registry });
+    collectRuntimeMetrics(this.#registry);
     gauge(this.#registry, "bunkms_audit_entries", "Entries in the audit log", auditEntries);
     gauge(this.#registry, "bunkms_audit_stored_bytes", "Bytes of the audit entries in the store", auditBytes);
     gauge(this.#registry, "bunkms_audit_signed_entries", "Audit entries under the newest checkpoint", auditSigned);
@@ -138,7 +139,7 @@ export class Metrics {
   }
 }
 
-function gauge(registry: Registry, name: string, help: string, value: () => number): void {
+function gauge(registry: PromClient.Registry, name: string, help: string, value: () => number): void {
   new Gauge({
     name,
     help,
@@ -150,7 +151,7 @@ function gauge(registry: Registry, name: string, help: string, value: () => numb
 }
 
 /** The names of witnesses are those of the operator's policy: a closed set. */
-function addWitnessing(registry: Registry, { state, cosigned }: WitnessingSource): void {
+function addWitnessing(registry: PromClient.Registry, { state, cosigned }: WitnessingSource): void {
   gauge(registry, "bunkms_audit_quorum_missing", "1 when too few witnesses cosign for more than a minute", () =>
     Number(state()?.quorum === "missing"),
   );
@@ -166,7 +167,7 @@ function addWitnessing(registry: Registry, { state, cosigned }: WitnessingSource
     "Age of the newest checkpoint that the quorum of witnesses has cosigned; NaN before the first",
     () => (Date.now() - (cosigned()?.at ?? Number.NaN)) / 1000,
   );
-  const perWitness = (name: string, help: string, value: (witness: WitnessState) => number): Gauge =>
+  const perWitness = (name: string, help: string, value: (witness: WitnessState) => number): PromClient.Gauge =>
     new Gauge({
       name,
       help,

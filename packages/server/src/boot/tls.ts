@@ -1,6 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
-import { createSecureContext } from "node:tls";
 import type { TlsFiles } from "../config/config.ts";
+
+// Not imported: see listen.ts.
+const { createSecureContext } = process.getBuiltinModule("node:tls");
 
 /** A certificate chain and its private key, PEM. */
 export interface TlsPair {

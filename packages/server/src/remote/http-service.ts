@@ -1,11 +1,9 @@
-import {
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  Agent as PlainAgent,
-  request as plainRequest,
-} from "node:http";
-import { Agent, request as tlsRequest } from "node:https";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { readBounded } from "./bounded-answer.ts";
+
+// Not imported: see boot/listen.ts.
+const { Agent: PlainAgent, request: plainRequest } = process.getBuiltinModule("node:http");
+const { Agent, request: tlsRequest } = process.getBuiltinModule("node:https");
 
 /** What a service answered. */
 export interface HttpAnswer {

@@ -1,10 +1,12 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { hostname } from "node:os";
-import { connect as connectTls } from "node:tls";
 import { networkCode } from "../../remote/network-code.ts";
 import { decodeEntry } from "../entry.ts";
 import { entryObject } from "./entry-line.ts";
 import { DeliveryFailed, type Sink, type SinkEntry } from "./sink.ts";
+
+// Not imported: see boot/listen.ts.
+const { connect: connectTls } = process.getBuiltinModule("node:tls");
 
 export interface SyslogSinkOptions {
   readonly host: string;
