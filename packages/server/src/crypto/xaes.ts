@@ -27,6 +27,8 @@ export class XaesKey {
   /** The CMAC subkey K1 (NIST SP 800-38B section 6.1), the same for every message. It is not zeroed, since nobody
    * says when the key's last use was; who knows it and not the main key makes no message key. */
   readonly #k1: Buffer;
+  /** Zeros, but while the key of one message is derived: a buffer for each would cost as much as the derivation. */
+  readonly #blocks = Buffer.alloc(2 * BLOCK);
 
   /** @param key 32 bytes. */
   constructor(key: KeyObject) {
@@ -84,7 +86,7 @@ export class XaesKey {
 
   /** Derives the key of one message: two blocks of CMAC in counter mode (NIST SP 800-108r1 section 4.1). Its caller wipes it. */
   #messageKey(sealed: Uint8Array): Buffer {
-    const blocks = Buffer.alloc(2 * BLOCK);
+    const blocks = this.#blocks;
     for (let index = 1, offset = 0; offset < blocks.length; index++, offset += BLOCK) {
       blocks[offset + 1] = index;
       blocks[offset + 2] = 0x58; // "X"

@@ -1,6 +1,7 @@
 /** The thread that holds the SQLite store: answers one question after the other (store-thread.ts). */
 
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { packListing } from "./packed-listing.ts";
 import { openSqliteStore } from "./sqlite.ts";
 import { RevisionConflict, type Store, StoreUnavailable } from "./store.ts";
 import { StoreRefused } from "./store-refused.ts";
@@ -23,7 +24,7 @@ function carryOut(store: Store, question: Question): Promise<unknown> {
     case "get":
       return store.get(question.table, question.path);
     case "list":
-      return store.list(question.table, question.options);
+      return store.list(question.table, question.options).then(packListing);
     case "commit":
       return store.commit(question.writes);
     case "close":

@@ -75,6 +75,29 @@ test("a value's memory goes over by itself, and stays the caller's", async () =>
   await store.close();
 });
 
+test("a listing's values go over in one piece, each as it was", async () => {
+  const store = await openStoreThread(newFolder());
+  const values = [
+    new Uint8Array(0),
+    Uint8Array.of(1),
+    new Uint8Array(70_000).fill(2),
+    new Uint8Array(0),
+    Uint8Array.of(3, 4),
+  ];
+  const revisions = await store.commit(values.map((value, i) => write(`v/${i}`, value)));
+  const listed = await store.list("key", { limit: 10 });
+  assert.deepEqual(
+    listed.map((record) => ({ ...record, value: Buffer.from(record.value) })),
+    values.map((value, i) => ({ path: `v/${i}`, value: Buffer.from(value), revision: revisions[i] })),
+  );
+  assert.equal(new Set(listed.map(({ value }) => value.buffer)).size, 1);
+  // One that is written again from there takes nothing of its neighbours along.
+  await store.commit([write("again", listed[4]?.value as Uint8Array)]);
+  assert.deepEqual(Buffer.from((await store.get("key", "again"))?.value ?? []), Buffer.of(3, 4));
+  assert.deepEqual([...(listed[2]?.value.subarray(0, 2) ?? [])], [2, 2]);
+  await store.close();
+});
+
 test("questions that wait when the store is closed are answered, those after it are refused", async () => {
   const store = await openStoreThread(newFolder());
   const [revisions, record, , late] = await Promise.allSettled([

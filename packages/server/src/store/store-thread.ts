@@ -6,6 +6,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { checkWrites } from "./checks.ts";
+import { type PackedListing, unpackListing } from "./packed-listing.ts";
 import {
   type ListOptions,
   RevisionConflict,
@@ -82,8 +83,8 @@ class StoreThread implements Store {
     return this.#ask({ ask: "get", table, path }) as Promise<StoredRecord | undefined>;
   }
 
-  list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
-    return this.#ask({ ask: "list", table, options }) as Promise<readonly StoredRecord[]>;
+  async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
+    return unpackListing((await this.#ask({ ask: "list", table, options })) as PackedListing);
   }
 
   async commit(writes: readonly Write[]): Promise<readonly number[]> {

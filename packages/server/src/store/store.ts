@@ -32,7 +32,7 @@ export type Table =
 export interface StoredRecord {
   /** 1 to 512 bytes of `[0-9a-z/.-]`; its order is the order of its bytes. */
   readonly path: string;
-  /** The sealed bytes, at most 8 MiB. The caller may keep them; the store never changes them. */
+  /** The sealed bytes, at most 8 MiB. The caller may keep them, and with them all of one listing; the store never changes them. */
   readonly value: Uint8Array;
   /** Changes with each write of the record; never 0. Opaque but for equality. */
   readonly revision: number;

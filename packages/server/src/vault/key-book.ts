@@ -3,6 +3,7 @@ import { BunkmsError } from "@bunkms/contract";
 import { type KeyRecord, KeyRecordSchema } from "@bunkms/contract/record";
 import type { CiphertextHeader, OpenedVersion } from "../crypto/key-type.ts";
 import { fitsFilter, type KeyFilter } from "./key-filter.ts";
+import { type KeyHeading, readKeyHeading } from "./key-heading.ts";
 import { type KeyInfo, type KeySummary, type KeyVersionInfo, keyId, keyInfo, keySummary } from "./key-info.ts";
 import { requireEnabled } from "./key-life.ts";
 import { KeyVersions, type StoredVersion } from "./key-versions.ts";
@@ -21,14 +22,15 @@ export type Direction = "make" | "open";
 
 /** What is known of the vault's keys, and their opened versions. */
 export class KeyBook {
-  protected readonly keys: NamedRecords<typeof KeyRecordSchema, KeyRecord, KeySummary>;
+  protected readonly keys: NamedRecords<typeof KeyRecordSchema, KeyRecord, KeySummary, KeyHeading>;
   protected readonly versionsOf: KeyVersions;
   /** By name: goes up with each change that could end a use of the key. */
   protected readonly epochs = new Map<string, number>();
   #loads = 0;
 
   constructor(records: Records, indexKey: KeyObject) {
-    this.keys = new NamedRecords("key", KeyRecordSchema, records, indexKey, keySummary, ({ labels }) => labels);
+    const labelsOf = ({ labels }: KeySummary) => labels;
+    this.keys = new NamedRecords("key", KeyRecordSchema, records, indexKey, keySummary, labelsOf, readKeyHeading);
     this.versionsOf = new KeyVersions(records);
   }
 

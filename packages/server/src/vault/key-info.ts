@@ -2,6 +2,7 @@ import type { KeyRecord, KeyVersionRecord } from "@bunkms/contract/record";
 import type { KeyType, Purpose } from "../crypto/key-type.ts";
 import { findKeyType } from "../crypto/key-types.ts";
 import { tagLabels } from "./key-filter.ts";
+import type { KeyHeading } from "./key-heading.ts";
 import type { KeyState } from "./key-life.ts";
 
 /** A key's metadata. Times are milliseconds since 1970. */
@@ -104,7 +105,7 @@ export function keyVersionInfo(version: number, record: KeyVersionRecord): KeyVe
 }
 
 /** @param shared Gives the one copy of a text that all summaries share. */
-export function keySummary(record: KeyRecord, shared: (text: string) => string): KeySummary {
+export function keySummary(record: KeyHeading, shared: (text: string) => string): KeySummary {
   const times = [nextRotationAt(record), Number(record.deletionAtMs), Number(record.versionDeletionAtMs)];
   return {
     id: keyId(record),
@@ -116,10 +117,10 @@ export function keySummary(record: KeyRecord, shared: (text: string) => string):
 }
 
 /** 32 hexadecimal digits. */
-export function keyId(record: KeyRecord): string {
+export function keyId(record: Pick<KeyRecord, "id">): string {
   return Buffer.from(record.id).toString("hex");
 }
 
-function nextRotationAt({ rotationPeriodSeconds, rotatedAtMs, state }: KeyRecord): number {
+function nextRotationAt({ rotationPeriodSeconds, rotatedAtMs, state }: KeyHeading): number {
   return rotationPeriodSeconds > 0 && state === "enabled" ? Number(rotatedAtMs) + rotationPeriodSeconds * 1000 : 0;
 }

@@ -12,18 +12,28 @@ export interface NamedRecord<M> {
   readonly ref: RecordRef;
 }
 
+interface Named {
+  readonly name: string;
+}
+
 const CACHED = 10_000;
 
 /**
  * Records that people name: each lies under the HMAC of its name, so that the store does not see names. An index of the
  * names is kept in memory, with a summary of each record for finding it, and the records used last.
  */
-export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { readonly name: string }, S = undefined> {
+export class NamedRecords<
+  D extends DescMessage,
+  M extends MessageShape<D> & Named,
+  S = undefined,
+  H extends Named = M,
+> {
   readonly #table: Table;
   readonly #schema: D;
   readonly #records: Records;
   readonly #indexKey: KeyObject;
-  readonly #summarise: (record: M, shared: (text: string) => string) => S;
+  readonly #summarise: (record: M | H, shared: (text: string) => string) => S;
+  readonly #readHeading: (payload: Buffer) => M | H;
   readonly #names: NameIndex<S>;
   readonly #cache = new Lru<NamedRecord<M>>(CACHED);
   /** Goes up with each change, so that what was read before one does not enter the cache after it. */
@@ -32,20 +42,23 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
   /**
    * @param summarise Gets a function too that gives the one copy of a text that summaries share.
    * @param labelsOf What a record is found by beside its name.
+   * @param readHeading Reads of a record what its summary is made of, where that is quicker than to read all.
    */
   constructor(
     table: Table,
     schema: D,
     records: Records,
     indexKey: KeyObject,
-    summarise: (record: M, shared: (text: string) => string) => S,
+    summarise: (record: M | H, shared: (text: string) => string) => S,
     labelsOf?: (summary: S) => readonly string[],
+    readHeading?: (payload: Buffer) => H,
   ) {
     this.#table = table;
     this.#schema = schema;
     this.#records = records;
     this.#indexKey = indexKey;
     this.#summarise = summarise;
+    this.#readHeading = readHeading ?? ((payload) => this.#decode(payload));
     this.#names = new NameIndex(labelsOf);
   }
 
@@ -62,8 +75,8 @@ export class NamedRecords<D extends DescMessage, M extends MessageShape<D> & { r
     };
     await this.#records.each(this.#table, (opened) => {
       report(this.#table, opened);
-      const record = this.#decode(opened.payload);
-      entries.push({ name: record.name, summary: this.#summarise(record, shared) });
+      const heading = this.#readHeading(opened.payload);
+      entries.push({ name: heading.name, summary: this.#summarise(heading, shared) });
     });
     this.#names.load(entries);
     this.#cache.clear();

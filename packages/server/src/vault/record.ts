@@ -2,6 +2,8 @@ import type { XaesKey } from "../crypto/xaes.ts";
 import type { Table } from "../store/store.ts";
 
 const FORMAT = 1;
+const KEY_VERSION_AT = 1;
+const VERSION_AT = 5;
 const HEADER_LENGTH = 13;
 const DOMAIN = Buffer.from("bunkms record v1");
 
@@ -30,8 +32,8 @@ export class RecordDamaged extends Error {
 export function sealRecord(key: XaesKey, keyVersion: number, address: RecordAddress, payload: Uint8Array): Buffer {
   const header = Buffer.alloc(HEADER_LENGTH);
   header.writeUInt8(FORMAT, 0);
-  header.writeUInt32BE(keyVersion, 1);
-  header.writeBigUInt64BE(BigInt(address.version), 5);
+  header.writeUInt32BE(keyVersion, KEY_VERSION_AT);
+  header.writeBigUInt64BE(BigInt(address.version), VERSION_AT);
   return Buffer.concat([header, key.seal(payload, addressData(header, address))]);
 }
 
@@ -40,7 +42,7 @@ export function recordVersion(value: Uint8Array, table: Table, path: string): nu
   if (value.length < HEADER_LENGTH || value[0] !== FORMAT) {
     throw new RecordDamaged(table, path);
   }
-  return Number(asBuffer(value).readBigUInt64BE(5));
+  return readUnsigned(value, VERSION_AT, HEADER_LENGTH);
 }
 
 /** Version of the barrier key that a record says it is sealed by; undefined for what no barrier key sealed. */
@@ -48,7 +50,7 @@ export function barrierKeyVersion(value: Uint8Array): number | undefined {
   if (value.length < HEADER_LENGTH || value[0] !== FORMAT) {
     return undefined;
   }
-  return asBuffer(value).readUInt32BE(1) || undefined;
+  return readUnsigned(value, KEY_VERSION_AT, VERSION_AT) || undefined;
 }
 
 /**
@@ -64,23 +66,23 @@ export function openRecord(
   value: Uint8Array,
 ): { readonly version: number; readonly payload: Buffer } {
   const version = recordVersion(value, table, path);
-  const header = asBuffer(value).subarray(0, HEADER_LENGTH);
-  const key = keys.get(header.readUInt32BE(1));
+  const key = keys.get(readUnsigned(value, KEY_VERSION_AT, VERSION_AT));
   if (key === undefined) {
     throw new RecordDamaged(table, path);
   }
   try {
-    const sealed = asBuffer(value).subarray(HEADER_LENGTH);
+    const header = value.subarray(0, HEADER_LENGTH);
+    const sealed = value.subarray(HEADER_LENGTH);
     return { version, payload: key.open(sealed, addressData(header, { cluster, table, path, version })) };
   } catch (cause) {
     throw new RecordDamaged(table, path, { cause });
   }
 }
 
-/** Written into one buffer, since a start makes it for every record. */
-function addressData(header: Buffer, { cluster, table, path }: RecordAddress): Buffer {
+/** Written into one buffer, every byte of it, since a start makes it for every record. */
+function addressData(header: Uint8Array, { cluster, table, path }: RecordAddress): Buffer {
   const lengthsAt = DOMAIN.length + cluster.length;
-  const data = Buffer.alloc(lengthsAt + 4 + Buffer.byteLength(table) + Buffer.byteLength(path) + HEADER_LENGTH);
+  const data = Buffer.allocUnsafe(lengthsAt + 4 + Buffer.byteLength(table) + Buffer.byteLength(path) + HEADER_LENGTH);
   data.set(DOMAIN, 0);
   data.set(cluster, DOMAIN.length);
   const tableAt = lengthsAt + 4;
@@ -92,6 +94,11 @@ function addressData(header: Buffer, { cluster, table, path }: RecordAddress): B
   return data;
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Big-endian, without an object for each record that is read. */
+function readUnsigned(value: Uint8Array, from: number, to: number): number {
+  let number = 0;
+  for (let i = from; i < to; i++) {
+    number = number * 256 + (value[i] as number);
+  }
+  return number;
 }

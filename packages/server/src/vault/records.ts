@@ -338,14 +338,12 @@ export class Records {
     return { table, path, value: sealRecord(key, barrierVersion, address, payload), expected };
   }
 
+  /** Asks for the next page before it gives one away: the store reads on while that one is opened. */
   async *#pages(table: Table, prefix: string, pageSize: number): AsyncIterable<readonly StoredRecord[]> {
     let after: string | undefined;
+    let next = this.#store.list(table, { prefix, limit: pageSize });
     for (;;) {
-      const page = await this.#store.list(table, {
-        prefix,
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      });
+      const page = await next;
       for (const { path } of page) {
         // The digest of the state needs each path once, and a store's own promise of it can be taken out of its file.
         if (after !== undefined && path <= after) {
@@ -353,10 +351,14 @@ export class Records {
         }
         after = path;
       }
-      yield page;
-      if (page.length < pageSize) {
+      if (after === undefined || page.length < pageSize) {
+        yield page;
         return;
       }
+      next = this.#store.list(table, { prefix, limit: pageSize, after });
+      // Nobody waits for it when whoever takes the pages has enough, and its failure must not end the process then.
+      next.catch(() => {});
+      yield page;
     }
   }
 }

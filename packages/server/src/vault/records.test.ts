@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { openMemoryStore } from "../store/memory.ts";
+import { type ListOptions, type Store, type StoredRecord, StoreUnavailable } from "../store/store.ts";
+import { loadKeyring, newKeyring } from "./keyring.ts";
+import { Records, VaultRolledBack } from "./records.ts";
+
+const COUNT = 10;
+const PAGE = 4;
+
+/** A store of so many tokens as records, whose listings go through `list`. */
+async function records(
+  list: (list: () => Promise<readonly StoredRecord[]>, options: ListOptions) => Promise<readonly StoredRecord[]>,
+): Promise<Records> {
+  const store = openMemoryStore();
+  const keyring = loadKeyring(newKeyring());
+  const cluster = Buffer.alloc(16, 1);
+  const changes = Array.from({ length: COUNT }, (_, i) => ({
+    table: "token" as const,
+    path: `t/${i}`,
+    payload: Buffer.from([i]),
+    previous: null,
+  }));
+  await new Records(store, cluster, keyring).commit(changes, { path: "a", payload: Buffer.alloc(0) });
+  const watched: Store = {
+    get: (...asked) => store.get(...asked),
+    list: (table, options) => list(() => store.list(table, options), options),
+    commit: (writes) => store.commit(writes),
+    close: () => store.close(),
+  };
+  return new Records(watched, cluster, keyring);
+}
+
+test("all records come, each once and in order, whatever the size of a page", async () => {
+  const all = await records((list) => list());
+  for (let size = 1; size <= COUNT + 1; size++) {
+    const seen: number[] = [];
+    for await (const { payload } of all.all("token", "", size)) {
+      seen.push(payload[0] as number);
+    }
+    assert.deepEqual(seen, [...Array(COUNT).keys()], `pages of ${size}`);
+  }
+});
+
+test("while a page is opened the store reads the next one, and not more than that", async () => {
+  let asked = 0;
+  const ahead: number[] = [];
+  const watched = await records((list) => {
+    asked += 1;
+    return list();
+  });
+  for await (const { payload } of watched.all("token", "", PAGE)) {
+    ahead.push(asked - 1 - Math.floor((payload[0] as number) / PAGE));
+  }
+  assert.deepEqual(ahead, [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+});
+
+test("a page that fails after its reader had enough fails nobody", async () => {
+  const failing = await records(async (list, { after }) => {
+    if (after !== undefined) {
+      throw new StoreUnavailable("gone");
+    }
+    return list();
+  });
+  // An unhandled rejection would fail this test.
+  for await (const _ of failing.all("token", "", PAGE)) {
+    break;
+  }
+  await setImmediate();
+  await assert.rejects(async () => {
+    for await (const _ of failing.all("token", "", PAGE)) {
+      await setImmediate();
+    }
+  }, StoreUnavailable);
+});
+
+test("a store that gives a path twice, in one page or in two, is refused", async () => {
+  const twice = await records(async (list) => (await list()).flatMap((record) => [record, record]).slice(0, PAGE));
+  const again = await records(async (list, { after }) =>
+    after === undefined ? list() : [{ path: after, value: Buffer.alloc(0), revision: 1 }],
+  );
+  for (const store of [twice, again]) {
+    await assert.rejects(async () => {
+      for await (const _ of store.all("token", "", PAGE)) {
+        // Only the reading is of interest.
+      }
+    }, VaultRolledBack);
+  }
+});
