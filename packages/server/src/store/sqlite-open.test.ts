@@ -300,8 +300,8 @@ test("REQ-02 a database with overwritten bytes is refused with the reason, or an
   const rounds = process.env["BUNKMS_SOAK"] === "1" ? 5_000 : 150;
   for (let round = 0; round < rounds; round++) {
     const changed = Buffer.from(original);
-    // Every other time at the beginning of a page, where its structure lies; elsewhere are mostly values.
-    const start = round % 2 === 0 ? below(changed.length) : 4096 * below(changed.length / 4096) + below(30);
+    // Three times of four at the beginning of a page, where its structure lies; elsewhere are mostly values.
+    const start = round % 4 === 0 ? below(changed.length) : 4096 * below(changed.length / 4096) + below(30);
     for (let i = start; i < Math.min(changed.length, start + 1 + below(600)); i++) {
       changed[i] = below(256);
     }
@@ -310,8 +310,7 @@ test("REQ-02 a database with overwritten bytes is refused with the reason, or an
     assert.ok(problem === undefined || isDamage(problem), `seed ${seed}, round ${round}: ${problem}`);
     refused += problem === undefined ? 0 : 1;
   }
-  // About three in ten meet what SQLite reads here. Far fewer would say that hardly any damage was looked at.
-  assert.ok(refused > rounds / 8, `seed ${seed}: only ${refused} of ${rounds} were refused`);
+  assert.ok(refused > rounds / 4, `only ${refused} of ${rounds} were refused`);
 });
 
 test("REQ-02 a broken page of the audit log is found at the start after a crash, else when it is read", async () => {
