@@ -71,6 +71,8 @@ export interface OperationSpec {
   readonly action: string;
   /** Resource template, for example `key/{name}`; empty for none. */
   readonly resource: string;
+  /** The same in its parts: fixed text, and fields of the request. */
+  readonly resourceParts: readonly (string | DescField)[];
   readonly effect: Effect;
   readonly leastRole: Role;
   /** Whether it needs no token and no open vault. */
@@ -155,11 +157,6 @@ function readOperation(method: DescMethod): OperationSpec {
   if (option.effect === Effect.UNSPECIFIED || option.leastRole === Role.UNSPECIFIED) {
     throw new Error(`${where}: has no effect or no least role`);
   }
-  for (const [, name] of option.resource.matchAll(/\{([^}]*)\}/g)) {
-    if (method.input.fields.find((field) => field.name === name)?.scalar === undefined) {
-      throw new Error(`${where}: its resource names the field ${name}, which the request lacks`);
-    }
-  }
   const auditRequest = readAuditFields(method.input);
   const auditResponse = readAuditFields(method.output);
   if (option.anonymous && [...auditRequest, ...auditResponse].some(({ hashed }) => hashed)) {
@@ -169,6 +166,7 @@ function readOperation(method: DescMethod): OperationSpec {
     method,
     action: option.action,
     resource: option.resource,
+    resourceParts: readResource(option.resource, method.input, where),
     effect: option.effect,
     leastRole: option.leastRole,
     anonymous: option.anonymous,
@@ -177,6 +175,20 @@ function readOperation(method: DescMethod): OperationSpec {
     route: readRoute(method, where, option.httpStatus || 200),
     auditRequest,
     auditResponse,
+  });
+}
+
+function readResource(template: string, input: DescMessage, where: string): readonly (string | DescField)[] {
+  // What is split off by a pattern with a group: text and name in turns.
+  return template.split(/\{([^}]*)\}/).map((part, index) => {
+    if (index % 2 === 0) {
+      return part;
+    }
+    const field = input.fields.find((candidate) => candidate.name === part);
+    if (field?.scalar === undefined) {
+      throw new Error(`${where}: its resource names the field ${part}, which the request lacks`);
+    }
+    return field;
   });
 }
 

@@ -24,7 +24,7 @@ export class Router {
   constructor(specs: readonly OperationSpec[]) {
     // Fixed text before variables: /v1/tokens/self is not /v1/tokens/{id}.
     const sorted = specs.toSorted((a, b) => variables(a) - variables(b));
-    this.#families = Map.groupBy(sorted, ({ route }) => familyOf(route.segments.map(fixedText)));
+    this.#families = Map.groupBy(sorted, ({ route }) => familyOf(route.segments.slice(0, 2).map(fixedText)));
   }
 
   find(method: string, rawPath: string): Route {
@@ -60,15 +60,12 @@ function familyOf([first = "", second = ""]: readonly string[]): string {
   return `${first}/${second}`;
 }
 
-/** @throws Error for a template that has a variable among its first two segments, where the router looks for text. */
-function fixedText(segment: PathSegment, index: number): string {
-  if (segment.kind === "text") {
-    return segment.text;
-  }
-  if (index < 2) {
+/** Of one of the first two segments. @throws Error for a variable: the router looks for text there. */
+function fixedText(segment: PathSegment): string {
+  if (segment.kind !== "text") {
     throw new Error("a path template begins with two segments of fixed text, or is one");
   }
-  return "";
+  return segment.text;
 }
 
 function match(spec: OperationSpec, segments: readonly string[]): PathValues | undefined {

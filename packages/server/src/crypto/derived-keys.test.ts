@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createSecretKey } from "node:crypto";
 import { test } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { DerivedKeys, derive, MESSAGES_PER_SALT, MILLISECONDS_PER_SALT } from "./derived-keys.ts";
+import { collectForgottenKeys } from "./forget-keys.ts";
 import type { OpenedVersion } from "./key-type.ts";
 
 const version = (fill: number, number = 1): OpenedVersion => ({
@@ -122,10 +121,8 @@ test("REQ-23: what was derived and not used for the bound of seconds is dropped 
 
 /** Lets the engine collect what nobody holds. */
 async function collect(): Promise<void> {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as () => void;
   for (let i = 0; i < 5; i++) {
-    gc();
+    collectForgottenKeys();
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

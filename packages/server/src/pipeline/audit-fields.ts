@@ -27,26 +27,12 @@ export function auditFields(
 }
 
 /** The resource of a request, by the contract's template: for example `key/invoices`. */
-export function resourceOf(spec: OperationSpec, message: Message): string {
-  let parts = RESOURCES.get(spec);
-  if (parts === undefined) {
-    parts = readResource(spec);
-    RESOURCES.set(spec, parts);
-  }
+export function resourceOf({ resourceParts }: OperationSpec, message: Message): string {
   let resource = "";
-  for (const part of parts) {
+  for (const part of resourceParts) {
     resource += typeof part === "string" ? part : String(fieldValue(message as unknown as Values, part));
   }
   return resource;
-}
-
-const RESOURCES = new WeakMap<OperationSpec, readonly (string | DescField)[]>();
-
-/** A template's parts: what it says in words, and fields of the request. */
-function readResource({ resource, method }: OperationSpec): readonly (string | DescField)[] {
-  return resource
-    .split(/\{([^}]*)\}/)
-    .map((part, i) => (i % 2 === 0 ? part : (method.input.fields.find(({ name }) => name === part) as DescField)));
 }
 
 function hashedValue(field: DescField, value: unknown, key: KeyObject | undefined): string {

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { create } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
 import { KeyUsageRecordSchema } from "@bunkms/contract/record";
@@ -9,6 +7,7 @@ import fc from "fast-check";
 import { ownEntry } from "../audit/entry.ts";
 import { testVault } from "../boot/test-vault.ts";
 import { openOrCreate, type Unsealed } from "../boot/unseal.ts";
+import { collectForgottenKeys } from "../crypto/forget-keys.ts";
 import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
 import type { VersionUse } from "./key-usage.ts";
 import type { Plan } from "./plan.ts";
@@ -363,8 +362,6 @@ test("what is reserved and what is counted do not get in each other's way", asyn
 });
 
 test("a full disk lets no attempts pile up: of those of a key only the last is kept", async () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
   const vault = await testVault();
   vault.store.beforeCommit = lose;
   const payloads: WeakRef<Uint8Array>[] = [];
@@ -376,7 +373,7 @@ test("a full disk lets no attempts pile up: of those of a key only the last is k
     plan.discard();
   }
   await new Promise(setImmediate);
-  collect();
+  collectForgottenKeys();
   assert.ok(payloads.filter((payload) => payload.deref() !== undefined).length <= 2);
   vault.store.beforeCommit = () => {};
   assert.ok(await flush(vault));

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import fc from "fast-check";
+import { collectForgottenKeys } from "../crypto/forget-keys.ts";
 import { Lru } from "./lru.ts";
 
 const key = fc.stringMatching(/^[a-d][a-d]?$/);
@@ -59,10 +58,8 @@ test("what is used between two evictions stays, over many of them", () => {
 });
 
 test("what is used again and again leaves no memory behind", () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
   const held = (): number => {
-    collect();
+    collectForgottenKeys();
     return process.memoryUsage().heapUsed;
   };
   const lru = new Lru<number>(100);
