@@ -23,9 +23,11 @@ const ENTRY_KEY = 1;
 const ENTRY_VALUE = 2;
 
 /**
- * Reads so much of a key's record just as `fromBinary` does, and skips the rest. A start does it for every key, and making a
+ * Reads so much of a key's record as `fromBinary` would, and skips the rest. A start does it for every key, and making a
  * message with all fields takes longer than reading it.
- * @throws Error when it is no message.
+ * @param payload What the barrier opened: written as a record of this schema, or of a later one. Other bytes, which its
+ * authentication lets nobody put there without the barrier key, may read differently than by `fromBinary`.
+ * @throws Error when it is cut short.
  */
 export function readKeyHeading(payload: Uint8Array): KeyHeading {
   const heading = {
