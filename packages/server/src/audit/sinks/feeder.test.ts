@@ -235,6 +235,29 @@ test("a batch that is too large is halved until it fits", async () => {
   await feeder.stop(2000);
 });
 
+test("batches grow again when the receiver takes larger ones, and nothing is left out meanwhile", async () => {
+  const log = new FakeLog(14_000);
+  const { feeder, sink, cursors, tally, events } = feed({ log });
+  let most = 60;
+  sink.before = async (entries) => {
+    if (entries.length > most) {
+      throw new DeliveryFailed("too large", { isTooLarge: true, needsMending: true });
+    }
+    if (sink.got.length > 1000) {
+      most = MAX_BATCH_ENTRIES;
+    }
+  };
+  feeder.start();
+  await until(() => cursors.value === log.size(), "the log");
+  assertWhole(sink.got, log);
+  const sizes = sink.batches.filter((size, i) => size !== sink.batches[i - 1]);
+  assert.deepEqual(sizes.slice(0, 5), [32, 64, 128, 256, 512]);
+  // Four at first, and one when more was tried too early.
+  assert.equal(tally.failures, 5);
+  assert.deepEqual(events, ["too large", "recovered", "too large", "recovered"]);
+  await feeder.stop(2000);
+});
+
 test("it stops in a few seconds while a sink hangs, at once while it waits, and remembers what was delivered", async () => {
   const hanging = feed({ log: new FakeLog(1) });
   let wasBrokenOff = false;

@@ -1,11 +1,5 @@
-import {
-  DeliveryFailed,
-  MAX_BATCH_BYTES,
-  MAX_BATCH_ENTRIES,
-  type Sink,
-  type SinkEntry,
-  type SinkName,
-} from "./sink.ts";
+import { BatchLimit } from "./batch-limit.ts";
+import { DeliveryFailed, MAX_BATCH_BYTES, type Sink, type SinkEntry, type SinkName } from "./sink.ts";
 
 /** The log, read forwards. */
 export interface LogSource {
@@ -60,10 +54,10 @@ const ABANDON_MS = 1_000;
 export class Feeder {
   readonly #parts: FeederParts;
   readonly #abort = new AbortController();
+  readonly #limit = new BatchLimit();
   /** The first entry that was not delivered; undefined before the cursor was read. */
   #next: number | undefined;
   #saved: number | undefined;
-  #limit = MAX_BATCH_ENTRIES;
   #isStopped = false;
   #failuresInARow = 0;
   #wake: () => void = () => {};
@@ -135,12 +129,13 @@ export class Feeder {
     if (source.size() < next) {
       throw new DeliveryFailed("the log ends before the sink's place in it", { needsMending: true });
     }
-    const entries = fitting(await source.read(next, this.#limit), next);
+    const entries = fitting(await source.read(next, this.#limit.entries), next);
     if (entries.length === 0) {
       throw new DeliveryFailed("the log has no entries where there must be some", { needsMending: true });
     }
     await sink.deliver(entries, this.#abort.signal);
     this.#next = next + entries.length;
+    this.#limit.delivered();
     tally.lastSuccess = Date.now();
     if (this.#failuresInARow > 0) {
       this.#failuresInARow = 0;
@@ -177,8 +172,7 @@ export class Feeder {
     }
     const doublings = this.#failuresInARow;
     this.#failuresInARow += 1;
-    if (isTooLarge && this.#limit > 1) {
-      this.#limit = Math.ceil(this.#limit / 2);
+    if (isTooLarge && this.#limit.refused()) {
       return 0;
     }
     return Math.max(pauseMs, needsMending ? MAX_PAUSE_MS : Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** doublings));

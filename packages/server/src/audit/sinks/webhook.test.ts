@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Webhook } from "standardwebhooks";
-import { auditEntries, LOG_NAME } from "../../../../../test/harness/audit-entries.ts";
+import { auditEntries, LOG_NAME, until } from "../../../../../test/harness/audit-entries.ts";
 import {
   type CannedAnswer,
   type CannedRequest,
@@ -12,7 +12,8 @@ import {
   startCannedServer,
 } from "../../../../../test/harness/canned-server.ts";
 import { makeAuthority } from "../../../../../test/requirements/certificates.ts";
-import { DeliveryFailed, type Failure } from "./sink.ts";
+import { Feeder } from "./feeder.ts";
+import { DeliveryFailed, type Failure, MAX_BATCH_ENTRIES } from "./sink.ts";
 import { WebhookSink } from "./webhook.ts";
 import { parseWebhookSecrets } from "./webhook-secrets.ts";
 
@@ -109,6 +110,49 @@ test("whatever is not a 2xx is a failure, and nothing is asked elsewhere", async
   }
   assert.equal(elsewhere.requests.length, 0);
   await elsewhere.close();
+});
+
+test("to a receiver that takes no large bodies for a while batches are small so long, and then large again", async (t) => {
+  const entries = auditEntries(0, 12_000);
+  const got: { index: number; entry: string }[] = [];
+  const sizes: number[] = [];
+  const server = await startCannedServer((request) => {
+    if (got.length < 1000 && request.body.length > 20_000) {
+      return { status: 413 };
+    }
+    const { data } = verify(SECRET, request) as { data: { entries: typeof got } };
+    got.push(...data.entries);
+    sizes.push(data.entries.length);
+    return { status: 204 };
+  });
+  t.after(() => server.close());
+  let cursor = 0;
+  const feeder = new Feeder({
+    sink: sinkFor(server.url, SECRET, 5000),
+    source: {
+      size: () => entries.length,
+      read: async (from, limit) => entries.slice(from, from + limit).map(({ bytes }) => bytes),
+    },
+    cursors: {
+      load: async () => undefined,
+      save: async (_, next) => {
+        cursor = next;
+      },
+    },
+    from: "beginning",
+    tally: { lag: 0, failures: 0, rejected: 0, lastSuccess: 0 },
+    onFailing: () => {},
+    onRecovered: () => {},
+  });
+  feeder.start();
+  await until(() => cursor === entries.length, "the log");
+  await feeder.stop(2000);
+  assert.deepEqual(
+    got.map(({ index, entry }) => ({ index, bytes: Buffer.from(entry) })),
+    entries,
+  );
+  assert.ok((sizes[0] as number) <= 64, `${sizes[0]}`);
+  assert.ok(sizes.includes(MAX_BATCH_ENTRIES), String(sizes));
 });
 
 test("over TLS the receiver's certificate is checked, against the given authorities if there are some", async (t) => {
