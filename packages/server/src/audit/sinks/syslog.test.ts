@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
-import { auditEntries, LOG_NAME } from "../../../../../test/harness/audit-entries.ts";
+import { createServer as createTlsServer } from "node:tls";
+import { auditEntries, LOG_NAME, until } from "../../../../../test/harness/audit-entries.ts";
 import { findClosedPort } from "../../../../../test/harness/canned-server.ts";
 import { type SyslogMessage, startSyslogReceiver } from "../../../../../test/harness/syslog-receiver.ts";
 import { makeAuthority } from "../../../../../test/requirements/certificates.ts";
@@ -85,7 +89,6 @@ test("over TLS the receiver's certificate is checked", async (t) => {
 
 /** A certificate that is valid for another host alone. */
 async function makeNamed(authority: Awaited<ReturnType<typeof makeAuthority>>, host: string) {
-  const { execFileSync } = await import("node:child_process");
   const [cert, key] = [join(folder, "other.pem"), join(folder, "other.key")];
   const ca = ["-CA", authority.path, "-CAkey", authority.path.replace(/pem$/, "key")];
   const names = ["-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`];
@@ -96,6 +99,75 @@ async function makeNamed(authority: Awaited<ReturnType<typeof makeAuthority>>, h
     { stdio: "ignore" },
   );
   return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+}
+
+/** Passes bytes on to a port of loopback, those to it after the first from a while on: as one that is busy reads them. */
+async function startBusyRelay(t: TestContext, port: number, busyMs: number): Promise<number> {
+  const relay = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+    near.once("data", (hello: Buffer) => {
+      far.write(hello);
+      near.pause();
+      setTimeout(() => near.pipe(far), busyMs);
+    });
+    far.pipe(near);
+    near.on("error", () => far.destroy());
+    far.on("error", () => near.destroy());
+  });
+  await once(relay.listen(0, "127.0.0.1"), "listening");
+  t.after(() => relay.close());
+  return (relay.address() as AddressInfo).port;
+}
+
+for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`over ${maxVersion} one that refuses this side after the handshake, late and without an alert, has read nothing`, async (t) => {
+    const authority = await makeAuthority(folder);
+    const { cert, key } = await authority.issue("receiver");
+    let count = 0;
+    const tls = { cert: readFileSync(cert), key: readFileSync(key), maxVersion };
+    const receiver = createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: false }, (socket) => {
+      assert.ok(!socket.authorized);
+      count += 1;
+      socket.destroy();
+    });
+    await once(receiver.listen(0, "127.0.0.1"), "listening");
+    t.after(() => receiver.close());
+    const port = await startBusyRelay(t, (receiver.address() as AddressInfo).port, 150);
+    const sink = sinkFor(port, { isTls: true, ca: authority.pem });
+    // Few bytes: with them in one piece the end is one in order, not a reset.
+    await refused(sink.deliver(auditEntries(0, 3), never), /broke off|ECONNRESET|EPIPE/);
+    assert.equal(count, 1);
+  });
+}
+
+test("a receiver that gives no session tickets is sent its entries a moment later", async (t) => {
+  const authority = await makeAuthority(folder);
+  const { cert, key } = await authority.issue("receiver");
+  const port = await findClosedPort();
+  const options = ["-accept", `127.0.0.1:${port}`, "-cert", cert, "-key", key, "-num_tickets", "0", "-quiet"];
+  const receiver = spawn("openssl", ["s_server", "-tls1_3", ...options], { stdio: ["pipe", "pipe", "ignore"] });
+  t.after(() => receiver.kill());
+  let text = "";
+  receiver.stdout.setEncoding("utf8").on("data", (piece: string) => {
+    text += piece;
+  });
+  const sink = sinkFor(port, { isTls: true, ca: authority.pem });
+  await until(() => isListening(port), "the receiver");
+  const start = performance.now();
+  await sink.deliver(auditEntries(7, 1), never);
+  assert.ok(performance.now() - start >= 250);
+  await until(() => text.includes('{"index":7,'), "the entry");
+});
+
+/** Whether somebody takes connections. */
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const isThere = await once(socket, "connect").then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return isThere;
 }
 
 test("a receiver that is not there, resets, ends first or never ends is a failure", async (t) => {

@@ -1,5 +1,6 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { hostname } from "node:os";
+import type { TLSSocket } from "node:tls";
 import { networkCode } from "../../remote/network-code.ts";
 import { decodeEntry } from "../entry.ts";
 import { entryObject } from "./entry-line.ts";
@@ -24,6 +25,8 @@ export interface SyslogSinkOptions {
 const TIMEOUT_MS = 30_000;
 const MIN_WAIT_MS = 20;
 const MAX_WAIT_MS = 1_000;
+/** So long at least a session ticket is waited for. Receivers that give none cost each batch this time. */
+const TICKET_MS = 250;
 /** RFC 5424 section 6.2.1: facility 13, "log audit". */
 const FACILITY = 13;
 const CRITICAL = 2;
@@ -43,6 +46,11 @@ const FIRST_NOT_ASCII = 0x80;
  * system resets the connection instead, and that is a failure here. It could also have gone away just before the batch
  * arrived; then its end is here within a round trip after the batch was sent. So long is waited, and an end before that is a
  * failure as well. The argument does not hold for what stands in between: a relay that reads for another answers for itself.
+ *
+ * With TLS 1.3 this side may send before the other has looked at the client certificate, or missed it (RFC 8446 section
+ * 4.4.2.4), and a receiver that then refuses may have read the batch with it. It gives session tickets after that (section 4.6.1),
+ * or an alert; so nothing is sent before the first ticket. One that gives no tickets, refuses without an alert, and takes longer
+ * for that than is waited here, could still be taken for one that has read.
  */
 export class SyslogSink implements Sink {
   readonly name = "syslog";
@@ -85,8 +93,7 @@ export class SyslogSink implements Sink {
   #send(bytes: Buffer, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      const start = performance.now();
-      const socket = this.#connect();
+      const { socket, accepted } = this.#connect();
       const onAbort = () => socket.destroy(signal.reason as Error);
       signal.addEventListener("abort", onAbort, { once: true });
       let isEnding = false;
@@ -105,9 +112,9 @@ export class SyslogSink implements Sink {
       });
       // Nothing is expected, and "end" comes only after what there is was read.
       socket.resume();
-      socket.once(this.#options.isTls ? "secureConnect" : "connect", () => {
+      void accepted.then((took) => {
         // What to connect took is a round trip at least.
-        const wait = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, 2 * (performance.now() - start)));
+        const wait = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, 2 * took));
         const end = (): void => {
           isEnding = true;
           socket.end();
@@ -117,14 +124,48 @@ export class SyslogSink implements Sink {
     });
   }
 
-  #connect(): Socket {
+  #connect(): Connection {
     const { host, port, isTls, ca } = this.#options;
+    const start = performance.now();
     if (!isTls) {
-      return connectPlain({ host, port });
+      const socket = connectPlain({ host, port });
+      const accepted = new Promise<number>((resolve) => {
+        socket.once("connect", () => resolve(performance.now() - start));
+      });
+      return { socket, accepted };
     }
     const authorities = ca === undefined ? {} : { ca };
-    return connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...authorities });
+    const socket = connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...authorities });
+    const accepted = new Promise<number>((resolve) => {
+      socket.once("secureConnect", () => {
+        const took = performance.now() - start;
+        afterTicket(socket, Math.max(TICKET_MS, 2 * took), () => resolve(took));
+      });
+    });
+    return { socket, accepted };
   }
+}
+
+interface Connection {
+  readonly socket: Socket;
+  /** When the other side has accepted it: the milliseconds that connecting took. Pending for ever if it does not. */
+  readonly accepted: Promise<number>;
+}
+
+/** Calls back with the first session ticket, at the latest after so long. @param socket After its handshake. */
+function afterTicket(socket: TLSSocket, ms: number, callback: () => void): void {
+  if (socket.getProtocol() !== "TLSv1.3") {
+    // The last message of the handshake was the other side's, when it had seen all of this side's.
+    callback();
+    return;
+  }
+  const timer = setTimeout(callback, ms);
+  const end = (): void => clearTimeout(timer);
+  socket.once("close", end);
+  socket.once("session", () => {
+    end();
+    callback();
+  });
 }
 
 /** Printable ASCII of a bounded length, or the nil value. */
