@@ -246,8 +246,10 @@ test("TLS SIGHUP makes the server look for a renewed certificate, also one with 
 test("TLS a pair that does not fit, a broken file and a missing one leave the old certificate in place, and are logged", async () => {
   const right = await authority.issue("fourth");
   const other = await authority.issue("other");
+  const otherKind = await authority.issue("other-kind", "rsa");
   const broken: readonly (readonly [what: string, cert: string | Buffer, key: string | Buffer])[] = [
     ["the key of another", await readFile(right.cert), await readFile(other.key)],
+    ["a key of another kind", await readFile(right.cert), await readFile(otherKind.key)],
     ["half a certificate", (await readFile(right.cert)).subarray(0, 300), await readFile(right.key)],
     ["an empty key", await readFile(right.cert), ""],
     ["two keys", await readFile(right.key), await readFile(right.key)],
@@ -272,9 +274,11 @@ test("TLS a pair that does not fit, a broken file and a missing one leave the ol
 
 test("TLS files that are no certificate with its key stop the start with a reason that names the settings", async () => {
   const [one, other] = [await authority.issue("one"), await authority.issue("another")];
+  const otherKind = await authority.issue("another-kind", "rsa");
   const home = await mkdtemp(join(folder, "start-"));
   for (const [cert, key] of [
     [one.cert, other.key],
+    [one.cert, otherKind.key],
     [one.key, one.cert],
     [authority.path, one.key],
   ] as const) {

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import type { TlsFiles } from "../config/config.ts";
+import { isCertificateOf } from "../crypto/certificate.ts";
 
 // Not imported: see listen.ts.
 const { createSecureContext } = process.getBuiltinModule("node:tls");
@@ -77,10 +78,14 @@ export class TlsSource {
 
 function readPair({ certPath, keyPath }: TlsFiles): TlsPair {
   const pair = { cert: readFileSync(certPath), key: readFileSync(keyPath) };
+  const refusal = "--tls-cert, --tls-key: not a PEM certificate and the private key that fits it";
   try {
     createSecureContext(pair);
+    if (isCertificateOf(pair.cert, pair.key)) {
+      return pair;
+    }
   } catch (cause) {
-    throw new Error("--tls-cert, --tls-key: not a PEM certificate and the private key that fits it", { cause });
+    throw new Error(refusal, { cause });
   }
-  return pair;
+  throw new Error(refusal);
 }
