@@ -69,7 +69,7 @@ const NOT_IMPORTED: readonly { readonly module: string; readonly types?: string 
     types: "IncomingHttpHeaders|IncomingMessage|RequestListener|Server|ServerOptions|ServerResponse",
   },
   { module: "https", types: "Agent" },
-  { module: "tls" },
+  { module: "tls", types: "SecureContext" },
 ];
 
 interface Pattern {

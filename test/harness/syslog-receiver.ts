@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { clientName, type ReceiverTls, receiverOptions } from "./canned-server.ts";
 
 /** A message of RFC 5424, taken apart. */
 export interface SyslogMessage {
@@ -23,6 +24,8 @@ export interface SyslogReceiver {
   readonly messages: readonly SyslogMessage[];
   /** What was no message. */
   readonly faults: readonly string[];
+  /** The common name of the client certificate of each connection over TLS. */
+  readonly clients: readonly string[];
   /** How connections are treated from now on. */
   manner: "reads" | "resets" | "never ends" | "ends at once";
   /** Ends all connections, and takes no more. */
@@ -65,17 +68,16 @@ export function parseSyslog(bytes: Buffer): SyslogMessage {
 }
 
 /** A receiver of RFC 6587's counted messages on loopback; with a certificate, of RFC 5425's. */
-export async function startSyslogReceiver(
-  port = 0,
-  tls?: { readonly cert: string; readonly key: string },
-): Promise<SyslogReceiver> {
+export async function startSyslogReceiver(port = 0, tls?: ReceiverTls): Promise<SyslogReceiver> {
   const messages: SyslogMessage[] = [];
   const faults: string[] = [];
+  const clients: string[] = [];
   const sockets = new Set<Socket>();
   const receiver = { manner: "reads" as SyslogReceiver["manner"] };
 
   const take = (socket: Socket): void => {
     socket.on("error", () => {});
+    clients.push(...[clientName(socket)].filter((name) => name !== undefined));
     if (receiver.manner === "resets") {
       socket.resetAndDestroy();
       return;
@@ -120,7 +122,7 @@ export async function startSyslogReceiver(
   const server =
     tls === undefined
       ? createServer({ allowHalfOpen: true }, take)
-      : createTlsServer({ ...tls, allowHalfOpen: true }, take).on("tlsClientError", () => {});
+      : createTlsServer({ ...receiverOptions(tls), allowHalfOpen: true }, take).on("tlsClientError", () => {});
   // Those below TLS as well: a handshake that failed leaves one.
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -131,6 +133,7 @@ export async function startSyslogReceiver(
     port: (server.address() as AddressInfo).port,
     messages,
     faults,
+    clients,
     close: async () => {
       server.close();
       for (const socket of sockets) {

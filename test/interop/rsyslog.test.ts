@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { SyslogSink } from "../../packages/server/src/audit/sinks/syslog.ts";
+import { trusting } from "../../packages/server/src/remote/secure-context.ts";
 import { auditEntries, LOG_NAME, until } from "../harness/audit-entries.ts";
 import { findClosedPort } from "../harness/canned-server.ts";
 import { type RsyslogLine, startRsyslog } from "../harness/rsyslog.ts";
@@ -49,7 +50,7 @@ test("rsyslog takes entries over TLS, and what it does not take because it ends 
   mkdirSync(place);
   let rsyslog = await startRsyslog(place, port, tls);
   t.after(() => rsyslog.stop());
-  const sink = new SyslogSink({ host: "localhost", port, isTls: true, ca: authority.pem, origin: LOG_NAME });
+  const sink = new SyslogSink({ host: "localhost", port, isTls: true, tls: trusting(authority.pem), origin: LOG_NAME });
   const entries = auditEntries(0, 4000);
   let next = 0;
   let failures = 0;

@@ -24,6 +24,7 @@ import { until } from "../harness/audit-entries.ts";
 import { type CannedAnswer, type CannedRequest, findClosedPort, startCannedServer } from "../harness/canned-server.ts";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { type SyslogMessage, startSyslogReceiver } from "../harness/syslog-receiver.ts";
+import { makeAuthority, replaceFile } from "./certificates.ts";
 import { launchServer } from "./launched-server.ts";
 import { operationOf, restTransport } from "./operation-call.ts";
 import { initialise, startUninitialised } from "./shamir-vault.ts";
@@ -288,6 +289,92 @@ test("SINKS a new sink begins with the next entry when the settings say so", asy
   await call(server, "system.random", { bytes: 8 });
   await until(() => existsSync(path) && readFileSync(path).length > 0, "the file");
   assert.ok(fromLine(readFileSync(path, "utf8").split("\n")[0] as string).index >= 3);
+});
+
+test("SINKS a client certificate is presented to who asks for one, a renewed one without a restart, and one that is half renewed is not", async (t) => {
+  const folder = folderFor(t);
+  const authority = await makeAuthority(folder);
+  const receiverFiles = await authority.issue("receiver");
+  const [first, second] = [await authority.issue("first"), await authority.issue("second", "rsa")];
+  const tls = {
+    cert: readFileSync(receiverFiles.cert, "utf8"),
+    key: readFileSync(receiverFiles.key, "utf8"),
+    clientCa: authority.pem,
+  };
+  const syslog = await startSyslogReceiver(0, tls);
+  const webhook = await startCannedServer(() => ({ status: 200 }), tls);
+  t.after(() => Promise.all([syslog.close(), webhook.close()]));
+  const [cert, key] = [join(folder, "client.pem"), join(folder, "client.key")];
+  await replaceFile(cert, readFileSync(first.cert));
+  await replaceFile(key, readFileSync(first.key));
+  writeFileSync(join(folder, "secret"), SECRET, { mode: 0o600 });
+  const env = {
+    BUNKMS_AUDIT_SYSLOG: `tls://127.0.0.1:${syslog.port}`,
+    BUNKMS_AUDIT_WEBHOOK: webhook.url,
+    BUNKMS_AUDIT_WEBHOOK_SECRET_FILE: join(folder, "secret"),
+    BUNKMS_AUDIT_CA_CERT: authority.path,
+    BUNKMS_AUDIT_CLIENT_CERT: cert,
+    BUNKMS_AUDIT_CLIENT_KEY: key,
+  };
+  const server = await startServer({ env });
+  t.after(() => server.remove());
+  const clients = () => [syslog.clients.at(-1), webhook.requests.at(-1)?.client];
+  const become = async (name: string): Promise<void> => {
+    await until(async () => {
+      await call(server, "system.random", { bytes: 8 });
+      return clients().every((client) => client === name);
+    }, `${name} presented`);
+  };
+  await become("first");
+  await replaceFile(cert, readFileSync(second.cert));
+  await until(async () => {
+    await call(server, "system.random", { bytes: 8 });
+    return server.output().includes("the audit sinks' client certificate was not read anew");
+  }, "the report");
+  await become("first");
+  await replaceFile(key, readFileSync(second.key));
+  await become("second");
+  assert.ok(Object.values(await metricOf(server, "bunkms_audit_sink_failures_total")).every((count) => count === 0));
+  assert.doesNotMatch(server.output(), /PRIVATE KEY|BEGIN/);
+  assert.equal(await server.stop(), 0);
+  withoutRepeats("syslog", syslog.messages.map(fromMessage));
+  withoutRepeats("webhook", webhook.requests.flatMap(fromWebhook));
+});
+
+test("SINKS a client certificate that cannot be used stops the start by the settings' names, and nothing is made", async (t) => {
+  const folder = folderFor(t);
+  const authority = await makeAuthority(folder);
+  const [one, other] = [await authority.issue("one"), await authority.issue("other", "rsa")];
+  chmodSync(one.key, 0o600);
+  chmodSync(other.key, 0o600);
+  writeFileSync(join(folder, "text"), "canary", { mode: 0o600 });
+  writeFileSync(join(folder, "open.key"), readFileSync(one.key));
+  chmodSync(join(folder, "open.key"), 0o640);
+  const syslog = { BUNKMS_AUDIT_SYSLOG: "tls://192.0.2.1:6514" };
+  const pair = (cert: string, key: string) => ({ BUNKMS_AUDIT_CLIENT_CERT: cert, BUNKMS_AUDIT_CLIENT_KEY: key });
+  const cases: readonly (readonly [env: Record<string, string>, reason: RegExp])[] = [
+    [{ ...syslog, BUNKMS_AUDIT_CLIENT_CERT: one.cert }, /both or none/],
+    [{ ...syslog, BUNKMS_AUDIT_CLIENT_KEY: one.key }, /both or none/],
+    [{ ...pair(one.cert, one.key), BUNKMS_AUDIT_SYSLOG: "tcp://127.0.0.1:601" }, /no audit sink over TLS/],
+    [{ ...syslog, ...pair(one.cert, other.key) }, /not a PEM certificate and the private key that fits it/],
+    [{ ...syslog, ...pair(join(folder, "text"), one.key) }, /not a PEM certificate and the private key that fits it/],
+    [{ ...syslog, ...pair(one.cert, join(folder, "text")) }, /not a PEM certificate and the private key that fits it/],
+    [{ ...syslog, ...pair(one.cert, join(folder, "missing")) }, /cannot be read/],
+    [{ ...syslog, ...pair(one.cert, join(folder, "open.key")) }, /others than its owner/],
+    [{ ...syslog, ...pair(one.cert, one.key), BUNKMS_AUDIT_FILE: one.key }, /--audit-file/],
+  ];
+  for (const [env, reason] of cases) {
+    const server = launchServer({
+      folder,
+      env,
+      args: ["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"],
+    });
+    assert.equal(await server.end(), 2, server.output());
+    assert.match(server.output(), reason);
+    assert.match(server.output(), /--audit-(client-(cert|key)|file)/);
+    assert.doesNotMatch(server.output(), /canary|BEGIN/);
+    assert.ok(!existsSync(join(folder, "data")));
+  }
 });
 
 test("SINKS CVE-2025-6000 what is no fit place for the audit file, or no fit address, stops the start and nothing is made", async (t) => {

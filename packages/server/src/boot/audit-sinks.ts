@@ -13,7 +13,9 @@ import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { HiddenText } from "../config/hidden-text.ts";
 import { label, type SettingName } from "../config/settings.ts";
+import { type ContextSource, trusting } from "../remote/secure-context.ts";
 import { AddressRefused, readServiceAddress } from "../remote/service-address.ts";
+import { ClientCertificate } from "./client-certificate.ts";
 import { VERSION } from "./version.ts";
 
 /** A log to feed from, for as long as its vault is open. */
@@ -42,12 +44,16 @@ export class AuditSinks {
   readonly #settings: AuditSettings;
   readonly #report: SinkReport;
   readonly #tallies: ReadonlyMap<SinkName, SinkTally>;
+  readonly #tls: ContextSource | undefined;
   #feeders: ReadonlyMap<SinkName, Feeder> = new Map();
 
-  /** @param settings Those that passed `checkSinks`. */
+  /** @param settings Those that passed `checkSinks`. @throws ConfigError when the client certificate is another since. */
   constructor(settings: AuditSettings, report: SinkReport) {
     this.#settings = settings;
     this.#report = report;
+    this.#tls = openTls(settings, (err) =>
+      report.warn({ err }, "the audit sinks' client certificate was not read anew"),
+    );
     const names = SINK_NAMES.filter((name) => settings[name] !== undefined);
     this.#tallies = new Map(names.map((name) => [name, { lag: 0, failures: 0, rejected: 0, lastSuccess: 0 }]));
   }
@@ -98,17 +104,18 @@ export class AuditSinks {
   }
 
   #open(name: SinkName, origin: string, tally: SinkTally): Sink {
-    const { file, syslog, otlp, webhook, ca } = this.#settings;
+    const { file, syslog, otlp, webhook } = this.#settings;
+    const tls = this.#tls;
     switch (name) {
       case "file":
         return new FileSink(given(file));
       case "syslog":
-        return new SyslogSink({ ...given(syslog), ca, origin });
+        return new SyslogSink({ ...given(syslog), tls, origin });
       case "otlp":
         return new OtlpSink({
           address: given(otlp).address,
           readHeaders: () => readHeaders(given(otlp).headers),
-          ca,
+          tls,
           origin,
           version: VERSION,
           onRejected: (count) => {
@@ -120,11 +127,19 @@ export class AuditSinks {
         return new WebhookSink({
           address: given(webhook).address,
           readSecrets: () => given(webhook).secrets.read(),
-          ca,
+          tls,
           origin,
         });
     }
   }
+}
+
+function openTls({ ca, client }: AuditSettings, onBroken: (error: unknown) => void): ContextSource | undefined {
+  if (client !== undefined) {
+    const certificate = new ClientCertificate(client, ca, onBroken);
+    return () => certificate.context();
+  }
+  return ca === undefined ? undefined : trusting(ca);
 }
 
 function readHeaders(headers: HiddenText | undefined): Readonly<Record<string, string>> {
@@ -173,6 +188,14 @@ export function checkSinks(config: Config): void {
       }
     });
   }
+  try {
+    openTls(config.audit, () => undefined);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) {
+      throw error;
+    }
+    reasons.push(...error.reasons);
+  }
   if (reasons.length > 0) {
     throw new ConfigError(reasons);
   }
@@ -181,10 +204,9 @@ export function checkSinks(config: Config): void {
 const REFUSALS = [PlaceRefused, AddressRefused, HeadersRefused, SecretsRefused];
 
 /** The server's own files and folders, as far as the settings name them. */
-function ownPaths({ dataPath, witnessFile, settingsFile, auditArchive, tls }: Config): readonly string[] {
-  return [dataPath, witnessFile, settingsFile, auditArchive, tls?.certPath, tls?.keyPath].filter(
-    (path) => path !== undefined,
-  );
+function ownPaths({ dataPath, witnessFile, settingsFile, auditArchive, tls, audit }: Config): readonly string[] {
+  const files = [tls, audit.client].flatMap((pair) => [pair?.certPath, pair?.keyPath]);
+  return [dataPath, witnessFile, settingsFile, auditArchive, ...files].filter((path) => path !== undefined);
 }
 
 function given<T>(settings: T | undefined): T {

@@ -1,3 +1,4 @@
+import { type ClientCertificateFiles, readClientPair } from "./client-certificate.ts";
 import { ConfigError } from "./config-error.ts";
 import { type HiddenText, hiddenFile } from "./hidden-text.ts";
 import { readSmallFile } from "./private-file.ts";
@@ -13,6 +14,8 @@ export interface AuditSettings {
   readonly webhook: { readonly address: string; readonly secrets: HiddenText } | undefined;
   /** Authorities, PEM, for all that are reached by TLS. */
   readonly ca: string | undefined;
+  /** What all that are reached by TLS are shown when they ask. Whether certificate and key fit, is for who uses them. */
+  readonly client: ClientCertificateFiles | undefined;
   /** Where a new sink begins. */
   readonly from: "beginning" | "now";
 }
@@ -33,6 +36,7 @@ export function readAuditSettings(values: SettingValues, collect: <T>(read: () =
     otlp: collect(() => readOtlp(values)),
     webhook: collect(() => readWebhook(values)),
     ca: collect(() => (auditCaCert === undefined ? undefined : readAuthorities(auditCaCert))),
+    client: collect(() => readClient(values)),
     from: auditSinksFrom,
   };
 }
@@ -59,6 +63,27 @@ function readWebhook({ auditWebhook, auditWebhookSecretFile }: SettingValues): A
     address: auditWebhook,
     secrets: hiddenFile(auditWebhookSecretFile, label("auditWebhookSecretFile")),
   };
+}
+
+function readClient(values: SettingValues): AuditSettings["client"] {
+  const { auditClientCert: certPath, auditClientKey: keyPath } = values;
+  if (certPath === undefined && keyPath === undefined) {
+    return undefined;
+  }
+  if (certPath === undefined || keyPath === undefined) {
+    throw new ConfigError([
+      `${label("auditClientCert")} and ${label("auditClientKey")} go together: give both or none`,
+    ]);
+  }
+  const isForTls = [values.auditOtlp, values.auditWebhook].some((address) => /^https:/i.test(address ?? ""));
+  if (!isForTls && values.auditSyslog?.isTls !== true) {
+    throw new ConfigError([
+      `${label("auditClientCert")}: there is no audit sink over TLS that it is for; give ${label("auditSyslog")} with tls://, ` +
+        `or ${label("auditOtlp")} or ${label("auditWebhook")} with https://`,
+    ]);
+  }
+  readClientPair({ certPath, keyPath }).key.fill(0);
+  return Object.freeze({ certPath, keyPath });
 }
 
 function readAuthorities(path: string): string {

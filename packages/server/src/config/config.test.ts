@@ -62,6 +62,7 @@ test("without settings, development mode has the documented defaults", () => {
         otlp: undefined,
         webhook: undefined,
         ca: undefined,
+        client: undefined,
         from: "beginning",
       },
       settingsFile: undefined,
@@ -349,6 +350,60 @@ test("audit sinks are read, their secrets from files of their owner's alone, and
   refuses([], { BUNKMS_AUDIT_WEBHOOK: "https://hooks.example" }, /go together/);
   refuses([], { BUNKMS_AUDIT_OTLP_HEADERS_FILE: headers }, /there is no/);
   refuses([], { BUNKMS_AUDIT_CA_CERT: headers }, /no certificate/);
+});
+
+test("a client certificate and its private key come together, for a sink over TLS, from files that can be read", () => {
+  const client = (certPath: string, keyPath: string) => ({
+    BUNKMS_AUDIT_CLIENT_CERT: certPath,
+    BUNKMS_AUDIT_CLIENT_KEY: keyPath,
+  });
+  const [certPath, keyPath] = [file("client.pem", "certificate"), file("client.key", "canary")];
+  const webhook = {
+    BUNKMS_AUDIT_WEBHOOK_SECRET_FILE: file("client-hook.secret", `whsec_${Buffer.alloc(32, 5).toString("base64")}`),
+  };
+  for (const sink of [
+    { BUNKMS_AUDIT_SYSLOG: "tls://logs.example:6514" },
+    { BUNKMS_AUDIT_OTLP: "https://collector.example:4318" },
+    { ...webhook, BUNKMS_AUDIT_WEBHOOK: "HTTPS://hooks.example" },
+  ]) {
+    const { audit } = read([], { ...sink, ...client(certPath, keyPath) });
+    assert.deepEqual(audit.client, { certPath, keyPath });
+  }
+  for (const sink of [
+    {},
+    { BUNKMS_AUDIT_FILE: join(folder, "audit.jsonl") },
+    { BUNKMS_AUDIT_SYSLOG: "tcp://127.0.0.1:601", BUNKMS_AUDIT_OTLP: "http://127.0.0.1:4318" },
+    { ...webhook, BUNKMS_AUDIT_WEBHOOK: "http://127.0.0.1/https://" },
+  ]) {
+    refuses([], { ...sink, ...client(certPath, keyPath) }, /^--audit-client-cert.*there is no audit sink over TLS/);
+  }
+  const syslog = { BUNKMS_AUDIT_SYSLOG: "tls://logs.example:6514" };
+  refuses(
+    [],
+    { ...syslog, BUNKMS_AUDIT_CLIENT_CERT: certPath },
+    /^--audit-client-cert.*--audit-client-key.*both or none/,
+  );
+  refuses(
+    [],
+    { ...syslog, BUNKMS_AUDIT_CLIENT_KEY: keyPath },
+    /^--audit-client-cert.*--audit-client-key.*both or none/,
+  );
+  const missing = join(folder, "no-such-file");
+  refuses([], { ...syslog, ...client(missing, keyPath) }, /^--audit-client-cert.*cannot be read \(ENOENT\)/);
+  refuses([], { ...syslog, ...client(certPath, missing) }, /^--audit-client-key.*cannot be read \(ENOENT\)/);
+  refuses([], { ...syslog, ...client(folder, keyPath) }, /^--audit-client-cert.*not a regular file/);
+  refuses([], { ...syslog, ...client(certPath, folder) }, /^--audit-client-key.*not a regular file/);
+  const large = file("large.key", "x".repeat(65_537));
+  refuses([], { ...syslog, ...client(certPath, large) }, /^--audit-client-key.*larger than 65536 bytes/);
+  for (const mode of [0o640, 0o604, 0o620]) {
+    chmodSync(keyPath, mode);
+    refuses([], { ...syslog, ...client(certPath, keyPath) }, /^--audit-client-key.*others than its owner/);
+  }
+  // Root may read what nobody may.
+  if (process.getuid?.() !== 0) {
+    chmodSync(keyPath, 0);
+    refuses([], { ...syslog, ...client(certPath, keyPath) }, /^--audit-client-key.*cannot be read \(EACCES\)/);
+  }
 });
 
 test("a syslog address is TLS, or of this machine", () => {

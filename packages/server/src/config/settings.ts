@@ -366,6 +366,20 @@ export const SETTINGS = Object.freeze({
     undefined,
     "Audit sinks: certificates to trust, PEM, in place of the built-in ones",
   ),
+  auditClientCert: setting(
+    "--audit-client-cert",
+    "BUNKMS_AUDIT_CLIENT_CERT",
+    PATH,
+    undefined,
+    "Audit sinks: certificate chain to present, PEM, where a receiver over TLS asks for one",
+  ),
+  auditClientKey: setting(
+    "--audit-client-key",
+    "BUNKMS_AUDIT_CLIENT_KEY",
+    PATH,
+    undefined,
+    "Audit sinks: its private key, PEM, readable by its owner only; both are read again when they change",
+  ),
   auditSinksFrom: setting(
     "--audit-sinks-from",
     "BUNKMS_AUDIT_SINKS_FROM",

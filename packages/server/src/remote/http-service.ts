@@ -1,9 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { SecureContext } from "node:tls";
 import { readBounded } from "./bounded-answer.ts";
+import type { ContextSource } from "./secure-context.ts";
 
 // Not imported: see boot/listen.ts.
 const { Agent: PlainAgent, request: plainRequest } = process.getBuiltinModule("node:http");
 const { Agent, request: tlsRequest } = process.getBuiltinModule("node:https");
+
+type OpenAgent = InstanceType<typeof PlainAgent>;
 
 /** What a service answered. */
 export interface HttpAnswer {
@@ -30,20 +34,31 @@ export interface HttpService {
  * Opens a service at one address. It follows no redirect, asks no other host, and reads no more of an answer than a true
  * one has. `fetch` would do, but it takes no authority of its own for one service.
  * @param address Where the host is; each call brings its path.
- * @param ca Certificates of authorities, PEM, in place of the built-in ones.
+ * @param tls Asked at each call; undefined for the built-in authorities and no certificate. When it changes, connections of
+ * before are ended, also those with a call.
  */
-export function openHttpService(address: URL, ca: string | undefined): HttpService {
+export function openHttpService(address: URL, tls: ContextSource | undefined): HttpService {
   const isTls = address.protocol === "https:";
-  const agent = isTls
-    ? new Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) })
-    : new PlainAgent({ keepAlive: true });
   const send = isTls ? tlsRequest : plainRequest;
+  let secureContext = isTls ? tls?.() : undefined;
+  let agent = openAgent(isTls, secureContext);
+
+  const currentAgent = (): OpenAgent => {
+    const current = isTls ? tls?.() : undefined;
+    if (current !== secureContext) {
+      // Connections that are open, and the TLS sessions it remembers, are those of the certificate of before.
+      agent.destroy();
+      secureContext = current;
+      agent = openAgent(isTls, current);
+    }
+    return agent;
+  };
 
   return {
     async send(method, path, headers, body, signal) {
       const message = await new Promise<IncomingMessage>((resolve, reject) => {
         const options = {
-          agent,
+          agent: currentAgent(),
           method,
           path,
           signal,
@@ -55,4 +70,11 @@ export function openHttpService(address: URL, ca: string | undefined): HttpServi
     },
     close: () => agent.destroy(),
   };
+}
+
+/** A context, not its parts: the agent would make a text of a private key, to tell connections apart. */
+function openAgent(isTls: boolean, secureContext: SecureContext | undefined): OpenAgent {
+  return isTls
+    ? new Agent({ keepAlive: true, ...(secureContext === undefined ? {} : { secureContext }) })
+    : new PlainAgent({ keepAlive: true });
 }

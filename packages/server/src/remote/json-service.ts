@@ -1,5 +1,6 @@
 import { wipe } from "../crypto/kdf.ts";
 import { openHttpService } from "./http-service.ts";
+import { trusting } from "./secure-context.ts";
 
 /** What a service answered. */
 export interface JsonAnswer {
@@ -27,7 +28,7 @@ export interface JsonService {
  * @param ca Certificates of authorities, PEM, in place of the built-in ones.
  */
 export function openJsonService(address: URL, ca: string | undefined): JsonService {
-  const service = openHttpService(address, ca);
+  const service = openHttpService(address, ca === undefined ? undefined : trusting(ca));
   const base = address.pathname.replace(/\/$/, "");
 
   return {

@@ -1,9 +1,14 @@
 const MAX_CAUSES = 5;
 
-/** Node's own code of a call that failed, such as ECONNREFUSED. Texts and codes of the other side are never quoted. */
+/**
+ * Node's own code of a call that failed, such as ECONNREFUSED. Texts and codes of the other side are never quoted; of a TLS alert,
+ * which is a number, this is OpenSSL's name.
+ */
 export function networkCode(error: unknown): string | undefined {
   const found = findCause(error, (cause) =>
-    /^(E[A-Z_]{2,40}|CERT_[A-Z_]{2,40}|UNABLE_[A-Z_]{2,60}|SELF_[A-Z_]{2,60}|DEPTH_[A-Z_]{2,60})$/.test(codeOf(cause)),
+    /^(E[A-Z0-9_]{2,60}|CERT_[A-Z_]{2,40}|UNABLE_[A-Z_]{2,60}|SELF_[A-Z_]{2,60}|DEPTH_[A-Z_]{2,60})$/.test(
+      codeOf(cause),
+    ),
   );
   return found === undefined ? undefined : codeOf(found);
 }

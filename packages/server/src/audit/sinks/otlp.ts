@@ -1,5 +1,6 @@
 import { type HttpService, openHttpService } from "../../remote/http-service.ts";
 import { parseJson } from "../../remote/json-service.ts";
+import type { ContextSource } from "../../remote/secure-context.ts";
 import { readServiceAddress } from "../../remote/service-address.ts";
 import { decodeEntry } from "../entry.ts";
 import { HTTP_TIMEOUT_MS, post } from "./http-delivery.ts";
@@ -10,8 +11,8 @@ export interface OtlpSinkOptions {
   readonly address: string;
   /** Headers for authentication, asked for at each call. @throws Error when they cannot be read. */
   readonly readHeaders: () => Readonly<Record<string, string>>;
-  /** Authorities, PEM, in place of the built-in ones. */
-  readonly ca?: string | undefined;
+  /** Asked at each call; without, the built-in authorities are trusted, and no certificate is presented. */
+  readonly tls?: ContextSource | undefined;
   /** The log's name (spec/audit.md). */
   readonly origin: string;
   /** The server's. */
@@ -40,7 +41,7 @@ export class OtlpSink implements Sink {
   constructor(options: OtlpSinkOptions) {
     const address = readServiceAddress(options.address, "the OTLP collector's address");
     this.#options = options;
-    this.#service = openHttpService(address, options.ca);
+    this.#service = openHttpService(address, options.tls);
     this.#path = `${address.pathname.replace(/\/$/, "")}/v1/logs`;
   }
 

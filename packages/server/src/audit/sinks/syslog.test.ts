@@ -11,6 +11,7 @@ import { auditEntries, LOG_NAME, until } from "../../../../../test/harness/audit
 import { findClosedPort } from "../../../../../test/harness/canned-server.ts";
 import { type SyslogMessage, startSyslogReceiver } from "../../../../../test/harness/syslog-receiver.ts";
 import { makeAuthority } from "../../../../../test/requirements/certificates.ts";
+import { trusting } from "../../remote/secure-context.ts";
 import { DeliveryFailed, type SinkEntry } from "./sink.ts";
 import { SyslogSink, type SyslogSinkOptions } from "./syslog.ts";
 
@@ -66,23 +67,29 @@ test("over TLS the receiver's certificate is checked", async (t) => {
   const tls = { cert: readFileSync(files.cert, "utf8"), key: readFileSync(files.key, "utf8") };
   const receiver = await receive(t, tls);
   const entries = auditEntries(0, 700);
-  await sinkFor(receiver.port, { isTls: true, ca: authority.pem }).deliver(entries, never);
-  await sinkFor(receiver.port, { isTls: true, ca: authority.pem, host: "localhost" }).deliver(entries, never);
+  await sinkFor(receiver.port, { isTls: true, tls: trusting(authority.pem) }).deliver(entries, never);
+  await sinkFor(receiver.port, { isTls: true, tls: trusting(authority.pem), host: "localhost" }).deliver(
+    entries,
+    never,
+  );
   assert.deepEqual(receiver.messages.map(entryOf), [...entries, ...entries]);
 
   const stranger = await makeAuthority(folder, "stranger");
   await refused(
-    sinkFor(receiver.port, { isTls: true, ca: stranger.pem }).deliver(entries, never),
+    sinkFor(receiver.port, { isTls: true, tls: trusting(stranger.pem) }).deliver(entries, never),
     /UNABLE_TO_VERIFY|SELF_SIGNED|CERT_/,
   );
   await refused(sinkFor(receiver.port, { isTls: true }).deliver(entries, never), /UNABLE_TO_|SELF_SIGNED|CERT_/);
   const other = await makeNamed(authority, "elsewhere.example");
   const wrong = await receive(t, other);
-  const misnamed = sinkFor(wrong.port, { isTls: true, ca: authority.pem });
+  const misnamed = sinkFor(wrong.port, { isTls: true, tls: trusting(authority.pem) });
   await refused(misnamed.deliver(entries, never), /ALTNAME|broke off/);
   assert.equal(wrong.messages.length, 0);
   const plain = await receive(t);
-  await refused(sinkFor(plain.port, { isTls: true, ca: authority.pem, timeoutMs: 500 }).deliver(entries, never), /./);
+  await refused(
+    sinkFor(plain.port, { isTls: true, tls: trusting(authority.pem), timeoutMs: 500 }).deliver(entries, never),
+    /./,
+  );
   assert.equal(plain.messages.length, 0);
   assert.equal(receiver.messages.length, 1400);
 });
@@ -133,7 +140,7 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
     await once(receiver.listen(0, "127.0.0.1"), "listening");
     t.after(() => receiver.close());
     const port = await startBusyRelay(t, (receiver.address() as AddressInfo).port, 150);
-    const sink = sinkFor(port, { isTls: true, ca: authority.pem });
+    const sink = sinkFor(port, { isTls: true, tls: trusting(authority.pem) });
     // Few bytes: with them in one piece the end is one in order, not a reset.
     await refused(sink.deliver(auditEntries(0, 3), never), /broke off|ECONNRESET|EPIPE/);
     assert.equal(count, 1);
@@ -151,7 +158,7 @@ test("a receiver that gives no session tickets is sent its entries a moment late
   receiver.stdout.setEncoding("utf8").on("data", (piece: string) => {
     text += piece;
   });
-  const sink = sinkFor(port, { isTls: true, ca: authority.pem });
+  const sink = sinkFor(port, { isTls: true, tls: trusting(authority.pem) });
   await until(() => isListening(port), "the receiver");
   const start = performance.now();
   await sink.deliver(auditEntries(7, 1), never);

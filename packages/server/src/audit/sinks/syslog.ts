@@ -1,7 +1,7 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { hostname } from "node:os";
-import type { TLSSocket } from "node:tls";
 import { networkCode } from "../../remote/network-code.ts";
+import type { ContextSource } from "../../remote/secure-context.ts";
 import { decodeEntry } from "../entry.ts";
 import { entryObject } from "./entry-line.ts";
 import { DeliveryFailed, type Sink, type SinkEntry } from "./sink.ts";
@@ -14,8 +14,8 @@ export interface SyslogSinkOptions {
   readonly port: number;
   /** RFC 5425; without, TCP alone (RFC 6587), which the settings allow on loopback only. */
   readonly isTls: boolean;
-  /** Authorities, PEM, in place of the built-in ones. */
-  readonly ca?: string | undefined;
+  /** Asked for each connection; without, the built-in authorities are trusted, and no certificate is presented. */
+  readonly tls?: ContextSource | undefined;
   /** The log's name (spec/audit.md). */
   readonly origin: string;
   /** What tests put in the place of the real. */
@@ -125,7 +125,7 @@ export class SyslogSink implements Sink {
   }
 
   #connect(): Connection {
-    const { host, port, isTls, ca } = this.#options;
+    const { host, port, isTls, tls } = this.#options;
     const start = performance.now();
     if (!isTls) {
       const socket = connectPlain({ host, port });
@@ -134,8 +134,8 @@ export class SyslogSink implements Sink {
       });
       return { socket, accepted };
     }
-    const authorities = ca === undefined ? {} : { ca };
-    const socket = connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...authorities });
+    const context = tls === undefined ? {} : { secureContext: tls() };
+    const socket = connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...context });
     const accepted = new Promise<number>((resolve) => {
       socket.once("secureConnect", () => {
         const took = performance.now() - start;
@@ -153,7 +153,7 @@ interface Connection {
 }
 
 /** Calls back with the first session ticket, at the latest after so long. @param socket After its handshake. */
-function afterTicket(socket: TLSSocket, ms: number, callback: () => void): void {
+function afterTicket(socket: ReturnType<typeof connectTls>, ms: number, callback: () => void): void {
   if (socket.getProtocol() !== "TLSv1.3") {
     // The last message of the handshake was the other side's, when it had seen all of this side's.
     callback();

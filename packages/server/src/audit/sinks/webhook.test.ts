@@ -12,6 +12,7 @@ import {
   startCannedServer,
 } from "../../../../../test/harness/canned-server.ts";
 import { makeAuthority } from "../../../../../test/requirements/certificates.ts";
+import { trusting } from "../../remote/secure-context.ts";
 import { Feeder } from "./feeder.ts";
 import { DeliveryFailed, type Failure, MAX_BATCH_ENTRIES } from "./sink.ts";
 import { WebhookSink } from "./webhook.ts";
@@ -164,9 +165,9 @@ test("over TLS the receiver's certificate is checked, against the given authorit
   const server = await startCannedServer(() => ({ status: 200 }), tls);
   t.after(() => server.close());
   const options = { address: server.url, readSecrets: () => Buffer.from(SECRET), origin: LOG_NAME };
-  const trusting = new WebhookSink({ ...options, ca: authority.pem });
-  await trusting.deliver(auditEntries(0, 1), never);
-  await trusting.close();
+  const sure = new WebhookSink({ ...options, tls: trusting(authority.pem) });
+  await sure.deliver(auditEntries(0, 1), never);
+  await sure.close();
   const other = new WebhookSink(options);
   await assert.rejects(other.deliver(auditEntries(0, 1), never), /cannot be reached \((UNABLE_TO_|SELF_SIGNED|CERT_)/);
   await other.close();

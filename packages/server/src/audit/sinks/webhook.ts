@@ -1,6 +1,7 @@
 import { mac, wipe } from "../../crypto/kdf.ts";
 import { secretKey } from "../../crypto/keys.ts";
 import { type HttpService, openHttpService } from "../../remote/http-service.ts";
+import type { ContextSource } from "../../remote/secure-context.ts";
 import { readServiceAddress } from "../../remote/service-address.ts";
 import { HTTP_TIMEOUT_MS, post } from "./http-delivery.ts";
 import { DeliveryFailed, type Sink, type SinkEntry } from "./sink.ts";
@@ -11,8 +12,8 @@ export interface WebhookSinkOptions {
   readonly address: string;
   /** The file of signing secrets as it is now; zeroed here. @throws Error when it cannot be read. */
   readonly readSecrets: () => Buffer;
-  /** Authorities, PEM, in place of the built-in ones. */
-  readonly ca?: string | undefined;
+  /** Asked at each call; without, the built-in authorities are trusted, and no certificate is presented. */
+  readonly tls?: ContextSource | undefined;
   /** The log's name (spec/audit.md). */
   readonly origin: string;
   /** What tests put in the place of the real. */
@@ -34,7 +35,7 @@ export class WebhookSink implements Sink {
   constructor(options: WebhookSinkOptions) {
     const address = readServiceAddress(options.address, "the webhook's address");
     this.#options = options;
-    this.#service = openHttpService(address, options.ca);
+    this.#service = openHttpService(address, options.tls);
     this.#path = address.pathname;
   }
 
