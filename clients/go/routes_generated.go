@@ -94,6 +94,7 @@ var routes = map[string]route{
 	"/bunkms.v1.AttachmentService/FinishAttachment":        {verb: "POST", template: "/v1/audit/attachments/{name}/finish", hasBody: true, mutates: true},
 	"/bunkms.v1.AttachmentService/ListAttachments":         {verb: "GET", template: "/v1/audit/attachments"},
 	"/bunkms.v1.AttachmentService/GetAttachmentPart":       {verb: "GET", template: "/v1/audit/attachments/{name}/parts/{part}"},
+	"/bunkms.v1.AttachmentService/RemoveAttachment":        {verb: "DELETE", template: "/v1/audit/attachments/{name}", mutates: true},
 	"/bunkms.v1.SystemService/GetMetrics":                  {verb: "GET", template: "/metrics"},
 	"/bunkms.v1.SystemService/GetOpenApi":                  {verb: "GET", template: "/openapi.json"},
 	"/bunkms.v1.SystemService/GenerateRandom":              {verb: "POST", template: "/v1/random", hasBody: true},

@@ -12,6 +12,7 @@ import {
   missingObjects,
   type Objects,
   operationsInOrder,
+  releaseHolds,
   type SampleSlot,
   sampleRequest,
 } from "./sample-requests.ts";
@@ -90,12 +91,17 @@ function asRoot(action: string, request = {}): Promise<Answer> {
   return transports[0].call(operationOf(action), request, { token: server.rootToken });
 }
 
-/** Sees to it that the call finds the server as it needs it: records are sealed anew one time after the other. */
+/**
+ * Sees to it that the call finds the server as it needs it: records are sealed anew one time after the other, and any legal hold
+ * keeps the attachments.
+ */
 async function prepare({ action }: OperationSpec): Promise<void> {
   if (action === "seals.rotate_barrier") {
     while ((await asRoot("seals.get_barrier_rotation")).value["in_progress"] === true) {
       await sleep(20);
     }
+  } else if (action === "attachments.remove") {
+    await releaseHolds(transports[0], server.rootToken);
   }
 }
 

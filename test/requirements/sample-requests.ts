@@ -152,6 +152,7 @@ const IN_ORDER = [
     "tokens.revoke",
     "aliases.delete",
     "audit.release_hold",
+    "attachments.remove",
     "seals.rewrap_slot",
     "seals.remove_slot",
   ],
@@ -250,6 +251,15 @@ export async function makeObjects(transport: Transport, token: string, prefix: s
   };
   await call("keys.rotate", { name: names.key });
   return made;
+}
+
+/** Releases all legal holds, those of other samples too: as long as there is one, no attachment is removed. */
+export async function releaseHolds(transport: Transport, token: string): Promise<void> {
+  const { value } = await transport.call(operationOf("audit.retention"), {}, { token });
+  for (const { name } of value["holds"] as { name: string }[]) {
+    const answer = await transport.call(operationOf("audit.release_hold"), { name }, { token });
+    assert.equal(answer.code, "ok", answer.text);
+  }
 }
 
 /** Makes a seal slot that two people open together, for the samples of the seals' operations. */

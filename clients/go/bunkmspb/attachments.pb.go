@@ -446,6 +446,50 @@ func (x *GetAttachmentPartResponse) GetSize() uint32 {
 	return 0
 }
 
+type RemoveAttachmentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveAttachmentRequest) Reset() {
+	*x = RemoveAttachmentRequest{}
+	mi := &file_bunkms_v1_attachments_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveAttachmentRequest) ProtoMessage() {}
+
+func (x *RemoveAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_attachments_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*RemoveAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_attachments_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RemoveAttachmentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_bunkms_v1_attachments_proto protoreflect.FileDescriptor
 
 const file_bunkms_v1_attachments_proto_rawDesc = "" +
@@ -481,12 +525,15 @@ const file_bunkms_v1_attachments_proto_rawDesc = "" +
 	"\x04part\x18\x02 \x01(\rR\x04part\"J\n" +
 	"\x19GetAttachmentPartResponse\x12\x19\n" +
 	"\bdata_b64\x18\x01 \x01(\fR\adataB64\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\rR\x04size2\xed\x02\n" +
+	"\x04size\x18\x02 \x01(\rR\x04size\"-\n" +
+	"\x17RemoveAttachmentRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name2\xbc\x03\n" +
 	"\x11AttachmentService\x12O\n" +
 	"\x11AddAttachmentPart\x12#.bunkms.v1.AddAttachmentPartRequest\x1a\x15.bunkms.v1.Attachment\x12M\n" +
 	"\x10FinishAttachment\x12\".bunkms.v1.FinishAttachmentRequest\x1a\x15.bunkms.v1.Attachment\x12X\n" +
 	"\x0fListAttachments\x12!.bunkms.v1.ListAttachmentsRequest\x1a\".bunkms.v1.ListAttachmentsResponse\x12^\n" +
-	"\x11GetAttachmentPart\x12#.bunkms.v1.GetAttachmentPartRequest\x1a$.bunkms.v1.GetAttachmentPartResponseB\x95\x01\n" +
+	"\x11GetAttachmentPart\x12#.bunkms.v1.GetAttachmentPartRequest\x1a$.bunkms.v1.GetAttachmentPartResponse\x12M\n" +
+	"\x10RemoveAttachment\x12\".bunkms.v1.RemoveAttachmentRequest\x1a\x15.bunkms.v1.AttachmentB\x95\x01\n" +
 	"\rcom.bunkms.v1B\x10AttachmentsProtoP\x01Z-github.com/bunbase/bunkms/clients/go/bunkmspb\xa2\x02\x03BXX\xaa\x02\tBunkms.V1\xca\x02\tBunkms\\V1\xe2\x02\x15Bunkms\\V1\\GPBMetadata\xea\x02\n" +
 	"Bunkms::V1b\x06proto3"
 
@@ -502,7 +549,7 @@ func file_bunkms_v1_attachments_proto_rawDescGZIP() []byte {
 	return file_bunkms_v1_attachments_proto_rawDescData
 }
 
-var file_bunkms_v1_attachments_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_bunkms_v1_attachments_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_bunkms_v1_attachments_proto_goTypes = []any{
 	(*AddAttachmentPartRequest)(nil),  // 0: bunkms.v1.AddAttachmentPartRequest
 	(*Attachment)(nil),                // 1: bunkms.v1.Attachment
@@ -511,22 +558,25 @@ var file_bunkms_v1_attachments_proto_goTypes = []any{
 	(*ListAttachmentsResponse)(nil),   // 4: bunkms.v1.ListAttachmentsResponse
 	(*GetAttachmentPartRequest)(nil),  // 5: bunkms.v1.GetAttachmentPartRequest
 	(*GetAttachmentPartResponse)(nil), // 6: bunkms.v1.GetAttachmentPartResponse
-	(*timestamppb.Timestamp)(nil),     // 7: google.protobuf.Timestamp
+	(*RemoveAttachmentRequest)(nil),   // 7: bunkms.v1.RemoveAttachmentRequest
+	(*timestamppb.Timestamp)(nil),     // 8: google.protobuf.Timestamp
 }
 var file_bunkms_v1_attachments_proto_depIdxs = []int32{
-	7, // 0: bunkms.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
-	7, // 1: bunkms.v1.Attachment.finished_at:type_name -> google.protobuf.Timestamp
+	8, // 0: bunkms.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
+	8, // 1: bunkms.v1.Attachment.finished_at:type_name -> google.protobuf.Timestamp
 	1, // 2: bunkms.v1.ListAttachmentsResponse.attachments:type_name -> bunkms.v1.Attachment
 	0, // 3: bunkms.v1.AttachmentService.AddAttachmentPart:input_type -> bunkms.v1.AddAttachmentPartRequest
 	2, // 4: bunkms.v1.AttachmentService.FinishAttachment:input_type -> bunkms.v1.FinishAttachmentRequest
 	3, // 5: bunkms.v1.AttachmentService.ListAttachments:input_type -> bunkms.v1.ListAttachmentsRequest
 	5, // 6: bunkms.v1.AttachmentService.GetAttachmentPart:input_type -> bunkms.v1.GetAttachmentPartRequest
-	1, // 7: bunkms.v1.AttachmentService.AddAttachmentPart:output_type -> bunkms.v1.Attachment
-	1, // 8: bunkms.v1.AttachmentService.FinishAttachment:output_type -> bunkms.v1.Attachment
-	4, // 9: bunkms.v1.AttachmentService.ListAttachments:output_type -> bunkms.v1.ListAttachmentsResponse
-	6, // 10: bunkms.v1.AttachmentService.GetAttachmentPart:output_type -> bunkms.v1.GetAttachmentPartResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
+	7, // 7: bunkms.v1.AttachmentService.RemoveAttachment:input_type -> bunkms.v1.RemoveAttachmentRequest
+	1, // 8: bunkms.v1.AttachmentService.AddAttachmentPart:output_type -> bunkms.v1.Attachment
+	1, // 9: bunkms.v1.AttachmentService.FinishAttachment:output_type -> bunkms.v1.Attachment
+	4, // 10: bunkms.v1.AttachmentService.ListAttachments:output_type -> bunkms.v1.ListAttachmentsResponse
+	6, // 11: bunkms.v1.AttachmentService.GetAttachmentPart:output_type -> bunkms.v1.GetAttachmentPartResponse
+	1, // 12: bunkms.v1.AttachmentService.RemoveAttachment:output_type -> bunkms.v1.Attachment
+	8, // [8:13] is the sub-list for method output_type
+	3, // [3:8] is the sub-list for method input_type
 	3, // [3:3] is the sub-list for extension type_name
 	3, // [3:3] is the sub-list for extension extendee
 	0, // [0:3] is the sub-list for field type_name
@@ -543,7 +593,7 @@ func file_bunkms_v1_attachments_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bunkms_v1_attachments_proto_rawDesc), len(file_bunkms_v1_attachments_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

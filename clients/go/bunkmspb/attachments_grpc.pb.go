@@ -23,6 +23,7 @@ const (
 	AttachmentService_FinishAttachment_FullMethodName  = "/bunkms.v1.AttachmentService/FinishAttachment"
 	AttachmentService_ListAttachments_FullMethodName   = "/bunkms.v1.AttachmentService/ListAttachments"
 	AttachmentService_GetAttachmentPart_FullMethodName = "/bunkms.v1.AttachmentService/GetAttachmentPart"
+	AttachmentService_RemoveAttachment_FullMethodName  = "/bunkms.v1.AttachmentService/RemoveAttachment"
 )
 
 // AttachmentServiceClient is the client API for AttachmentService service.
@@ -30,7 +31,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Files that belong to the audit log, such as the log of the service before this one: kept sealed, with their SHA-256 and
-// size in the log. They are added in parts and never changed.
+// size in the log. They are added in parts and never changed; to remove one is recorded as critical.
 type AttachmentServiceClient interface {
 	// Adds the next part of an attachment, the first of a new one. Every part but the last has 524,288 bytes. A part that is
 	// there already passes if it is the same, so that an interrupted upload can go on.
@@ -42,6 +43,9 @@ type AttachmentServiceClient interface {
 	ListAttachments(ctx context.Context, in *ListAttachmentsRequest, opts ...grpc.CallOption) (*ListAttachmentsResponse, error)
 	// One part of an attachment.
 	GetAttachmentPart(ctx context.Context, in *GetAttachmentPartRequest, opts ...grpc.CallOption) (*GetAttachmentPartResponse, error)
+	// Removes an attachment, finished or not, and answers what it was; its size and SHA-256 stay in the log. Its bytes leave the
+	// store soon after, those of the largest within a minute. Refused while there is any legal hold.
+	RemoveAttachment(ctx context.Context, in *RemoveAttachmentRequest, opts ...grpc.CallOption) (*Attachment, error)
 }
 
 type attachmentServiceClient struct {
@@ -92,12 +96,22 @@ func (c *attachmentServiceClient) GetAttachmentPart(ctx context.Context, in *Get
 	return out, nil
 }
 
+func (c *attachmentServiceClient) RemoveAttachment(ctx context.Context, in *RemoveAttachmentRequest, opts ...grpc.CallOption) (*Attachment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Attachment)
+	err := c.cc.Invoke(ctx, AttachmentService_RemoveAttachment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AttachmentServiceServer is the server API for AttachmentService service.
 // All implementations must embed UnimplementedAttachmentServiceServer
 // for forward compatibility.
 //
 // Files that belong to the audit log, such as the log of the service before this one: kept sealed, with their SHA-256 and
-// size in the log. They are added in parts and never changed.
+// size in the log. They are added in parts and never changed; to remove one is recorded as critical.
 type AttachmentServiceServer interface {
 	// Adds the next part of an attachment, the first of a new one. Every part but the last has 524,288 bytes. A part that is
 	// there already passes if it is the same, so that an interrupted upload can go on.
@@ -109,6 +123,9 @@ type AttachmentServiceServer interface {
 	ListAttachments(context.Context, *ListAttachmentsRequest) (*ListAttachmentsResponse, error)
 	// One part of an attachment.
 	GetAttachmentPart(context.Context, *GetAttachmentPartRequest) (*GetAttachmentPartResponse, error)
+	// Removes an attachment, finished or not, and answers what it was; its size and SHA-256 stay in the log. Its bytes leave the
+	// store soon after, those of the largest within a minute. Refused while there is any legal hold.
+	RemoveAttachment(context.Context, *RemoveAttachmentRequest) (*Attachment, error)
 	mustEmbedUnimplementedAttachmentServiceServer()
 }
 
@@ -130,6 +147,9 @@ func (UnimplementedAttachmentServiceServer) ListAttachments(context.Context, *Li
 }
 func (UnimplementedAttachmentServiceServer) GetAttachmentPart(context.Context, *GetAttachmentPartRequest) (*GetAttachmentPartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAttachmentPart not implemented")
+}
+func (UnimplementedAttachmentServiceServer) RemoveAttachment(context.Context, *RemoveAttachmentRequest) (*Attachment, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveAttachment not implemented")
 }
 func (UnimplementedAttachmentServiceServer) mustEmbedUnimplementedAttachmentServiceServer() {}
 func (UnimplementedAttachmentServiceServer) testEmbeddedByValue()                           {}
@@ -224,6 +244,24 @@ func _AttachmentService_GetAttachmentPart_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AttachmentService_RemoveAttachment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveAttachmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AttachmentServiceServer).RemoveAttachment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AttachmentService_RemoveAttachment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AttachmentServiceServer).RemoveAttachment(ctx, req.(*RemoveAttachmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AttachmentService_ServiceDesc is the grpc.ServiceDesc for AttachmentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -246,6 +284,10 @@ var AttachmentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAttachmentPart",
 			Handler:    _AttachmentService_GetAttachmentPart_Handler,
+		},
+		{
+			MethodName: "RemoveAttachment",
+			Handler:    _AttachmentService_RemoveAttachment_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -160,7 +160,8 @@ type AuditEntry struct {
 	Request map[string]string `protobuf:"bytes,12,rep,name=request,proto3" json:"request,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Fields of the answer, likewise.
 	Response map[string]string `protobuf:"bytes,13,rep,name=response,proto3" json:"response,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Whether the operation can make all other protection void: key material left the vault, or who opens it changed.
+	// Whether the operation can make all other protection void: key material left the vault, who opens it changed,
+	// or evidence was removed.
 	Critical      bool `protobuf:"varint,14,opt,name=critical,proto3" json:"critical,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

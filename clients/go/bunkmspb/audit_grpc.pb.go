@@ -68,7 +68,8 @@ type AuditServiceClient interface {
 	ArchiveAuditLog(ctx context.Context, in *ArchiveAuditLogRequest, opts ...grpc.CallOption) (*ArchiveAuditLogResponse, error)
 	// Removes entries from the store that are in the archive, once the archive was read back. Tiles, proofs and receipts stay.
 	PruneAuditLog(ctx context.Context, in *PruneAuditLogRequest, opts ...grpc.CallOption) (*PruneAuditLogResponse, error)
-	// Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned.
+	// Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned. As long as there is
+	// any hold, no attachment is removed.
 	SetAuditHold(ctx context.Context, in *SetAuditHoldRequest, opts ...grpc.CallOption) (*AuditHold, error)
 	// Releases a legal hold.
 	ReleaseAuditHold(ctx context.Context, in *ReleaseAuditHoldRequest, opts ...grpc.CallOption) (*ReleaseAuditHoldResponse, error)
@@ -266,7 +267,8 @@ type AuditServiceServer interface {
 	ArchiveAuditLog(context.Context, *ArchiveAuditLogRequest) (*ArchiveAuditLogResponse, error)
 	// Removes entries from the store that are in the archive, once the archive was read back. Tiles, proofs and receipts stay.
 	PruneAuditLog(context.Context, *PruneAuditLogRequest) (*PruneAuditLogResponse, error)
-	// Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned.
+	// Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned. As long as there is
+	// any hold, no attachment is removed.
 	SetAuditHold(context.Context, *SetAuditHoldRequest) (*AuditHold, error)
 	// Releases a legal hold.
 	ReleaseAuditHold(context.Context, *ReleaseAuditHoldRequest) (*ReleaseAuditHoldResponse, error)

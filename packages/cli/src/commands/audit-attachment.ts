@@ -1,14 +1,16 @@
 import { basename } from "node:path";
-import { loadAttachments } from "@bunkms/client";
+import { type Attachment, type BunkmsClient, loadAttachments } from "@bunkms/client";
 import { defineCommand, option, required } from "../command.ts";
 import { withAdvice } from "../exit-codes.ts";
-import { Failure } from "../failure.ts";
+import { Failure, usage } from "../failure.ts";
 import { openInput } from "../file-input.ts";
 import { writeStream, writeWhole } from "../file-output.ts";
 import { formatTime, printLine, printMessage, printNote, printTable } from "../output.ts";
 import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions } from "../pages.ts";
+import { confirm } from "../prompt.ts";
 
 const TAKEN = "Attachments are never replaced: give another --name.";
+const LISTED = 'They are listed by "bunkms audit attachments".';
 
 /** `bunkms audit attach` */
 export const attachCommand = defineCommand<{ readonly name?: string }>({
@@ -37,6 +39,7 @@ export const attachCommand = defineCommand<{ readonly name?: string }>({
 export const attachmentsCommand = defineCommand<PageOptions>({
   usage: "attachments",
   summary: "List the attachments of the audit log",
+  details: "What was begun and not finished is listed as well, with the time when it was begun.",
   options: PAGE_OPTIONS(),
   examples: ["bunkms audit attachments"],
   async run({ io, options, connect }) {
@@ -46,10 +49,10 @@ export const attachmentsCommand = defineCommand<PageOptions>({
       printMessage(io, page);
       return 0;
     }
-    const rows = page.attachments.map(({ name, size, finishedAt, sha256 }) => [
+    const rows = page.attachments.map(({ name, size, createdAt, finishedAt, sha256 }) => [
       name,
       String(size),
-      formatTime(finishedAt) || "unfinished",
+      formatTime(finishedAt) || `no, begun ${formatTime(createdAt)}`,
       sha256,
     ]);
     printTable(io, ["NAME", "BYTES", "FINISHED", "SHA-256"], rows);
@@ -72,11 +75,7 @@ export const attachmentCommand = defineCommand<{ readonly out: string; readonly 
     const { io, options } = invocation;
     const name = required(invocation, 0);
     const client = await invocation.connect();
-    const { attachments } = await client.attachments.listAttachments({ prefix: name, pageSize: 1 });
-    const [found] = attachments;
-    if (found?.name !== name) {
-      throw new Failure(4, "there is no attachment of this name", 'They are listed by "bunkms audit attachments".');
-    }
+    const found = await findAttachment(client, name);
     const { readAttachment } = await loadAttachments();
     const pieces = readAttachment(client, found);
     const written = await (options.out === "-"
@@ -90,3 +89,44 @@ export const attachmentCommand = defineCommand<{ readonly out: string; readonly 
     return 0;
   },
 });
+
+/** `bunkms audit remove-attachment` */
+export const removeAttachmentCommand = defineCommand<{ readonly yes?: boolean }>({
+  usage: "remove-attachment <name>",
+  summary: "Remove an attachment, or what was begun of one",
+  details:
+    "It cannot be brought back; the log keeps its size and SHA-256. On a terminal it asks first; elsewhere --yes is needed.\n" +
+    "While there is a legal hold, nothing is removed. Needs a root token.",
+  options: [option("--yes", "Do not ask")],
+  examples: ["bunkms audit remove-attachment go-audit.log", "bunkms audit remove-attachment go-audit.log --yes"],
+  async run(invocation) {
+    const { io, options } = invocation;
+    const name = required(invocation, 0);
+    if (!options.yes && !io.stdin.isTTY) {
+      throw usage("removing cannot be undone, and there is no terminal to ask on", "Add --yes.");
+    }
+    const client = await invocation.connect();
+    if (!options.yes && !(await confirm(io, `Remove ${describe(await findAttachment(client, name))}, for good?`))) {
+      throw usage("nothing was removed");
+    }
+    const removed = await client.attachments.removeAttachment({ name }).catch((error: unknown) => {
+      throw withAdvice(error, { not_found: LISTED });
+    });
+    options.json ? printMessage(io, removed) : printLine(io, `${describe(removed)}: removed`);
+    return 0;
+  },
+});
+
+/** @throws Failure when there is none. */
+async function findAttachment(client: BunkmsClient, name: string): Promise<Attachment> {
+  const { attachments } = await client.attachments.listAttachments({ prefix: name, pageSize: 1 });
+  const [found] = attachments;
+  if (found?.name !== name) {
+    throw new Failure(4, "there is no attachment of this name", LISTED);
+  }
+  return found;
+}
+
+function describe({ name, size, sha256 }: Attachment): string {
+  return `${name}, ${size} bytes, ${sha256 === "" ? "unfinished" : `sha256 ${sha256}`}`;
+}

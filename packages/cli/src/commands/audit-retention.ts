@@ -95,7 +95,8 @@ interface HoldOptions {
 export const auditHoldCommand = defineCommand<HoldOptions>({
   usage: "hold <name>",
   summary: "Set a legal hold: its entries cannot be pruned",
-  details: "Of a hold that is there, what it keeps and the reason are changed.",
+  details:
+    "As long as there is any hold, no attachment is removed. Of a hold that is there, what it keeps and the reason are changed.",
   options: [
     option("--from <index>", "The first entry that it keeps; without it, the first of the log").argParser(parseIndex),
     option("--until <index>", "The entry after the last; without it, all that are to come, too").argParser(parseIndex),
@@ -122,7 +123,8 @@ export const auditHoldCommand = defineCommand<HoldOptions>({
 export const auditReleaseHoldCommand = defineCommand({
   usage: "release-hold <name>",
   summary: "Release a legal hold",
-  details: "Its entries can be pruned from then on. Needs a root token.",
+  details:
+    "Its entries can be pruned from then on; after the last hold, attachments can be removed. Needs a root token.",
   examples: ["bunkms audit release-hold case-7"],
   async run(invocation) {
     const { io, options, connect } = invocation;

@@ -4,7 +4,7 @@ import { type CommandGroup, defineCommand, option } from "../command.ts";
 import { parseTime } from "../durations.ts";
 import { formatTime, printMessage, printNote, printTable } from "../output.ts";
 import { parseCount } from "../pages.ts";
-import { attachCommand, attachmentCommand, attachmentsCommand } from "./audit-attachment.ts";
+import { attachCommand, attachmentCommand, attachmentsCommand, removeAttachmentCommand } from "./audit-attachment.ts";
 import { auditExportCommand } from "./audit-export.ts";
 import { auditCheckpointCommand, auditKeyCommand, auditRotateKeyCommand } from "./audit-key.ts";
 import { auditMirrorCommand } from "./audit-mirror.ts";
@@ -107,6 +107,7 @@ export const auditCommands: CommandGroup = {
     attachCommand,
     attachmentsCommand,
     attachmentCommand,
+    removeAttachmentCommand,
   ],
 };
 

@@ -31,6 +31,7 @@ const TABLES: readonly Table[] = [
   "audit-retention",
   "attachment",
   "attachment-part",
+  "attachment-removal",
 ];
 
 /** How far the records are sealed anew. */

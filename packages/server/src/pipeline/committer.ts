@@ -234,10 +234,13 @@ export class Committer {
   }
 }
 
-/** What calls rest on: whose key it is that they use, and whose token. */
-const RESTED_ON: readonly Table[] = ["key", "token"];
+/** What calls rest on: whose key it is that they use, whose token, and that no legal hold forbids it. */
+const RESTED_ON: readonly Table[] = ["key", "token", "audit-retention"];
 
-/** A use that is committed together with the end of its key, or of its caller's token, was before it. */
+/**
+ * A use that is committed together with the end of its key, or of its caller's token, was before it; so was what is committed
+ * together with the legal hold that would have refused it.
+ */
 function usesFirst(items: readonly Item[]): readonly Item[] {
   const ends = ({ plan }: Item): boolean => plan?.changes.some(({ table }) => RESTED_ON.includes(table)) ?? false;
   return [...items.filter((item) => !ends(item)), ...items.filter(ends)];

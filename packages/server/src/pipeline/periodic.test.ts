@@ -6,6 +6,7 @@ import { AuditReader, type IndexedRecord } from "../audit/reader.ts";
 import { planKey, testVault } from "../boot/test-vault.ts";
 import { openOrCreate, type Unsealed } from "../boot/unseal.ts";
 import { StoreUnavailable } from "../store/store.ts";
+import { PART_LENGTH } from "../vault/attachments.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Vault } from "../vault/vault.ts";
 import { auditBatches } from "./audit-batches.ts";
@@ -474,8 +475,11 @@ test("while the batches of a pruned log are removed calls come in between, and w
     await vault.records.keep([{ table: "audit", path: batchPath(entry), payload: Buffer.alloc(1) }]);
   }
   const retention = { current: { pruned: entries } } as Vault["retention"];
-  const { records, keys, usage, imports } = vault;
-  const { roundAt, failures } = periodicOf({ vault: { records, keys, usage, imports, retention } as Vault, committer });
+  const { records, keys, usage, imports, attachments } = vault;
+  const { roundAt, failures } = periodicOf({
+    vault: { records, keys, usage, imports, attachments, retention } as Vault,
+    committer,
+  });
   let turns = 0;
   const counting = setInterval(() => {
     turns += 1;
@@ -509,4 +513,42 @@ test("all answers of earlier days are removed in one flush, however many there a
   await roundAt(START + 2 * DAY);
   assert.deepEqual(await vault.records.list("idempotency", { limit: 4_000 }), []);
   assert.deepEqual(failures, []);
+});
+
+test("the parts of a removed attachment leave in the next round, so many at a time, without an entry of their own", async () => {
+  const vault = await testVault();
+  const { attachments, records } = vault.vault;
+  for (let part = 0; part < 130; part++) {
+    await commit(vault, attachments.addPart("old.log", part, Buffer.alloc(PART_LENGTH, 1), START));
+  }
+  await commit(vault, attachments.remove("old.log"));
+  const { generation } = records;
+  const { size } = vault.log.frontier;
+  const { roundAt, failures } = periodicOf(vault);
+  for (const left of [2, 0, 0]) {
+    await roundAt(START);
+    assert.equal((await vault.store.list("attachment-part", { limit: 1000 })).length, left);
+  }
+  assert.deepEqual(await vault.store.list("attachment-removal", { limit: 1 }), []);
+  assert.deepEqual([records.generation, vault.log.frontier.size, failures], [generation, size, []]);
+});
+
+test("parts of a removed attachment stop leaving when the work ends, and go on leaving when it begins again", async () => {
+  const vault = await testVault();
+  const { attachments } = vault.vault;
+  for (let part = 0; part < 10; part++) {
+    await commit(vault, attachments.addPart("old.log", part, Buffer.alloc(PART_LENGTH, 1), START));
+  }
+  await commit(vault, attachments.remove("old.log"));
+  const left = async () => (await vault.store.list("attachment-part", { limit: 1000 })).length;
+  const { periodic, roundAt } = periodicOf(vault);
+  let stopped: Promise<void> | undefined;
+  vault.store.afterCommit = () => {
+    stopped ??= periodic.stop();
+  };
+  await roundAt(START);
+  await stopped;
+  assert.equal(await left(), 6);
+  await periodicOf(vault).roundAt(START);
+  assert.equal(await left(), 0);
 });

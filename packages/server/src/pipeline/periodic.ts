@@ -8,7 +8,7 @@ import type { Committer } from "./committer.ts";
 
 /** What the periodic work works with. */
 interface PeriodicParts {
-  readonly vault: Pick<Vault, "keys" | "usage" | "imports" | "records" | "retention" | "idempotency">;
+  readonly vault: Pick<Vault, "keys" | "usage" | "imports" | "records" | "retention" | "idempotency" | "attachments">;
   readonly committer: Committer;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -22,6 +22,8 @@ const FLUSH_MS = 60_000;
 const KEYS_PER_ROUND = 1000;
 /** So many commits at most remove pruned batches in one round: a date that was promised does not wait for a whole log. */
 const PRUNINGS_PER_ROUND = 256;
+/** So many commits at most remove parts of removed attachments in one round: those of the largest one in a minute. */
+const PART_REMOVALS_PER_ROUND = 32;
 /** So many commits at most, of 256 each, remove the answers of earlier days in one flush. */
 const CLEANINGS_PER_FLUSH = 512;
 
@@ -78,6 +80,7 @@ export class Periodic {
       ),
     );
     await this.#attempt(() => this.#prune());
+    await this.#attempt(() => this.#removeParts());
     if (now - this.#flushedAt >= FLUSH_MS && !this.#isStopping) {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
@@ -88,26 +91,37 @@ export class Periodic {
 
   /** Removes answers that are not given again: more of them at once than calls could leave meanwhile. */
   async #forgetAnswers(now: number): Promise<void> {
-    const { idempotency } = this.#parts.vault;
-    let isMore = true;
-    for (let removed = 0; isMore && removed < CLEANINGS_PER_FLUSH && !this.#isStopping; removed++) {
-      isMore = await idempotency.clean(now);
-    }
+    await this.#inSteps(CLEANINGS_PER_FLUSH, () => this.#parts.vault.idempotency.clean(now));
   }
 
   /** Removes audit batches that are pruned: that they are is recorded, so that a restart goes on with it. */
   async #prune(): Promise<void> {
     const { records, retention } = this.#parts.vault;
     const { pruned } = retention.current;
-    let isMore = pruned > this.#removed;
-    for (let removed = 0; isMore && removed < PRUNINGS_PER_ROUND && !this.#isStopping; removed++) {
-      isMore = await removePruned(records, pruned);
+    if (pruned > this.#removed && !(await this.#inSteps(PRUNINGS_PER_ROUND, () => removePruned(records, pruned)))) {
+      this.#removed = pruned;
+    }
+  }
+
+  /** Removes parts of attachments that were removed: that they were is recorded, so that a restart goes on with it. */
+  async #removeParts(): Promise<void> {
+    await this.#inSteps(PART_REMOVALS_PER_ROUND, () => this.#parts.vault.attachments.removeParts());
+  }
+
+  /**
+   * Takes so many steps at most, of one commit each, until none is left or the work is to end.
+   * @param step Tells whether there may be more.
+   * @returns Likewise.
+   */
+  async #inSteps(most: number, step: () => Promise<boolean>): Promise<boolean> {
+    for (let taken = 0; taken < most && !this.#isStopping; taken++) {
+      if (!(await step())) {
+        return false;
+      }
       // A store may answer without a turn of the event loop: calls come in between only if they are let.
       await setImmediate();
     }
-    if (!isMore) {
-      this.#removed = pruned;
-    }
+    return true;
   }
 
   /** The next keys with something due, by name, so that some that fail in each round do not keep the others waiting. */

@@ -40,6 +40,7 @@ const TABLES: ReadonlySet<string> = new Set(
     "audit-retention": true,
     attachment: true,
     "attachment-part": true,
+    "attachment-removal": true,
     probe: true,
   } satisfies Record<Table, true>),
 );

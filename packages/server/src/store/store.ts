@@ -26,6 +26,7 @@ export type Table =
   | "audit-retention"
   | "attachment"
   | "attachment-part"
+  | "attachment-removal"
   | "probe";
 
 /** What lies under one path. */

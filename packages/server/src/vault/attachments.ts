@@ -1,13 +1,13 @@
 import type { KeyObject } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
-import { type AttachmentRecord, AttachmentRecordSchema } from "@bunkms/contract/record";
+import { type AttachmentRecord, AttachmentRecordSchema, AttachmentRemovalRecordSchema } from "@bunkms/contract/record";
 import { sha256Of } from "../crypto/hash.ts";
 import { equal } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
 import { type Plan, unchanged } from "./plan.ts";
-import type { Change, Records, ReportRecord } from "./records.ts";
+import type { Aside, Change, Records, ReportRecord } from "./records.ts";
 
 /** Bytes of every part but the last: what the server takes as one payload. */
 export const PART_LENGTH = 512 * 1024;
@@ -18,8 +18,16 @@ export const PART_LENGTH = 512 * 1024;
  */
 const MOST_PARTS = 512;
 
-/** So many attachments at most: what nobody can remove must not fill the store by a mistake. */
+/** So many attachments at most: what stays until somebody removes it must not fill the store by a mistake. */
 const MOST_ATTACHMENTS = 1_000;
+
+const REMOVALS = "attachment-removal";
+
+/**
+ * So many parts leave the store in one commit, 2 MiB. The store overwrites what it deletes, so all of an attachment's at once
+ * would be a commit of 256 MiB, and every other call would wait for it.
+ */
+const PARTS_REMOVED_AT_ONCE = 4;
 
 /** An attachment's metadata. */
 export interface AttachmentInfo {
@@ -40,7 +48,10 @@ interface AttachmentPart {
   readonly info: AttachmentInfo;
 }
 
-/** Files that belong to the audit log. They grow by parts, are finished, and never change after that. */
+/**
+ * Files that belong to the audit log. They grow by parts, are finished, and never change after that. One that is removed is gone
+ * with the commit that says so; its parts, which nothing leads to from then on, follow (`removeParts`).
+ */
 export class Attachments {
   readonly #records: Records;
   readonly #attachments: NamedRecords<typeof AttachmentRecordSchema, AttachmentRecord>;
@@ -63,7 +74,7 @@ export class Attachments {
   async addPart(name: string, part: number, data: Uint8Array, now: number): Promise<Plan<AttachmentInfo>> {
     const before = await this.#attachments.find(name);
     const size = Number(before?.record.size ?? 0n);
-    const parts = Math.ceil(size / PART_LENGTH);
+    const parts = before === undefined ? 0 : partsOf(before.record);
     if (before !== undefined && part < parts) {
       return this.#samePart(before.record, part, data);
     }
@@ -114,6 +125,54 @@ export class Attachments {
     return this.#plan(create(AttachmentRecordSchema, { ...record, finishedAtMs: BigInt(now), digest }), before, []);
   }
 
+  /**
+   * Removes an attachment, finished or not. Its name is free at once: another one of it has another id, and so other parts.
+   * @throws BunkmsError `not_found`
+   */
+  async remove(name: string): Promise<Plan<AttachmentInfo>> {
+    const { record, ref } = await this.#get(name);
+    const removal = create(AttachmentRemovalRecordSchema, { partsLeft: partsOf(record) });
+    return {
+      result: attachmentInfo(record),
+      changes: [
+        this.#attachments.delete(name, ref),
+        {
+          table: REMOVALS,
+          path: idOf(record),
+          payload: toBinary(AttachmentRemovalRecordSchema, removal),
+          previous: null,
+        },
+      ],
+      committed: () => this.#attachments.deleted(name),
+      discard: () => {},
+    };
+  }
+
+  /**
+   * Removes some parts of an attachment that was removed, the last ones first, and with the first ones what says that there
+   * are any: whenever it is interrupted, it goes on from there.
+   * @returns Whether there may be more.
+   * @throws RecordDamaged, StoreUnavailable
+   */
+  async removeParts(): Promise<boolean> {
+    const [removal] = await this.#records.list(REMOVALS, { limit: 1 });
+    if (removal === undefined) {
+      return false;
+    }
+    const { path: id, payload } = removal;
+    const { partsLeft: before } = fromBinary(AttachmentRemovalRecordSchema, payload);
+    const partsLeft = Math.max(0, before - PARTS_REMOVED_AT_ONCE);
+    const next = create(AttachmentRemovalRecordSchema, { partsLeft });
+    await this.#records.keep([
+      ...Array.from(
+        { length: before - partsLeft },
+        (_, i): Aside => ({ table: "attachment-part", path: versionPath(id, partsLeft + i), payload: null }),
+      ),
+      { table: REMOVALS, path: id, payload: partsLeft === 0 ? null : toBinary(AttachmentRemovalRecordSchema, next) },
+    ]);
+    return true;
+  }
+
   /** A page in the order of names. */
   async list(prefix: string, after: string, limit: number): Promise<readonly AttachmentInfo[]> {
     const names = this.#attachments.page(prefix, after, limit);
@@ -140,7 +199,7 @@ export class Attachments {
   }
 
   async *#parts(record: AttachmentRecord): AsyncGenerator<Buffer> {
-    for (let part = 0; part * PART_LENGTH < Number(record.size); part++) {
+    for (let part = 0; part < partsOf(record); part++) {
       const stored = await this.#records.read("attachment-part", partPath(record, part));
       if (stored === undefined) {
         throw new Error(`a part of an attachment is missing: ${partPath(record, part)}`);
@@ -185,6 +244,14 @@ function attachmentInfo({ name, size, createdAtMs, finishedAtMs, digest }: Attac
   };
 }
 
-function partPath({ id }: AttachmentRecord, part: number): string {
-  return versionPath(Buffer.from(id).toString("hex"), part);
+function partsOf({ size }: AttachmentRecord): number {
+  return Math.ceil(Number(size) / PART_LENGTH);
+}
+
+function idOf({ id }: AttachmentRecord): string {
+  return Buffer.from(id).toString("hex");
+}
+
+function partPath(record: AttachmentRecord, part: number): string {
+  return versionPath(idOf(record), part);
 }

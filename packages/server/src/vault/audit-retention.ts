@@ -9,7 +9,7 @@ const PATH = "main";
 /** So many holds at most, so that their one record stays small. */
 const MOST_HOLDS = 1_000;
 
-/** A legal hold: entries that must not be pruned, whoever asks. */
+/** A legal hold: entries that must not be pruned, whoever asks; as long as there is one, attachments stay as well. */
 export interface AuditHold {
   readonly name: string;
   readonly reason: string;
@@ -122,6 +122,21 @@ export class AuditRetention {
       throw new BunkmsError("not_found", "there is no hold of this name");
     }
     return this.#change({ ...this.#current, holds });
+  }
+
+  /**
+   * A plan that takes evidence away which no range of entries tells the place of: it holds only while there is no hold at all.
+   * @throws BunkmsError `audit_hold`
+   */
+  unlessHeld<T>(plan: Plan<T>): Plan<T> {
+    const [hold] = this.#current.holds;
+    if (hold !== undefined) {
+      throw new BunkmsError(
+        "audit_hold",
+        `the legal hold ${hold.name} keeps the log's attachments, as every hold does`,
+      );
+    }
+    return { ...plan, holds: () => this.#current.holds.length === 0 && (plan.holds?.() ?? true) };
   }
 
   /** Of two changes at once the second is planned anew. */

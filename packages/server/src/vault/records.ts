@@ -49,7 +49,14 @@ export interface Change {
  * what nobody needs any more. It is sealed like all, but to write it is no mutation. The last writer wins.
  */
 export interface Aside {
-  readonly table: "audit" | "audit-tile" | "audit-checkpoint" | "audit-cursor" | "idempotency";
+  readonly table:
+    | "audit"
+    | "audit-tile"
+    | "audit-checkpoint"
+    | "audit-cursor"
+    | "idempotency"
+    | "attachment-part"
+    | "attachment-removal";
   readonly path: string;
   /** Null: to delete. */
   readonly payload: Uint8Array | null;

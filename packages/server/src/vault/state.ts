@@ -6,7 +6,8 @@ import type { Table } from "../store/store.ts";
 
 /**
  * Tables whose records are rewritten or deleted under the same path. All others are written once a path, but for
- * `key-material`: what was destroyed can be restored there, and then it is the same material (material-check.ts).
+ * `key-material`: what was destroyed can be restored there, and then it is the same material (material-check.ts); and but for
+ * those that say nothing of the vault itself (records.ts, `Aside`).
  */
 export const MUTABLE_TABLES: readonly Table[] = [
   "key",

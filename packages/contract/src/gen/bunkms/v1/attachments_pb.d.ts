@@ -213,8 +213,24 @@ export declare type GetAttachmentPartResponse = Message<"bunkms.v1.GetAttachment
 export declare const GetAttachmentPartResponseSchema: GenMessage<GetAttachmentPartResponse>;
 
 /**
+ * @generated from message bunkms.v1.RemoveAttachmentRequest
+ */
+export declare type RemoveAttachmentRequest = Message<"bunkms.v1.RemoveAttachmentRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message bunkms.v1.RemoveAttachmentRequest.
+ * Use `create(RemoveAttachmentRequestSchema)` to create a new message.
+ */
+export declare const RemoveAttachmentRequestSchema: GenMessage<RemoveAttachmentRequest>;
+
+/**
  * Files that belong to the audit log, such as the log of the service before this one: kept sealed, with their SHA-256 and
- * size in the log. They are added in parts and never changed.
+ * size in the log. They are added in parts and never changed; to remove one is recorded as critical.
  *
  * @generated from service bunkms.v1.AttachmentService
  */
@@ -260,6 +276,17 @@ export declare const AttachmentService: GenService<{
     methodKind: "unary";
     input: typeof GetAttachmentPartRequestSchema;
     output: typeof GetAttachmentPartResponseSchema;
+  },
+  /**
+   * Removes an attachment, finished or not, and answers what it was; its size and SHA-256 stay in the log. Its bytes leave the
+   * store soon after, those of the largest within a minute. Refused while there is any legal hold.
+   *
+   * @generated from rpc bunkms.v1.AttachmentService.RemoveAttachment
+   */
+  removeAttachment: {
+    methodKind: "unary";
+    input: typeof RemoveAttachmentRequestSchema;
+    output: typeof AttachmentSchema;
   },
 }>;
 

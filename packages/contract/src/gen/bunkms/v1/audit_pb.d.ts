@@ -168,7 +168,8 @@ export declare type AuditEntry = Message<"bunkms.v1.AuditEntry"> & {
   response: { [key: string]: string };
 
   /**
-   * Whether the operation can make all other protection void: key material left the vault, or who opens it changed.
+   * Whether the operation can make all other protection void: key material left the vault, who opens it changed,
+   * or evidence was removed.
    *
    * @generated from field: bool critical = 14;
    */
@@ -1070,7 +1071,8 @@ export declare const AuditService: GenService<{
     output: typeof PruneAuditLogResponseSchema;
   },
   /**
-   * Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned.
+   * Sets a legal hold, or changes the one of this name so that it keeps more: its entries cannot be pruned. As long as there is
+   * any hold, no attachment is removed.
    *
    * @generated from rpc bunkms.v1.AuditService.SetAuditHold
    */

@@ -66,7 +66,7 @@ export declare type Operation = Message<"bunkms.v1.Operation"> & {
   anonymous: boolean;
 
   /**
-   * Whether its entries in the audit log say `critical`: what it does can make all other protection void.
+   * Whether its entries in the audit log say `critical`: what it does can make all other protection void, or removes evidence.
    *
    * @generated from field: bool critical = 8;
    */

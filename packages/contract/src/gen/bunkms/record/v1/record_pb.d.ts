@@ -830,3 +830,23 @@ export declare type AttachmentRecord = Message<"bunkms.record.v1.AttachmentRecor
  */
 export declare const AttachmentRecordSchema: GenMessage<AttachmentRecord>;
 
+/**
+ * Table `attachment-removal`, path: the attachment's id. That an attachment was removed whose parts are not all gone yet.
+ *
+ * @generated from message bunkms.record.v1.AttachmentRemovalRecord
+ */
+export declare type AttachmentRemovalRecord = Message<"bunkms.record.v1.AttachmentRemovalRecord"> & {
+  /**
+   * The first so many parts may be there still.
+   *
+   * @generated from field: uint32 parts_left = 1;
+   */
+  partsLeft: number;
+};
+
+/**
+ * Describes the message bunkms.record.v1.AttachmentRemovalRecord.
+ * Use `create(AttachmentRemovalRecordSchema)` to create a new message.
+ */
+export declare const AttachmentRemovalRecordSchema: GenMessage<AttachmentRemovalRecord>;
+
