@@ -130,6 +130,7 @@ test("REQ-16 a batch that the budget does not hold any more is refused as a whol
 function lasting(store: Store): Store {
   return {
     get: store.get.bind(store),
+    getMany: store.getMany.bind(store),
     list: store.list.bind(store),
     commit: store.commit.bind(store),
     close: async () => {},

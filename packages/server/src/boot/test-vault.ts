@@ -24,6 +24,7 @@ export class FaultyStore implements Store {
   }
 
   get: Store["get"] = (table, path) => this.#inner.get(table, path);
+  getMany: Store["getMany"] = (table, paths) => this.#inner.getMany(table, paths);
   list: Store["list"] = async (table, options) => {
     this.beforeList(table);
     return this.#inner.list(table, options);

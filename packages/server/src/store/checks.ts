@@ -5,7 +5,7 @@ import type { ListOptions, Table, Write } from "./store.ts";
 /** The longest value, in bytes: 8 MiB. */
 export const MAX_VALUE_BYTES = 8 * 1024 * 1024;
 
-/** The most records that one listing returns. */
+/** The most records that are read at once. */
 export const MAX_LIST_LIMIT = 10_000;
 
 /**
@@ -50,6 +50,20 @@ export function checkRecordName(table: Table, path: string): void {
   checkTable(table);
   if (typeof path !== "string" || !PATH.test(path)) {
     throw new TypeError("a path is 1 to 512 bytes of [0-9a-z/.-]");
+  }
+}
+
+/**
+ * @throws TypeError if the table is unknown or a path malformed.
+ * @throws RangeError if there are more paths than {@link MAX_LIST_LIMIT}.
+ */
+export function checkPaths(table: Table, paths: readonly string[]): void {
+  checkTable(table);
+  if (paths.length > MAX_LIST_LIMIT) {
+    throw new RangeError(`at most ${MAX_LIST_LIMIT} records are read at once`);
+  }
+  for (const path of paths) {
+    checkRecordName(table, path);
   }
 }
 

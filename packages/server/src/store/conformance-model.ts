@@ -12,6 +12,11 @@ export class ModelStore implements Store {
     return this.#records.get(`${table}:${path}`);
   }
 
+  async getMany(table: Table, paths: readonly string[]) {
+    const records = await Promise.all(paths.map((path) => this.get(table, path)));
+    return records.flatMap((record) => record ?? []);
+  }
+
   async list(table: Table, { prefix = "", after, limit, reverse = false }: ListOptions) {
     const records = [...this.#records.values()]
       .filter((record) => record.table === table && record.path.startsWith(prefix))

@@ -18,6 +18,7 @@ interface RandomWrite {
 
 export type Operation =
   | { readonly kind: "get"; readonly table: Table; readonly path: string }
+  | { readonly kind: "getMany"; readonly table: Table; readonly paths: readonly string[] }
   | {
       readonly kind: "list";
       readonly table: Table;
@@ -84,6 +85,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("get" as const), table, path }) },
   {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("getMany" as const),
+      table,
+      paths: fc.array(path, { maxLength: 6 }),
+    }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("list" as const),
@@ -123,6 +132,8 @@ async function answerOf(store: Store, next: Operation, history: RevisionHistory)
       const record = await store.get(next.table, next.path);
       return record && history.label(next.table, record);
     }
+    case "getMany":
+      return (await store.getMany(next.table, next.paths)).map((record) => history.label(next.table, record));
     case "list": {
       const { prefix, after, limit, reverse } = next;
       const options = {

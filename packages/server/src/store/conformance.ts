@@ -69,6 +69,8 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
     withStore("answers undefined and an empty list for what is not there", async (store) => {
       assert.equal(await store.get("key", "nothing"), undefined);
       assert.deepEqual(await store.list("key", { limit: 10 }), []);
+      assert.deepEqual(await store.getMany("key", ["nothing"]), []);
+      assert.deepEqual(await store.getMany("key", []), []);
       assert.deepEqual(await store.commit([]), []);
     });
 
@@ -78,6 +80,7 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
       value.fill(0);
       (await store.get("key", "a"))?.value.fill(1);
       (await store.list("key", { limit: 1 }))[0]?.value.fill(2);
+      (await store.getMany("key", ["a"]))[0]?.value.fill(3);
       assert.equal(Buffer.from((await store.get("key", "a"))?.value ?? []).toString(), "as written");
     });
 
@@ -92,6 +95,21 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
         ["2"],
       );
       assert.deepEqual(await store.list("token", { limit: 9 }), []);
+    });
+
+    withStore("reads many records at once, in the order that they are asked for in", async (store) => {
+      const paths = Array.from({ length: MAX_LIST_LIMIT }, (_, i) => `m/${(i * 7919) % MAX_LIST_LIMIT}`);
+      const there = paths.filter((_, i) => i % 2 === 0);
+      await store.commit(there.map((path) => create(path)));
+      await store.commit([create(paths[1] as string, bytes("elsewhere"), "secret")]);
+      const found = await store.getMany("key", paths);
+      assert.deepEqual(
+        found.map(({ path, value }) => [path, String(Buffer.from(value))]),
+        there.map((path) => [path, path]),
+      );
+      const [first, again] = await store.getMany("key", [there[0], there[0]] as string[]);
+      assert.deepEqual(first, again);
+      assert.deepEqual(first, await store.get("key", there[0] as string));
     });
 
     withStore("applies all writes of a commit or none, and names the record that changed", async (store) => {
@@ -184,6 +202,7 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
       await store.close();
       await store.close();
       await assert.rejects(store.get("key", "a"), StoreUnavailable);
+      await assert.rejects(store.getMany("key", ["a"]), StoreUnavailable);
       await assert.rejects(store.list("key", { limit: 1 }), StoreUnavailable);
       await assert.rejects(store.commit([create("b")]), StoreUnavailable);
       await assert.rejects(store.commit([]), StoreUnavailable);
@@ -285,6 +304,7 @@ function defineRefusals(withStore: DefineTest): void {
     await store.commit([create("a")]);
     for (const bad of badPaths as string[]) {
       await assert.rejects(store.get("key", bad), TypeError);
+      await assert.rejects(store.getMany("key", ["a", bad]), TypeError);
       await assert.rejects(store.commit([create("b"), create(bad, bytes("x"))]), TypeError);
       await assert.rejects(store.list("key", { after: bad, limit: 1 }), TypeError);
       if (bad !== "") {
@@ -303,6 +323,8 @@ function defineRefusals(withStore: DefineTest): void {
       null,
     ] as unknown as Table[]) {
       await assert.rejects(store.get(bad, "a"), TypeError);
+      await assert.rejects(store.getMany(bad, ["a"]), TypeError);
+      await assert.rejects(store.getMany(bad, []), TypeError);
       await assert.rejects(store.list(bad, { limit: 1 }), TypeError);
       await assert.rejects(store.commit([create("b"), create("a", bytes("x"), bad)]), TypeError);
     }
@@ -322,6 +344,7 @@ function defineRefusals(withStore: DefineTest): void {
     for (const bad of [0, -1, 1.5, MAX_LIST_LIMIT + 1, Number.NaN, Infinity, "1", undefined] as number[]) {
       await assert.rejects(store.list("key", { limit: bad }), RangeError);
     }
+    await assert.rejects(store.getMany("key", new Array(MAX_LIST_LIMIT + 1).fill("a")), RangeError);
     assert.deepEqual(await store.list("key", { limit: 9 }), []);
   });
 

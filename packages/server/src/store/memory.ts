@@ -1,4 +1,4 @@
-import { checkListing, checkRecordName, checkWrites } from "./checks.ts";
+import { checkListing, checkPaths, checkRecordName, checkWrites } from "./checks.ts";
 import {
   type ListOptions,
   RevisionConflict,
@@ -26,6 +26,12 @@ class MemoryStore implements Store {
     checkRecordName(table, path);
     const record = this.#tables.get(table)?.get(path);
     return record && copyOf(record);
+  }
+
+  async getMany(table: Table, paths: readonly string[]): Promise<readonly StoredRecord[]> {
+    this.#refuseIfClosed();
+    checkPaths(table, paths);
+    return paths.flatMap((path) => this.#tables.get(table)?.get(path) ?? []).map(copyOf);
   }
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {

@@ -23,6 +23,8 @@ function carryOut(store: Store, question: Question): Promise<unknown> {
   switch (question.ask) {
     case "get":
       return store.get(question.table, question.path);
+    case "getMany":
+      return store.getMany(question.table, question.paths).then(packListing);
     case "list":
       return store.list(question.table, question.options).then(packListing);
     case "commit":

@@ -5,7 +5,7 @@
  */
 
 import type { SQLOutputValue } from "node:sqlite";
-import { checkListing, checkRecordName, checkWrites } from "./checks.ts";
+import { checkListing, checkPaths, checkRecordName, checkWrites } from "./checks.ts";
 import { isDamage, isDiskFull, unavailable } from "./sqlite-errors.ts";
 import { type OpenFolder, openFolder } from "./sqlite-open.ts";
 import { sqlTableOf } from "./sqlite-schema.ts";
@@ -76,6 +76,14 @@ class SqliteStore implements Store {
     checkRecordName(table, path);
     const row = this.#run(() => this.#sql[sqlTableOf(table)].get.get(table, path));
     return row && recordOf(row);
+  }
+
+  async getMany(table: Table, paths: readonly string[]): Promise<readonly StoredRecord[]> {
+    this.#refuseIfClosed();
+    checkPaths(table, paths);
+    const { get } = this.#sql[sqlTableOf(table)];
+    const rows = this.#run(() => paths.map((path) => get.get(table, path)));
+    return rows.filter((row) => row !== undefined).map(recordOf);
   }
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {

@@ -21,6 +21,7 @@ import { type Refusal, StoreRefused } from "./store-refused.ts";
 /** What the thread is asked. */
 export type Question =
   | { readonly ask: "get"; readonly table: Table; readonly path: string }
+  | { readonly ask: "getMany"; readonly table: Table; readonly paths: readonly string[] }
   | { readonly ask: "list"; readonly table: Table; readonly options: ListOptions }
   | { readonly ask: "commit"; readonly writes: readonly Write[] }
   | { readonly ask: "close" };
@@ -81,6 +82,10 @@ class StoreThread implements Store {
 
   get(table: Table, path: string): Promise<StoredRecord | undefined> {
     return this.#ask({ ask: "get", table, path }) as Promise<StoredRecord | undefined>;
+  }
+
+  async getMany(table: Table, paths: readonly string[]): Promise<readonly StoredRecord[]> {
+    return unpackListing((await this.#ask({ ask: "getMany", table, paths })) as PackedListing);
   }
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {

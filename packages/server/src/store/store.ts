@@ -88,6 +88,9 @@ export interface Store {
   /** The record, or undefined. */
   get(table: Table, path: string): Promise<StoredRecord | undefined>;
 
+  /** Those records of up to 10,000 paths that are there, in the order of the paths, all read between the same two commits. */
+  getMany(table: Table, paths: readonly string[]): Promise<readonly StoredRecord[]>;
+
   /** Records of one table in the order of their paths. */
   list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]>;
 

@@ -113,19 +113,19 @@ test("a list goes on without an alias that is removed while it is read", async (
     await commit(vault, aliases.set(name, "key", NOW));
   }
   await aliases.load();
-  const { get } = vault.store;
+  const { getMany } = vault.store;
   const reached = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
-  vault.store.get = async (table, path) => {
+  vault.store.getMany = async (table, paths) => {
     if (table === "alias") {
       reached.resolve();
       await release.promise;
     }
-    return get(table, path);
+    return getMany(table, paths);
   };
   const listed = aliases.list("", "key", "", 10);
   await reached.promise;
-  vault.store.get = get;
+  vault.store.getMany = getMany;
   await commit(vault, aliases.delete("b"));
   release.resolve();
   const names = (await listed).map(({ alias }) => alias);

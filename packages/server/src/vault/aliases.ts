@@ -53,9 +53,7 @@ export class Aliases {
   async list(prefix: string, keyName: string, after: string, limit: number): Promise<readonly AliasInfo[]> {
     const fits = (target: string) => keyName === "" || target === keyName;
     const names = this.#aliases.page(prefix, after, limit, fits);
-    const found = await Promise.all(names.map((name) => this.#aliases.find(name)));
-    // One that was removed meanwhile is left out.
-    return found.flatMap((alias) => (alias === undefined ? [] : [aliasInfo(alias.record)]));
+    return (await this.#aliases.findMany(names)).map(({ record }) => aliasInfo(record));
   }
 
   /** @throws BunkmsError `not_found` */

@@ -176,8 +176,7 @@ export class Attachments {
   /** A page in the order of names. */
   async list(prefix: string, after: string, limit: number): Promise<readonly AttachmentInfo[]> {
     const names = this.#attachments.page(prefix, after, limit);
-    const found = await Promise.all(names.map((name) => this.#attachments.find(name)));
-    return found.flatMap((one) => (one === undefined ? [] : [attachmentInfo(one.record)]));
+    return (await this.#attachments.findMany(names)).map(({ record }) => attachmentInfo(record));
   }
 
   /** One part. @throws BunkmsError `not_found` */

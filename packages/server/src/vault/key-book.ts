@@ -82,7 +82,7 @@ export class KeyBook {
   async list(filter: KeyFilter, after: string, limit: number): Promise<readonly KeyInfo[]> {
     const label = filter.tag === "" ? undefined : filter.tag;
     const names = this.keys.page(filter.prefix, after, limit, fitsFilter(filter), label);
-    return Promise.all(names.map((name) => this.get(name)));
+    return (await this.keys.findMany(names)).map(({ record }) => infoOf(record));
   }
 
   /**

@@ -83,6 +83,30 @@ export class NamedRecords<
     this.#changes += 1;
   }
 
+  /** Those of many names that are there, in the order of the names: what was deleted meanwhile is left out. */
+  async findMany(names: readonly string[]): Promise<readonly NamedRecord<M>[]> {
+    const found = new Map<string, NamedRecord<M>>();
+    const missing: string[] = [];
+    for (const name of names) {
+      const cached = this.#cache.get(name);
+      if (cached === undefined) {
+        missing.push(name);
+      } else {
+        found.set(name, cached);
+      }
+    }
+    const changes = this.#changes;
+    const paths = missing.map((name) => this.#path(name));
+    for (const { payload, ref } of await this.#records.readMany(this.#table, paths)) {
+      const read = { record: this.#decode(payload), ref };
+      found.set(read.record.name, read);
+      if (changes === this.#changes) {
+        this.#cache.set(read.record.name, read);
+      }
+    }
+    return names.flatMap((name) => found.get(name) ?? []);
+  }
+
   async find(name: string): Promise<NamedRecord<M> | undefined> {
     const cached = this.#cache.get(name);
     if (cached !== undefined) {

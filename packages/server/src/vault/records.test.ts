@@ -25,6 +25,7 @@ async function records(
   await new Records(store, cluster, keyring).commit(changes, { path: "a", payload: Buffer.alloc(0) });
   const watched: Store = {
     get: (...asked) => store.get(...asked),
+    getMany: (...asked) => store.getMany(...asked),
     list: (table, options) => list(() => store.list(table, options), options),
     commit: (writes) => store.commit(writes),
     close: () => store.close(),

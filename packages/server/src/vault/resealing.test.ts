@@ -22,6 +22,7 @@ async function resealed(table: Table): Promise<{ readonly largest: number; reado
   let largest = 0;
   const watched: Store = {
     get: (...asked) => store.get(...asked),
+    getMany: (...asked) => store.getMany(...asked),
     list: (...asked) => store.list(...asked),
     commit: (writes) => {
       largest = Math.max(largest, writes.length);

@@ -104,9 +104,7 @@ export class Secrets {
   /** A page of secrets' metadata in the order of their names. */
   async list(prefix: string, after: string, limit: number): Promise<readonly SecretInfo[]> {
     const names = this.#secrets.page(prefix, after, limit);
-    const found = await Promise.all(names.map((name) => this.#secrets.find(name)));
-    // One that was deleted meanwhile is left out.
-    return found.flatMap((secret) => (secret === undefined ? [] : [secretInfo(secret.record)]));
+    return (await this.#secrets.findMany(names)).map(({ record }) => secretInfo(record));
   }
 
   /** Destroys a secret with all its versions. @throws BunkmsError `not_found` */
