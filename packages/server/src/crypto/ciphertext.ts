@@ -47,8 +47,8 @@ export function requireHeader(ciphertext: Uint8Array, suite: Suite, version: Ope
 }
 
 /** The text form of a ciphertext: standard base64 with padding (RFC 4648 section 4). */
-export function encodeText(ciphertext: Uint8Array): string {
-  return Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.byteLength).toString("base64");
+export function encodeText(ciphertext: Buffer): string {
+  return ciphertext.toString("base64");
 }
 
 /**
