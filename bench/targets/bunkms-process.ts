@@ -34,7 +34,7 @@ export interface BunkmsProcess {
 export async function startBunkms({ folder, logLevel, nodeFlags }: BunkmsOptions): Promise<BunkmsProcess> {
   const keyFile = await prepareFolder(folder);
   const log = await open(join(folder, "server.log"), "a");
-  const flags = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1", "--max-semi-space-size=2", ...nodeFlags];
+  const flags = ["--disable-warning=ExperimentalWarning", "--disable-sigusr1", "--max-semi-space-size=8", ...nodeFlags];
   const settings = ["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--log-level", logLevel];
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, PROGRAM, ...settings, "--data-path", dataFolder(folder)], {
