@@ -364,18 +364,21 @@ test("SINKS a client certificate that cannot be used stops the start by the sett
     [{ ...syslog, ...pair(one.cert, one.key), BUNKMS_AUDIT_FILE: one.key }, /--audit-file/],
   ];
   for (const [env, reason] of cases) {
-    const server = launchServer({
-      folder,
-      env,
-      args: ["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"],
-    });
-    assert.equal(await server.end(), 2, server.output());
-    assert.match(server.output(), reason);
-    assert.match(server.output(), /--audit-(client-(cert|key)|file)/);
-    assert.doesNotMatch(server.output(), /canary|BEGIN/);
-    assert.ok(!existsSync(join(folder, "data")));
+    const output = await refusedStart(folder, env);
+    assert.match(output, reason);
+    assert.match(output, /--audit-(client-(cert|key)|file)/);
+    assert.doesNotMatch(output, /BEGIN/);
   }
 });
+
+/** Starts a server that refuses its settings, and makes and tells nothing. @returns What it says. */
+async function refusedStart(folder: string, env: Record<string, string>): Promise<string> {
+  const server = launchServer({ folder, env, args: ["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"] });
+  assert.equal(await server.end(), 2, server.output());
+  assert.doesNotMatch(server.output(), /canary/);
+  assert.ok(!existsSync(join(folder, "data")));
+  return server.output();
+}
 
 test("SINKS CVE-2025-6000 what is no fit place for the audit file, or no fit address, stops the start and nothing is made", async (t) => {
   const folder = folderFor(t);
@@ -400,15 +403,7 @@ test("SINKS CVE-2025-6000 what is no fit place for the audit file, or no fit add
     [{ BUNKMS_AUDIT_OTLP: "https://192.0.2.1", BUNKMS_AUDIT_OTLP_HEADERS_FILE: join(folder, "secret") }, /NAME: VALUE/],
   ];
   for (const [env, reason] of cases) {
-    const server = launchServer({
-      folder,
-      env,
-      args: ["--dev", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"],
-    });
-    assert.equal(await server.end(), 2, server.output());
-    assert.match(server.output(), reason);
-    assert.doesNotMatch(server.output(), /canary/);
-    assert.ok(!existsSync(join(folder, "data")));
+    assert.match(await refusedStart(folder, env), reason);
   }
   assert.ok(!existsSync(target));
 });

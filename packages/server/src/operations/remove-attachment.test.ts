@@ -9,24 +9,13 @@ import { type TestCalls, testCalls } from "../boot/test-calls.ts";
 import { FaultyStore, testSeal } from "../boot/test-vault.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { RevisionConflict, type StoredRecord, StoreUnavailable } from "../store/store.ts";
-import { PART_LENGTH } from "../vault/attachments.ts";
+import { addRequest, DIGEST, finishRequest, PARTS, WHOLE } from "./test-attachment.ts";
 
 let calls: TestCalls;
 
 beforeEach(async () => {
   calls = await testCalls();
 });
-
-const WHOLE = Buffer.alloc(PART_LENGTH + 1000, "an entry of another log\n");
-const PARTS = [WHOLE.subarray(0, PART_LENGTH), WHOLE.subarray(PART_LENGTH)] as const;
-const DIGEST = createHash("sha256").update(WHOLE).digest("hex");
-
-const add = (part: number, data: Uint8Array, name = "old.log") => ({
-  name,
-  part,
-  data_b64: Buffer.from(data).toString("base64"),
-});
-const finish = (size = WHOLE.length, sha256 = DIGEST) => ({ name: "old.log", size, sha256 });
 
 /** How many records there are of parts, and of removals that are under way. */
 async function leftOf({ store }: TestCalls): Promise<readonly [parts: number, removals: number]> {
@@ -43,11 +32,11 @@ async function removeAllParts({ unsealed }: TestCalls): Promise<void> {
 }
 
 test("an attachment is removed, finished or not, and its parts leave the store", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[0]));
-  await calls.call("attachments.add_part", add(1, PARTS[1]));
-  const finished = await calls.call("attachments.finish", finish());
-  const begun = await calls.call("attachments.add_part", add(0, PARTS[1], "begun.log"));
-  await calls.call("attachments.add_part", add(0, PARTS[1], "kept.log"));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
+  await calls.call("attachments.add_part", addRequest(1, PARTS[1]));
+  const finished = await calls.call("attachments.finish", finishRequest());
+  const begun = await calls.call("attachments.add_part", addRequest(0, PARTS[1], "begun.log"));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[1], "kept.log"));
   assert.deepEqual(await calls.call("attachments.remove", { name: "old.log" }), finished);
   assert.deepEqual(await calls.call("attachments.remove", { name: "begun.log" }), begun);
   const { attachments } = await calls.call("attachments.list", {});
@@ -56,7 +45,7 @@ test("an attachment is removed, finished or not, and its parts leave the store",
     ["kept.log"],
   );
   assert.equal(await calls.code("attachments.get_part", { name: "old.log", part: 0 }), "not_found");
-  assert.equal(await calls.code("attachments.finish", finish()), "not_found");
+  assert.equal(await calls.code("attachments.finish", finishRequest()), "not_found");
   assert.deepEqual(await leftOf(calls), [4, 2]);
   await removeAllParts(calls);
   assert.deepEqual(await leftOf(calls), [1, 0]);
@@ -65,7 +54,7 @@ test("an attachment is removed, finished or not, and its parts leave the store",
 
 test("nothing is removed that is not there, nor twice, and no name is taken that is none", async () => {
   assert.equal(await calls.code("attachments.remove", { name: "old.log" }), "not_found");
-  await calls.call("attachments.add_part", add(0, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[1]));
   const codes = await Promise.all([1, 2, 3].map(() => calls.code("attachments.remove", { name: "old.log" })));
   assert.deepEqual(codes.toSorted(), ["not_found", "not_found", "ok"]);
   for (const name of ["", ".", "../old.log", "a/b", "x".repeat(257), "old.log\n", "ö"]) {
@@ -74,18 +63,18 @@ test("nothing is removed that is not there, nor twice, and no name is taken that
 });
 
 test("a removal under a name of its own is answered again, and takes no other attachment of the name", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[1]));
   const remove = () => calls.call("attachments.remove", { name: "old.log" }, { idempotencyKey: "once" });
   const first = await remove();
-  await calls.call("attachments.add_part", add(0, PARTS[0]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
   assert.deepEqual(await remove(), first);
   assert.equal(((await calls.call("attachments.list", {}))["attachments"] as unknown[]).length, 1);
 });
 
 test("the removal is in the log as critical, with name, size and digest, and so is one that is refused", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[1]));
   const sha256 = createHash("sha256").update(PARTS[1]).digest("hex");
-  await calls.call("attachments.finish", finish(PARTS[1].length, sha256));
+  await calls.call("attachments.finish", finishRequest(PARTS[1].length, sha256));
   await calls.call("attachments.remove", { name: "old.log" });
   await calls.code("attachments.remove", { name: "old.log" });
   const { entries } = await calls.call("audit.list", { operation: "attachments.remove" });
@@ -97,7 +86,7 @@ test("the removal is in the log as critical, with name, size and digest, and so 
 });
 
 test("a legal hold, of whatever entries, keeps all attachments until it is released", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[1]));
   await calls.call("audit.set_hold", { name: "case-7", from: "0", until: "1" });
   await assert.rejects(calls.call("attachments.remove", { name: "old.log" }), {
     code: "audit_hold",
@@ -112,7 +101,7 @@ test("a legal hold, of whatever entries, keeps all attachments until it is relea
 test("a removal and a hold at once: whichever the log has first counts", async () => {
   const outcomes = new Set<string>();
   for (let round = 0; round < 20; round++) {
-    await calls.call("attachments.add_part", add(0, PARTS[1]));
+    await calls.call("attachments.add_part", addRequest(0, PARTS[1]));
     const hold = () => calls.call("audit.set_hold", { name: "case-7" });
     const remove = () => calls.code("attachments.remove", { name: "old.log" });
     const [first, second] = round % 2 === 0 ? [hold, remove] : [remove, hold];
@@ -130,7 +119,7 @@ test("a removal and a hold at once: whichever the log has first counts", async (
 });
 
 test("what was worked out while there was no hold is not applied once there is one", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[1]));
   const { attachments, retention } = calls.unsealed.vault;
   const late = retention.unlessHeld(await attachments.remove("old.log"));
   await calls.call("audit.set_hold", { name: "case-7" });
@@ -141,8 +130,8 @@ test("what was worked out while there was no hold is not applied once there is o
 
 test("of a part and a removal at once nothing is left over: either the part begins anew, or it is removed as well", async () => {
   for (const isLater of [false, true]) {
-    await calls.call("attachments.add_part", add(0, PARTS[0]));
-    const grow = () => calls.code("attachments.add_part", add(1, PARTS[1]));
+    await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
+    const grow = () => calls.code("attachments.add_part", addRequest(1, PARTS[1]));
     const remove = () => calls.code("attachments.remove", { name: "old.log" });
     const codes = await Promise.all(isLater ? [grow(), remove()] : [remove(), grow()]);
     assert.deepEqual(codes, isLater ? ["ok", "ok"] : ["ok", "invalid_request"]);
@@ -153,7 +142,7 @@ test("of a part and a removal at once nothing is left over: either the part begi
 
 test("a part that was worked out before the removal is not added after it, nor a removal applied that knows too few parts", async () => {
   const { committer, vault } = calls.unsealed;
-  await calls.call("attachments.add_part", add(0, PARTS[0]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
   const [part, removal] = [
     await vault.attachments.addPart("old.log", 1, PARTS[1], calls.now),
     await vault.attachments.remove("old.log"),
@@ -177,13 +166,13 @@ test("a part that was worked out before the removal is not added after it, nor a
 });
 
 test("a name is free while the parts of its former attachment leave, and these are never the new one's", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[0]));
-  await calls.call("attachments.add_part", add(1, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
+  await calls.call("attachments.add_part", addRequest(1, PARTS[1]));
   await calls.call("attachments.remove", { name: "old.log" });
-  await calls.call("attachments.add_part", add(0, PARTS[0]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
   await removeAllParts(calls);
-  await calls.call("attachments.add_part", add(1, PARTS[1]));
-  assert.equal((await calls.call("attachments.finish", finish()))["sha256"], DIGEST);
+  await calls.call("attachments.add_part", addRequest(1, PARTS[1]));
+  assert.equal((await calls.call("attachments.finish", finishRequest()))["sha256"], DIGEST);
 });
 
 test("a removal of many parts goes on after a restart wherever it was interrupted, also under another barrier key", async (t) => {
@@ -193,7 +182,7 @@ test("a removal of many parts goes on after a restart wherever it was interrupte
   let open = await testCalls(await openSqliteStore(folder), seal);
   t.after(() => open.store.close());
   for (let part = 0; part < 9; part++) {
-    await open.call("attachments.add_part", add(part, PARTS[0]));
+    await open.call("attachments.add_part", addRequest(part, PARTS[0]));
   }
   await open.call("attachments.remove", { name: "old.log" });
   const { token } = await open.call("tokens.create", { display_name: "again", role: "admin" });
@@ -222,7 +211,7 @@ test("when the store fails, the attachment is there whole, or what removes its p
   const fail = () => {
     throw new StoreUnavailable("no space left on the disk");
   };
-  await faulty.call("attachments.add_part", add(0, PARTS[1]));
+  await faulty.call("attachments.add_part", addRequest(0, PARTS[1]));
   store.beforeCommit = fail;
   assert.equal(await faulty.code("attachments.remove", { name: "old.log" }), "audit_unavailable");
   store.beforeCommit = () => {};
@@ -240,7 +229,7 @@ test("a removal that the store hides, of the attachment or of its parts, was one
   const store = new FaultyStore();
   const faulty = await testCalls(store);
   for (let part = 0; part < 5; part++) {
-    await faulty.call("attachments.add_part", add(part, PARTS[0]));
+    await faulty.call("attachments.add_part", addRequest(part, PARTS[0]));
   }
   store.afterCommit = () => {
     throw new StoreUnavailable("the disk does not answer");
@@ -257,8 +246,8 @@ test("a removal that the store hides, of the attachment or of its parts, was one
 });
 
 test("a damaged part does not keep the others from being removed", async () => {
-  await calls.call("attachments.add_part", add(0, PARTS[0]));
-  await calls.call("attachments.add_part", add(1, PARTS[1]));
+  await calls.call("attachments.add_part", addRequest(0, PARTS[0]));
+  await calls.call("attachments.add_part", addRequest(1, PARTS[1]));
   const [part] = await calls.store.list("attachment-part", { limit: 1 });
   const { path, revision } = part as StoredRecord;
   await calls.store.commit([{ table: "attachment-part", path, value: Buffer.from("damaged"), expected: revision }]);

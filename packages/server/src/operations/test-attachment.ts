@@ -1,0 +1,17 @@
+import { createHash } from "node:crypto";
+import { PART_LENGTH } from "../vault/attachments.ts";
+
+/** A file of two parts, the second of 1,000 bytes, its parts and its SHA-256. */
+export const WHOLE = Buffer.alloc(PART_LENGTH + 1000, "an entry of another log\n");
+export const PARTS = [WHOLE.subarray(0, PART_LENGTH), WHOLE.subarray(PART_LENGTH)] as const;
+export const DIGEST = createHash("sha256").update(WHOLE).digest("hex");
+
+/** The request that adds a part. */
+export const addRequest = (part: number, data: Uint8Array, name = "old.log") => ({
+  name,
+  part,
+  data_b64: Buffer.from(data).toString("base64"),
+});
+
+/** The request that finishes it. */
+export const finishRequest = (size = WHOLE.length, sha256 = DIGEST, name = "old.log") => ({ name, size, sha256 });
