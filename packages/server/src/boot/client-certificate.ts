@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import type { SecureContext } from "node:tls";
 import { type ClientCertificateFiles, readClientPair } from "../config/client-certificate.ts";
 import { ConfigError } from "../config/config-error.ts";
@@ -54,9 +54,20 @@ export class ClientCertificate {
 /** Differs when a file was written, put in the other's place, or given other permissions. */
 function stampOf({ certPath, keyPath }: ClientCertificateFiles): string {
   return [certPath, keyPath]
-    .map((path) => statSync(path))
+    .map(fileAt)
     .map(({ ino, size, mtimeMs, ctimeMs }) => `${ino}:${size}:${mtimeMs}:${ctimeMs}`)
     .join();
+}
+
+function fileAt(path: string): Stats {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError([
+      `${label("auditClientCert")}, ${label("auditClientKey")}: ${path} cannot be read (${code})`,
+    ]);
+  }
 }
 
 function readContext(files: ClientCertificateFiles, ca: string | undefined): SecureContext {

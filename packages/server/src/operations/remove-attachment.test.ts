@@ -9,6 +9,7 @@ import { type TestCalls, testCalls } from "../boot/test-calls.ts";
 import { FaultyStore, testSeal } from "../boot/test-vault.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { RevisionConflict, type StoredRecord, StoreUnavailable } from "../store/store.ts";
+import { RecordDamaged } from "../vault/record.ts";
 import { addRequest, DIGEST, finishRequest, PARTS, WHOLE } from "./test-attachment.ts";
 
 let calls: TestCalls;
@@ -254,4 +255,65 @@ test("a damaged part does not keep the others from being removed", async () => {
   await calls.call("attachments.remove", { name: "old.log" });
   await removeAllParts(calls);
   assert.deepEqual(await leftOf(calls), [0, 0]);
+});
+
+test("a damaged note of a removal does not keep other removals from going on, and is told of each time", async () => {
+  for (const name of ["a", "b", "c"]) {
+    await calls.call("attachments.add_part", addRequest(0, PARTS[1], name));
+    await calls.call("attachments.remove", { name });
+  }
+  const [, { path, revision }] = (await calls.store.list("attachment-removal", { limit: 2 })) as [
+    unknown,
+    StoredRecord,
+  ];
+  await calls.store.commit([{ table: "attachment-removal", path, value: Buffer.from("damaged"), expected: revision }]);
+  const { attachments } = calls.unsealed.vault;
+  assert.equal(await attachments.removeParts(), true);
+  for (let round = 0; round < 2; round++) {
+    await assert.rejects(attachments.removeParts(), RecordDamaged);
+    await removeAllParts(calls);
+    assert.deepEqual(await leftOf(calls), [1, 1]);
+  }
+});
+
+test("a part that is read while its attachment is removed does not leave after the removal is on record", async () => {
+  const store = new FaultyStore();
+  const faulty = await testCalls(store);
+  await faulty.call("attachments.add_part", addRequest(0, PARTS[0]));
+  const { get } = store;
+  let removed: Promise<unknown> | undefined;
+  store.get = async (table, path) => {
+    if (table === "attachment-part") {
+      removed ??= faulty.call("attachments.remove", { name: "old.log" });
+      await removed;
+    }
+    return get(table, path);
+  };
+  assert.equal(await faulty.code("attachments.get_part", { name: "old.log", part: 0 }), "not_found");
+  assert.notEqual(removed, undefined);
+});
+
+test("a page of which one is removed while it is read is as full as others, and the next one follows", async () => {
+  const store = new FaultyStore();
+  const faulty = await testCalls(store);
+  const names = ["a", "b", "c", "d", "e"];
+  for (const name of names) {
+    await faulty.call("attachments.add_part", addRequest(0, PARTS[1], name));
+  }
+  // As after a start: nothing is cached.
+  await faulty.unsealed.vault.attachments.load();
+  const { getMany } = store;
+  let removed: Promise<unknown> | undefined;
+  store.getMany = async (table, paths) => {
+    removed ??= faulty.call("attachments.remove", { name: "a" });
+    await removed;
+    return getMany(table, paths);
+  };
+  const seen: string[] = [];
+  for (let token: string = ""; seen.length === 0 || token !== ""; ) {
+    const page = await faulty.call("attachments.list", { page_size: 2, page_token: token });
+    seen.push(...(page["attachments"] as { name: string }[]).map(({ name }) => name));
+    token = (page["next_page_token"] as string | undefined) ?? "";
+  }
+  assert.deepEqual(seen, names.slice(1));
 });

@@ -115,3 +115,18 @@ test("of a batch, one item that breaks a rule is enough", () => {
     assert.equal(isCertainlyValid(EncryptBatchRequestSchema, batch(bad)), false);
   }
 });
+
+test("a field that is missing although its kind always has a value is not certainly valid", () => {
+  const request = create(EncryptBatchRequestSchema, {
+    keyName: "k",
+    items: [{ data: { case: "plaintext", value: "" } }],
+  });
+  assert.equal(isCertainlyValid(EncryptBatchRequestSchema, request), true);
+  for (const field of ["keyName", "items"] as const) {
+    assert.equal(
+      isCertainlyValid(EncryptBatchRequestSchema, { ...request, [field]: undefined } as Message),
+      false,
+      field,
+    );
+  }
+});

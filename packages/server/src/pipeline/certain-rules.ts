@@ -1,5 +1,6 @@
 import { type DescField, type DescMessage, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import { isReflectList, isReflectMessage, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import {
   BytesRulesSchema,
   type FieldRules,
@@ -27,7 +28,10 @@ type Values = Readonly<Record<string, unknown>>;
 // The rules count characters as code points, and bytes of UTF-8: a code point is one or two of a text's units, and a unit
 // is at most three bytes.
 const STRING_RULES: RuleTable<string> = {
-  pattern: (pattern: string) => (text) => matches(pattern, text),
+  pattern: (pattern: string) => {
+    const expression = expressionOf(pattern);
+    return (text) => expression.test(text);
+  },
   min_len: (least: bigint) => (text) => text.length >= 2 * Number(least) - 1,
   max_len: (most: bigint) => (text) => text.length <= Number(most),
   max_bytes: (most: bigint) => (text) => text.length * 3 <= Number(most) || Buffer.byteLength(text) <= Number(most),
@@ -67,9 +71,16 @@ const PATTERNS = new Map<string, RegExp>();
  * of the syntax that both have in common, and none backtracks.
  */
 export function matches(pattern: string, text: string): boolean {
-  const compiled = PATTERNS.get(pattern) ?? new RegExp(pattern, "u");
-  PATTERNS.set(pattern, compiled);
-  return compiled.test(text);
+  return expressionOf(pattern).test(text);
+}
+
+function expressionOf(pattern: string): RegExp {
+  let expression = PATTERNS.get(pattern);
+  if (expression === undefined) {
+    expression = new RegExp(pattern, "u");
+    PATTERNS.set(pattern, expression);
+  }
+  return expression;
 }
 
 const CHECKS = new WeakMap<DescMessage, Certainly<Message>>();
@@ -112,7 +123,8 @@ function fieldCheck(field: DescField): readonly Certainly<Values>[] {
   const check = all(checks);
   const { localName } = field;
   // What may be absent has no rules then.
-  return [(values) => values[localName] === undefined || check(values[localName])];
+  const mayBeAbsent = field.presence !== FeatureSet_FieldPresence.IMPLICIT;
+  return [(values) => (values[localName] === undefined ? mayBeAbsent : check(values[localName]))];
 }
 
 /** The checks of a field's value. */

@@ -44,6 +44,26 @@ test("plans for different names go in one commit with their entries", async () =
   );
 });
 
+test("of what is committed together, nothing comes after the end of what it rests on, in whatever order it came", async () => {
+  const tables = ["token", "key", "audit-retention", "attachment", "secret", "none"] as const;
+  const changing = (table: (typeof tables)[number], path: string): Plan<undefined> => ({
+    result: undefined,
+    changes: table === "none" ? [] : [{ table, path, payload: Buffer.from("x"), previous: null }],
+    committed: () => {},
+    discard: () => {},
+  });
+  for (const order of [tables, tables.toReversed(), [...tables.slice(2), ...tables.slice(0, 2)]]) {
+    const { committer } = await testVault();
+    const indexes = await Promise.all(
+      order.map((table) => committer.submit(entry(table), changing(table, "ab".repeat(32)))),
+    );
+    const committed = order.toSorted(
+      (a, b) => (indexes[order.indexOf(a)] as number) - (indexes[order.indexOf(b)] as number),
+    );
+    assert.deepEqual(committed.slice(2), ["attachment", "audit-retention", "key", "token"]);
+  }
+});
+
 test("REQ-05: when the commit fails nobody is told of success, nothing changed, and it recovers by itself", async () => {
   const { vault, committer, store, log, seal } = await testVault();
   const { size } = log.frontier;

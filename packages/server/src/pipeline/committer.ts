@@ -234,16 +234,23 @@ export class Committer {
   }
 }
 
-/** What calls rest on: whose key it is that they use, whose token, and that no legal hold forbids it. */
-const RESTED_ON: readonly Table[] = ["key", "token", "audit-retention"];
+/**
+ * What calls rest on, each after what may rest on it: the attachment that they read, that no legal hold forbids a removal, the key
+ * that they use, and their caller's token, on which all rest.
+ */
+const RESTED_ON: readonly Table[] = ["attachment", "audit-retention", "key", "token"];
 
 /**
- * A use that is committed together with the end of its key, or of its caller's token, was before it; so was what is committed
- * together with the legal hold that would have refused it.
+ * What is committed together with the end of what it rests on was before it: a use before the end of its key, a removal before the
+ * legal hold that would have refused it, and all that a caller did before the end of his token.
  */
 function usesFirst(items: readonly Item[]): readonly Item[] {
-  const ends = ({ plan }: Item): boolean => plan?.changes.some(({ table }) => RESTED_ON.includes(table)) ?? false;
-  return [...items.filter((item) => !ends(item)), ...items.filter(ends)];
+  const rank = ({ plan }: Item): number =>
+    Math.max(-1, ...(plan?.changes ?? []).map(({ table }) => RESTED_ON.indexOf(table)));
+  return items
+    .map((item) => ({ item, rank: rank(item) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
 }
 
 /** Refuses, as outdated, those whose plan rests on what is no longer so. */

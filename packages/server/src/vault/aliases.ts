@@ -52,8 +52,7 @@ export class Aliases {
   /** A page of aliases in the order of their names. @param keyName Only those of this key; empty: of any. */
   async list(prefix: string, keyName: string, after: string, limit: number): Promise<readonly AliasInfo[]> {
     const fits = (target: string) => keyName === "" || target === keyName;
-    const names = this.#aliases.page(prefix, after, limit, fits);
-    return (await this.#aliases.findMany(names)).map(({ record }) => aliasInfo(record));
+    return (await this.#aliases.list(prefix, after, limit, fits)).map(({ record }) => aliasInfo(record));
   }
 
   /** @throws BunkmsError `not_found` */

@@ -7,7 +7,8 @@ import { equal } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
 import { type Plan, unchanged } from "./plan.ts";
-import type { Aside, Change, Records, ReportRecord } from "./records.ts";
+import { RecordDamaged } from "./record.ts";
+import type { Aside, Change, OpenedRecord, Records, ReportRecord } from "./records.ts";
 
 /** Bytes of every part but the last: what the server takes as one payload. */
 export const PART_LENGTH = 512 * 1024;
@@ -55,6 +56,10 @@ interface AttachmentPart {
 export class Attachments {
   readonly #records: Records;
   readonly #attachments: NamedRecords<typeof AttachmentRecordSchema, AttachmentRecord>;
+  /** So many removals were committed: what was read before one may be of what it took away. */
+  #removals = 0;
+  /** Path of the removal's record that did not open last; those after it go on. */
+  #damagedRemoval: string | undefined;
 
   constructor(records: Records, indexKey: KeyObject) {
     this.#records = records;
@@ -143,7 +148,10 @@ export class Attachments {
           previous: null,
         },
       ],
-      committed: () => this.#attachments.deleted(name),
+      committed: () => {
+        this.#attachments.deleted(name);
+        this.#removals += 1;
+      },
       discard: () => {},
     };
   }
@@ -155,7 +163,7 @@ export class Attachments {
    * @throws RecordDamaged, StoreUnavailable
    */
   async removeParts(): Promise<boolean> {
-    const [removal] = await this.#records.list(REMOVALS, { limit: 1 });
+    const removal = await this.#nextRemoval();
     if (removal === undefined) {
       return false;
     }
@@ -173,20 +181,38 @@ export class Attachments {
     return true;
   }
 
-  /** A page in the order of names. */
-  async list(prefix: string, after: string, limit: number): Promise<readonly AttachmentInfo[]> {
-    const names = this.#attachments.page(prefix, after, limit);
-    return (await this.#attachments.findMany(names)).map(({ record }) => attachmentInfo(record));
+  /** The next removal that is under way. A damaged one is reported and passed by, again after the last one. */
+  async #nextRemoval(): Promise<OpenedRecord | undefined> {
+    const after = this.#damagedRemoval;
+    try {
+      const [removal] = await this.#records.list(REMOVALS, { limit: 1, ...(after !== undefined && { after }) });
+      if (removal === undefined) {
+        this.#damagedRemoval = undefined;
+      }
+      return removal;
+    } catch (error) {
+      if (error instanceof RecordDamaged) {
+        this.#damagedRemoval = error.path;
+      }
+      throw error;
+    }
   }
 
-  /** One part. @throws BunkmsError `not_found` */
-  async part(name: string, part: number): Promise<AttachmentPart> {
+  /** A page in the order of names. */
+  async list(prefix: string, after: string, limit: number): Promise<readonly AttachmentInfo[]> {
+    return (await this.#attachments.list(prefix, after, limit)).map(({ record }) => attachmentInfo(record));
+  }
+
+  /** One part; the plan holds while nothing was removed meanwhile. @throws BunkmsError `not_found` */
+  async part(name: string, part: number): Promise<Plan<AttachmentPart>> {
+    const removals = this.#removals;
     const { record } = await this.#get(name);
     const stored = await this.#records.read("attachment-part", partPath(record, part));
     if (stored === undefined) {
       throw new BunkmsError("not_found", "the attachment has no such part");
     }
-    return { data: stored.payload, info: attachmentInfo(record) };
+    const read = unchanged({ data: stored.payload, info: attachmentInfo(record) });
+    return { ...read, holds: () => removals === this.#removals };
   }
 
   async #samePart(record: AttachmentRecord, part: number, data: Uint8Array): Promise<Plan<AttachmentInfo>> {

@@ -81,8 +81,8 @@ export class KeyBook {
   /** A page of keys in the order of their names. */
   async list(filter: KeyFilter, after: string, limit: number): Promise<readonly KeyInfo[]> {
     const label = filter.tag === "" ? undefined : filter.tag;
-    const names = this.keys.page(filter.prefix, after, limit, fitsFilter(filter), label);
-    return (await this.keys.findMany(names)).map(({ record }) => infoOf(record));
+    const found = await this.keys.list(filter.prefix, after, limit, fitsFilter(filter), label);
+    return found.map(({ record }) => infoOf(record));
   }
 
   /**

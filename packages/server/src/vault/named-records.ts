@@ -16,6 +16,15 @@ interface Named {
   readonly name: string;
 }
 
+/** Which names: that begin with a prefix, come after another, at most so many, whose summary fits, and that have the label. */
+type PageOrder<S> = readonly [
+  prefix: string,
+  after: string,
+  limit: number,
+  fits?: (summary: S) => boolean,
+  label?: string,
+];
+
 const CACHED = 10_000;
 
 /**
@@ -83,30 +92,6 @@ export class NamedRecords<
     this.#changes += 1;
   }
 
-  /** Those of many names that are there, in the order of the names: what was deleted meanwhile is left out. */
-  async findMany(names: readonly string[]): Promise<readonly NamedRecord<M>[]> {
-    const found = new Map<string, NamedRecord<M>>();
-    const missing: string[] = [];
-    for (const name of names) {
-      const cached = this.#cache.get(name);
-      if (cached === undefined) {
-        missing.push(name);
-      } else {
-        found.set(name, cached);
-      }
-    }
-    const changes = this.#changes;
-    const paths = missing.map((name) => this.#path(name));
-    for (const { payload, ref } of await this.#records.readMany(this.#table, paths)) {
-      const read = { record: this.#decode(payload), ref };
-      found.set(read.record.name, read);
-      if (changes === this.#changes) {
-        this.#cache.set(read.record.name, read);
-      }
-    }
-    return names.flatMap((name) => found.get(name) ?? []);
-  }
-
   async find(name: string): Promise<NamedRecord<M> | undefined> {
     const cached = this.#cache.get(name);
     if (cached !== undefined) {
@@ -124,14 +109,23 @@ export class NamedRecords<
     return found;
   }
 
+  /**
+   * The records of a page of names, as `page` has them. What is deleted while they are read is left out, and others come in its place:
+   * there are fewer than `limit` only if no more follow.
+   */
+  async list(...[prefix, after, limit, fits, label]: PageOrder<S>): Promise<readonly NamedRecord<M>[]> {
+    const found: NamedRecord<M>[] = [];
+    for (let last: string | undefined = after; last !== undefined && found.length < limit; ) {
+      const missing = limit - found.length;
+      const names = this.page(prefix, last, missing, fits, label);
+      found.push(...(await this.#findMany(names)));
+      last = names.length < missing ? undefined : names.at(-1);
+    }
+    return found;
+  }
+
   /** At most `limit` names that begin with `prefix`, come after `after`, have the label and whose summary fits, in order. */
-  page(
-    prefix: string,
-    after: string,
-    limit: number,
-    fits?: (summary: S) => boolean,
-    label?: string,
-  ): readonly string[] {
+  page(...[prefix, after, limit, fits, label]: PageOrder<S>): readonly string[] {
     return this.#names.page(prefix, after, limit, fits, label);
   }
 
@@ -159,6 +153,30 @@ export class NamedRecords<
     this.#changes += 1;
     this.#cache.delete(name);
     this.#names.remove(name);
+  }
+
+  /** Those of many names that are there, in the order of the names. */
+  async #findMany(names: readonly string[]): Promise<readonly NamedRecord<M>[]> {
+    const found = new Map<string, NamedRecord<M>>();
+    const missing: string[] = [];
+    for (const name of names) {
+      const cached = this.#cache.get(name);
+      if (cached === undefined) {
+        missing.push(name);
+      } else {
+        found.set(name, cached);
+      }
+    }
+    const changes = this.#changes;
+    const paths = missing.map((name) => this.#path(name));
+    for (const { payload, ref } of await this.#records.readMany(this.#table, paths)) {
+      const read = { record: this.#decode(payload), ref };
+      found.set(read.record.name, read);
+      if (changes === this.#changes) {
+        this.#cache.set(read.record.name, read);
+      }
+    }
+    return names.flatMap((name) => found.get(name) ?? []);
   }
 
   #decode(payload: Buffer): M {

@@ -19,9 +19,12 @@ export interface RecordAddress {
 
 /** A record does not open: changed, moved, or sealed by a key that is not in the keyring. */
 export class RecordDamaged extends Error {
+  readonly path: string;
+
   constructor(table: Table, path: string, options?: { readonly cause?: unknown }) {
     super(`a record of the vault is damaged or not from this vault: ${table}/${path}`, options);
     this.name = "RecordDamaged";
+    this.path = path;
   }
 }
 

@@ -103,8 +103,7 @@ export class Secrets {
 
   /** A page of secrets' metadata in the order of their names. */
   async list(prefix: string, after: string, limit: number): Promise<readonly SecretInfo[]> {
-    const names = this.#secrets.page(prefix, after, limit);
-    return (await this.#secrets.findMany(names)).map(({ record }) => secretInfo(record));
+    return (await this.#secrets.list(prefix, after, limit)).map(({ record }) => secretInfo(record));
   }
 
   /** Destroys a secret with all its versions. @throws BunkmsError `not_found` */

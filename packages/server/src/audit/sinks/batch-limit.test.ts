@@ -5,7 +5,7 @@ import { MAX_BATCH_ENTRIES } from "./sink.ts";
 
 function deliver(limit: BatchLimit, count: number): void {
   for (let i = 0; i < count; i++) {
-    limit.delivered();
+    limit.delivered(limit.entries);
   }
 }
 
@@ -13,7 +13,7 @@ function deliver(limit: BatchLimit, count: number): void {
 function untilItGrows(limit: BatchLimit): number {
   const before = limit.entries;
   for (let count = 1; count < 10_000; count++) {
-    limit.delivered();
+    limit.delivered(limit.entries);
     if (limit.entries > before) {
       return count;
     }
@@ -32,7 +32,7 @@ test("it is halved by each refusal, down to one entry, and doubled by every 16 d
   for (const entries of [2, 4, 8, 16, 32, 64, 128, 256, 512]) {
     deliver(limit, 15);
     assert.equal(limit.entries, entries / 2);
-    limit.delivered();
+    limit.delivered(limit.entries);
     assert.equal(limit.entries, entries);
   }
   deliver(limit, 100);
@@ -65,4 +65,22 @@ test("refusals in a row, and deliveries before the bound was ever raised, do not
   limit.refused();
   assert.equal(limit.entries, 64);
   assert.equal(untilItGrows(limit), 16);
+});
+
+test("batches that had room left tell nothing: they neither raise the bound nor show that a raised one holds", () => {
+  const limit = new BatchLimit();
+  limit.refused();
+  for (let i = 0; i < 1000; i++) {
+    limit.delivered(limit.entries - 1);
+  }
+  assert.equal(limit.entries, 256);
+  const counts = Array.from({ length: 4 }, () => {
+    const count = untilItGrows(limit);
+    for (let i = 0; i < 1000; i++) {
+      limit.delivered(1);
+    }
+    assert.ok(limit.refused());
+    return count;
+  });
+  assert.deepEqual(counts, [16, 32, 64, 128]);
 });

@@ -22,8 +22,11 @@ export class BatchLimit {
     return this.#entries;
   }
 
-  /** A batch was delivered. */
-  delivered(): void {
+  /** A batch of so many entries was delivered. One that had room left says nothing of the bound. */
+  delivered(entries: number): void {
+    if (entries < this.#entries) {
+      return;
+    }
     this.#deliveries += 1;
     if (this.#deliveries < this.#patience) {
       return;

@@ -135,7 +135,7 @@ export class Feeder {
     }
     await sink.deliver(entries, this.#abort.signal);
     this.#next = next + entries.length;
-    this.#limit.delivered();
+    this.#limit.delivered(entries.length);
     tally.lastSuccess = Date.now();
     if (this.#failuresInARow > 0) {
       this.#failuresInARow = 0;

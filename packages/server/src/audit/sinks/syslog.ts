@@ -49,8 +49,8 @@ const FIRST_NOT_ASCII = 0x80;
  *
  * With TLS 1.3 this side may send before the other has looked at the client certificate, or missed it (RFC 8446 section
  * 4.4.2.4), and a receiver that then refuses may have read the batch with it. It gives session tickets after that (section 4.6.1),
- * or an alert; so nothing is sent before the first ticket. One that gives no tickets, refuses without an alert, and takes longer
- * for that than is waited here, could still be taken for one that has read.
+ * or an alert; so nothing is sent before the first ticket. One that gives no tickets, or judges the certificate by itself after the
+ * handshake, refuses without an alert, and takes longer for that than is waited here, could still be taken for one that has read.
  */
 export class SyslogSink implements Sink {
   readonly name = "syslog";
