@@ -1,4 +1,4 @@
-import { Failure } from "./failure.ts";
+import { Failure, usage } from "./failure.ts";
 import type { Io } from "./io.ts";
 
 const ENTER = new Set([0x0a, 0x0d]);
@@ -26,6 +26,16 @@ export async function promptHidden(io: Io, labels: readonly string[]): Promise<B
   } finally {
     io.stdin.setRawMode?.(false);
     await bytes.return(undefined);
+  }
+}
+
+/**
+ * Refuses what cannot be undone where nobody has said yes beforehand and there is nobody to ask.
+ * @param yes The option --yes. @param danger What the refusal begins with. @throws Failure
+ */
+export function refuseUnasked(io: Io, yes: boolean | undefined, danger: string): void {
+  if (!yes && !io.stdin.isTTY) {
+    throw usage(`${danger}, and there is no terminal to ask on`, "Add --yes.");
   }
 }
 

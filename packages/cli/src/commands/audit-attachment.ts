@@ -7,7 +7,7 @@ import { openInput } from "../file-input.ts";
 import { writeStream, writeWhole } from "../file-output.ts";
 import { formatTime, printLine, printMessage, printNote, printTable } from "../output.ts";
 import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions } from "../pages.ts";
-import { confirm } from "../prompt.ts";
+import { confirm, refuseUnasked } from "../prompt.ts";
 
 const TAKEN = "Attachments are never replaced: give another --name.";
 const LISTED = 'They are listed by "bunkms audit attachments".';
@@ -102,9 +102,7 @@ export const removeAttachmentCommand = defineCommand<{ readonly yes?: boolean }>
   async run(invocation) {
     const { io, options } = invocation;
     const name = required(invocation, 0);
-    if (!options.yes && !io.stdin.isTTY) {
-      throw usage("removing cannot be undone, and there is no terminal to ask on", "Add --yes.");
-    }
+    refuseUnasked(io, options.yes, "removing cannot be undone");
     const client = await invocation.connect();
     if (!options.yes && !(await confirm(io, `Remove ${describe(await findAttachment(client, name))}, for good?`))) {
       throw usage("nothing was removed");

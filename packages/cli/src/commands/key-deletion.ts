@@ -6,7 +6,7 @@ import { printKey, printVersions } from "../key-output.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
 import { formatTime, printFields, printMessage } from "../output.ts";
 import { parseCount } from "../pages.ts";
-import { confirmByName } from "../prompt.ts";
+import { confirmByName, refuseUnasked } from "../prompt.ts";
 
 interface ScheduleOptions extends VersionOptions {
   readonly windowDays?: number;
@@ -32,9 +32,7 @@ export const scheduleDeletionCommand = defineCommand<ScheduleOptions>({
   ],
   async run(invocation) {
     const { io, options } = invocation;
-    if (!options.yes && !io.stdin.isTTY) {
-      throw usage("what is destroyed cannot be brought back, and there is no terminal to ask on", "Add --yes.");
-    }
+    refuseUnasked(io, options.yes, "what is destroyed cannot be brought back");
     const name = required(invocation, 0);
     const client = await invocation.connect();
     if (!options.yes) {

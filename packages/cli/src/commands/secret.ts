@@ -4,7 +4,7 @@ import { IN_OPTION, OUT_OPTIONS, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { type BytesOptions, formatTime, printLine, printMessage, printTable, writeBytes } from "../output.ts";
 import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions } from "../pages.ts";
-import { confirm, promptHidden } from "../prompt.ts";
+import { confirm, promptHidden, refuseUnasked } from "../prompt.ts";
 
 const put = defineCommand<{ readonly in?: string }>({
   usage: "put <name>",
@@ -77,9 +77,7 @@ const remove = defineCommand<{ readonly yes?: boolean }>({
   async run(invocation) {
     const { io, options } = invocation;
     const name = required(invocation, 0);
-    if (!options.yes && !io.stdin.isTTY) {
-      throw usage("deleting cannot be undone, and there is no terminal to ask on", "Add --yes.");
-    }
+    refuseUnasked(io, options.yes, "deleting cannot be undone");
     const client = await invocation.connect();
     if (!options.yes && !(await confirm(io, `Destroy ${name} with all its versions?`))) {
       throw usage("nothing was deleted");

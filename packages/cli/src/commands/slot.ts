@@ -6,7 +6,7 @@ import { Failure, usage } from "../failure.ts";
 import type { Io } from "../io.ts";
 import { type Issued, issuedJson, issueShares, printShares } from "../issued-shares.ts";
 import { printJson, printLine, printMessage } from "../output.ts";
-import { confirm } from "../prompt.ts";
+import { confirm, refuseUnasked } from "../prompt.ts";
 import { printSlots } from "../seal-output.ts";
 import { hasShareOptions, SHARE_OPTIONS, type ShareFields, type ShareOptions, shareFields } from "../share-options.ts";
 
@@ -69,9 +69,7 @@ const remove = defineCommand<{ readonly yes?: boolean }>({
   async run(invocation) {
     const { io, options } = invocation;
     const id = required(invocation, 0);
-    if (!options.yes && !io.stdin.isTTY) {
-      throw usage("what a removed slot opened may be lost, and there is no terminal to ask on", "Add --yes.");
-    }
+    refuseUnasked(io, options.yes, "what a removed slot opened may be lost");
     const client = await invocation.connect();
     if (!options.yes && !(await confirm(io, `Remove ${describe(await findSlot(client, id))}?`))) {
       throw usage("nothing was removed");
