@@ -40,18 +40,16 @@ export interface HttpService {
 export function openHttpService(address: URL, tls: ContextSource | undefined): HttpService {
   const isTls = address.protocol === "https:";
   const send = isTls ? tlsRequest : plainRequest;
-  let secureContext = isTls ? tls?.() : undefined;
-  let agent = openAgent(isTls, secureContext);
+  let open: { readonly agent: OpenAgent; readonly secureContext: SecureContext | undefined } | undefined;
 
   const currentAgent = (): OpenAgent => {
-    const current = isTls ? tls?.() : undefined;
-    if (current !== secureContext) {
+    const secureContext = isTls ? tls?.() : undefined;
+    if (open === undefined || open.secureContext !== secureContext) {
       // Connections that are open, and the TLS sessions it remembers, are those of the certificate of before.
-      agent.destroy();
-      secureContext = current;
-      agent = openAgent(isTls, current);
+      open?.agent.destroy();
+      open = { agent: openAgent(isTls, secureContext), secureContext };
     }
-    return agent;
+    return open.agent;
   };
 
   return {
@@ -68,7 +66,7 @@ export function openHttpService(address: URL, tls: ContextSource | undefined): H
       });
       return { status: message.statusCode ?? 0, headers: message.headers, body: await readBounded(message) };
     },
-    close: () => agent.destroy(),
+    close: () => open?.agent.destroy(),
   };
 }
 
