@@ -1,11 +1,14 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { endDigestThread } from "./digest-thread.ts";
 
 /**
  * Collects what nobody holds any more, now: OpenSSL zeroes a key's memory when its `KeyObject` is collected, and without
- * this that would be whenever the heap is full next. Called after sealing, when no reference to a key of the vault is left.
+ * this that would be whenever the heap is full next. Called after sealing, when no reference to a key of the vault is left. What
+ * the thread for digests may still hold ends with it.
  */
 export function collectForgottenKeys(): void {
+  endDigestThread();
   // Node gives the collector to those who ask V8 for it; a context made after that has it.
   setFlagsFromString("--expose-gc");
   const collect: unknown = runInNewContext("gc");

@@ -108,7 +108,7 @@ export interface SignatureAlgorithm {
   /** The longest context, in bytes: 255 or 0. */
   readonly contextLength: number;
   /** Its caller has checked encoding and context. @throws BunkmsError `invalid_digest_length`, `wrong_key_usage` */
-  sign(key: KeyObject, input: SignatureInput, options?: SignatureOptions): Promise<Buffer>;
+  sign(key: KeyObject, input: SignatureInput, options?: SignatureOptions): Buffer | Promise<Buffer>;
   /**
    * A signature of any wrong form is just not valid. Its caller has checked encoding and context.
    * @throws BunkmsError `invalid_digest_length`, `wrong_key_usage`
@@ -118,7 +118,7 @@ export interface SignatureAlgorithm {
     input: SignatureInput,
     signature: Uint8Array,
     options?: SignatureOptions,
-  ): Promise<boolean>;
+  ): boolean | Promise<boolean>;
 }
 
 /** How a key type makes message authentication codes. */

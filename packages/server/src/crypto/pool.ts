@@ -48,8 +48,8 @@ export function inBulk<T>(signal: AbortSignal, work: () => Promise<T>): Promise<
 }
 
 /**
- * Does a job on the thread pool, at once, or when bulk work has its turn.
- * @param job Hands one job to the pool, and ends with it.
+ * Does a job on the thread pool or another thread, at once, or when bulk work has its turn.
+ * @param job Hands one job to the thread, and ends with it.
  * @throws what the job throws; the reason of the bulk work's signal.
  */
 export function inPool<T>(job: () => Promise<T>): Promise<T> {

@@ -31,7 +31,7 @@ test("what Go's standard library signs with our keys is verified here, in every 
           private_key: material.toString("hex"),
           message: MESSAGE.toString("hex"),
         });
-        checks.push((signature) => algorithm.verify(key, INPUT, signature, { encoding, context }));
+        checks.push(async (signature) => algorithm.verify(key, INPUT, signature, { encoding, context }));
       }
     }
   }

@@ -1,12 +1,12 @@
 import { KeyBatchService } from "@bunkms/contract";
 import { encodeText } from "../crypto/ciphertext.ts";
 import { NonceLot } from "../crypto/nonce-lot.ts";
+import { whenDone } from "../crypto/when-done.ts";
 import { batchAnswer, memberOf, runItems } from "./batch.ts";
 import { additionalData } from "./binding.ts";
 import { encrypting } from "./data-cipher.ts";
 import { defineOperation } from "./operation.ts";
 import { withPlaintext } from "./plaintext.ts";
-import { whenDone } from "./when-done.ts";
 
 export const encryptBatch = defineOperation(KeyBatchService.method.encryptBatch, async (context, request) => {
   const { items } = request;

@@ -1,4 +1,5 @@
 import { BunkmsError, KeyBatchService } from "@bunkms/contract";
+import { whenDone } from "../crypto/when-done.ts";
 import { batchAnswer, memberOf, refuseBatch, runItems } from "./batch.ts";
 import { useKey } from "./key-use.ts";
 import { defineOperation } from "./operation.ts";
@@ -13,11 +14,11 @@ export const signBatch = defineOperation(KeyBatchService.method.signBatch, async
     const version = await use.version(asked, "make", items.length);
     const { algorithm, options } = chooseAlgorithm(use.key, request);
     const { key } = await use.open(version);
-    const signOne = async (item: SignedInput) => {
-      const signature = await algorithm.sign(key, signatureInput(item), options);
-      refuseTooMany(items.length, signature.length);
-      return { ...signatureFields(signature, request), version };
-    };
+    const signOne = (item: SignedInput) =>
+      whenDone(algorithm.sign(key, signatureInput(item), options), (signature) => {
+        refuseTooMany(items.length, signature.length);
+        return { ...signatureFields(signature, request), version };
+      });
     // One alone: how long signatures are is known once there is one.
     const first = await runItems(context.signal, items.slice(0, 1), signOne);
     return [...first, ...(await runItems(context.signal, items.slice(1), signOne))];

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, createSecretKey, type Ke
 import { BunkmsError } from "@bunkms/contract";
 import { wipe } from "../kdf.ts";
 import type { SignatureAlgorithm, SignatureInput, SignatureOptions } from "../key-type.ts";
-import { checkedDigest, signMessage, verifyMessage } from "./scheme.ts";
+import { check, checkedDigest, make } from "./scheme.ts";
 
 /** Bytes of a private key, the seed of ML-DSA-65 and the private key of Ed25519 (draft section 4.2). */
 export const COMPOSITE_PRIVATE_LENGTH = 32 + 32;
@@ -20,6 +20,8 @@ const LABEL = Buffer.from("COMPSIG-MLDSA65-Ed25519-SHA512");
 
 const ML_DSA = { family: "ml-dsa-65", slow: true };
 const ED25519 = { family: "ed25519", slow: false };
+const ML_DSA_SCHEME = { hash: null, context: LABEL };
+const ED25519_SCHEME = { hash: null };
 
 /**
  * id-MLDSA65-Ed25519-SHA512 (draft-ietf-lamps-pq-composite-sigs-19): a signature by ML-DSA-65 and one by Ed25519, of
@@ -39,8 +41,8 @@ export const COMPOSITE_SIGNATURE: SignatureAlgorithm = Object.freeze<SignatureAl
     const { mlDsa, ed25519 } = privateParts(key);
     const representative = representativeOf(input, options);
     return Buffer.concat([
-      await signMessage(ML_DSA, null, mlDsa, representative, { context: LABEL }),
-      await signMessage(ED25519, null, ed25519, representative),
+      await make(ML_DSA, { kind: "message", key: mlDsa, input: representative, scheme: ML_DSA_SCHEME }),
+      await make(ED25519, { kind: "message", key: ed25519, input: representative, scheme: ED25519_SCHEME }),
     ]);
   },
   async verify(publicKey, input, signature, options) {
@@ -49,9 +51,10 @@ export const COMPOSITE_SIGNATURE: SignatureAlgorithm = Object.freeze<SignatureAl
     if (signature.length !== SIGNATURE_LENGTH) return false;
     const byMlDsa = signature.subarray(0, SIGNATURE_ML_DSA);
     const byEd25519 = signature.subarray(SIGNATURE_ML_DSA);
+    const job = { kind: "message", input: representative } as const;
     return (
-      (await verifyMessage(ML_DSA, null, mlDsa, representative, byMlDsa, { context: LABEL })) &&
-      (await verifyMessage(ED25519, null, ed25519, representative, byEd25519))
+      (await check(ML_DSA, { ...job, key: mlDsa, signature: byMlDsa, scheme: ML_DSA_SCHEME })) &&
+      (await check(ED25519, { ...job, key: ed25519, signature: byEd25519, scheme: ED25519_SCHEME }))
     );
   },
 });

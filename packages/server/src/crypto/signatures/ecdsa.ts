@@ -1,7 +1,7 @@
-import { signDigest, verifyDigest } from "../digest-signature.ts";
 import type { SignatureAlgorithm } from "../key-type.ts";
+import { whenDone } from "../when-done.ts";
 import { derToP1363, hasLowS, p1363ToDer, withLowS } from "./ecdsa-encoding.ts";
-import { checkedDigest, requireFit, type SignatureHash, signMessage, verifyMessage } from "./scheme.ts";
+import { check, checkedInput, make, requireFit, type SignatureHash } from "./scheme.ts";
 
 /** A curve that ECDSA works on. */
 export interface EcdsaCurve {
@@ -36,34 +36,32 @@ export function lowSSignature(curve: EcdsaCurve): SignatureAlgorithm {
 function ecdsa(name: string, curve: EcdsaCurve, hash: SignatureHash, lowIn?: bigint): SignatureAlgorithm {
   const { size } = curve;
   const keys = { family: "ec", curve: curve.namedCurve, slow: curve.slow };
+  const scheme = { hash };
   return Object.freeze<SignatureAlgorithm>({
     name,
     hash,
     encodings: Object.freeze(["der", "p1363"] as const),
     contextLength: 0,
-    async sign(key, input, options) {
+    sign(key, input, options) {
       requireFit(keys, key, "private");
-      const der =
-        input.kind === "digest"
-          ? signDigest({ hash }, key, checkedDigest(hash, input.bytes))
-          : await signMessage(keys, hash, key, input.bytes);
-      const asDer = options?.encoding !== "p1363";
-      if (asDer && lowIn === undefined) return der;
-      const drawn = derToP1363(der, size);
-      const p1363 = lowIn === undefined ? drawn : withLowS(drawn, lowIn);
-      return asDer ? (p1363ToDer(p1363, size) as Buffer) : p1363;
+      const job = { kind: input.kind, key, input: checkedInput(hash, input), scheme } as const;
+      return whenDone(make(keys, job), (der) => {
+        const asDer = options?.encoding !== "p1363";
+        if (asDer && lowIn === undefined) return der;
+        const drawn = derToP1363(der, size);
+        const p1363 = lowIn === undefined ? drawn : withLowS(drawn, lowIn);
+        return asDer ? (p1363ToDer(p1363, size) as Buffer) : p1363;
+      });
     },
-    async verify(publicKey, input, signature, options) {
+    verify(publicKey, input, signature, options) {
       requireFit(keys, publicKey, "public");
-      const digest = input.kind === "digest" ? checkedDigest(hash, input.bytes) : undefined;
+      const checked = checkedInput(hash, input);
       const der = options?.encoding === "p1363" ? p1363ToDer(signature, size) : signature;
       if (der === undefined) return false;
-      const valid =
-        digest === undefined
-          ? await verifyMessage(keys, hash, publicKey, input.bytes, der)
-          : verifyDigest({ hash }, publicKey, digest, der);
-      // Only now is it known that this is DER of numbers in range, which derToP1363 relies on.
-      return valid && (lowIn === undefined || hasLowS(derToP1363(der, size), lowIn));
+      const job = { kind: input.kind, key: publicKey, input: checked, signature: der, scheme } as const;
+      // Only then is it known that this is DER of numbers in range, which derToP1363 relies on.
+      const isLow = () => lowIn === undefined || hasLowS(derToP1363(der, size), lowIn);
+      return whenDone(check(keys, job), (valid) => valid && isLow());
     },
   });
 }

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { signDigest, verifyDigest } from "../digest-signature.ts";
 import type { SignatureAlgorithm, SignatureInput } from "../key-type.ts";
-import { checkedDigest, requireFit } from "./scheme.ts";
+import { check, checkedDigest, make, requireFit } from "./scheme.ts";
 
 const KEYS = { family: "ed25519", slow: false };
 const NO_CONTEXT: Uint8Array = new Uint8Array(0);
@@ -12,13 +11,14 @@ export const ED25519PH_SIGNATURE: SignatureAlgorithm = Object.freeze<SignatureAl
   hash: "sha512",
   encodings: Object.freeze(["raw"] as const),
   contextLength: 255,
-  async sign(key, input, options) {
+  sign(key, input, options) {
     requireFit(KEYS, key, "private");
-    return signDigest(schemeOf(options?.context), key, digestOf(input));
+    return make(KEYS, { kind: "digest", key, input: digestOf(input), scheme: schemeOf(options?.context) });
   },
-  async verify(publicKey, input, signature, options) {
+  verify(publicKey, input, signature, options) {
     requireFit(KEYS, publicKey, "public");
-    return verifyDigest(schemeOf(options?.context), publicKey, digestOf(input), signature);
+    const scheme = schemeOf(options?.context);
+    return check(KEYS, { kind: "digest", key: publicKey, input: digestOf(input), signature, scheme });
   },
 });
 

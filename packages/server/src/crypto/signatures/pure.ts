@@ -1,5 +1,6 @@
 import type { SignatureAlgorithm } from "../key-type.ts";
-import { noDigest, requireFit, signMessage, verifyMessage } from "./scheme.ts";
+import type { MessageScheme } from "../signing-job.ts";
+import { check, make, noDigest, requireFit } from "./scheme.ts";
 
 /**
  * The one algorithm of a key type that hashes by itself and signs messages only: EdDSA (RFC 8032), ML-DSA (FIPS 204),
@@ -15,17 +16,23 @@ export function pureSignature(name: string, contextLength: number, slow: boolean
     name,
     encodings: Object.freeze(["raw"] as const),
     contextLength,
-    async sign(key, input, options) {
+    sign(key, input, options) {
       requireFit(keys, key, "private");
       if (input.kind === "digest") noDigest();
-      return signMessage(keys, null, key, input.bytes, contextOf(options?.context));
+      return make(keys, { kind: "message", key, input: input.bytes, scheme: schemeOf(options?.context) });
     },
-    async verify(publicKey, input, signature, options) {
+    verify(publicKey, input, signature, options) {
       requireFit(keys, publicKey, "public");
       if (input.kind === "digest") noDigest();
-      return verifyMessage(keys, null, publicKey, input.bytes, signature, contextOf(options?.context));
+      const scheme = schemeOf(options?.context);
+      return check(keys, { kind: "message", key: publicKey, input: input.bytes, signature, scheme });
     },
   });
 }
 
-const contextOf = (context: Uint8Array | undefined) => (context === undefined ? {} : { context });
+const WITHOUT_CONTEXT: MessageScheme = { hash: null };
+
+/** Without a context it is the same as with an empty one. */
+function schemeOf(context: Uint8Array | undefined): MessageScheme {
+  return context === undefined || context.length === 0 ? WITHOUT_CONTEXT : { hash: null, context };
+}

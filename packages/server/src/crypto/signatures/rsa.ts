@@ -1,7 +1,7 @@
 import { constants } from "node:crypto";
-import { type DigestScheme, signDigest, verifyDigest } from "../digest-signature.ts";
+import type { DigestScheme } from "../digest-signature.ts";
 import type { SignatureAlgorithm } from "../key-type.ts";
-import { checkedDigest, requireFit, type SignatureHash, signMessage, verifyMessage } from "./scheme.ts";
+import { check, checkedInput, make, requireFit, type SignatureHash } from "./scheme.ts";
 
 /** RSASSA-PSS (RFC 8017 section 8.1), then RSASSA-PKCS1-v1_5 (section 8.2) for those who need it. */
 export const RSA_SIGNATURES: readonly SignatureAlgorithm[] = Object.freeze([
@@ -33,18 +33,16 @@ function rsa(name: string, hash: SignatureHash, options: Omit<DigestScheme, "has
     hash,
     encodings: Object.freeze(["raw"] as const),
     contextLength: 0,
-    async sign(key, input) {
+    sign(key, input) {
       requireFit(keys, key, "private");
-      if (input.kind === "digest") return signDigest(scheme, key, checkedDigest(hash, input.bytes));
-      return signMessage(keys, hash, key, input.bytes, options);
+      return make(keys, { kind: input.kind, key, input: checkedInput(hash, input), scheme });
     },
-    async verify(publicKey, input, signature) {
+    verify(publicKey, input, signature) {
       requireFit(keys, publicKey, "public");
-      const digest = input.kind === "digest" ? checkedDigest(hash, input.bytes) : undefined;
+      const checked = checkedInput(hash, input);
       // RFC 8017 sections 8.1.2 and 8.2.2, step 1. OpenSSL takes a PSS signature without its leading zeros.
       if (signature.length * 8 !== publicKey.asymmetricKeyDetails?.modulusLength) return false;
-      if (digest !== undefined) return verifyDigest(scheme, publicKey, digest, signature);
-      return verifyMessage(keys, hash, publicKey, input.bytes, signature, options);
+      return check(keys, { kind: input.kind, key: publicKey, input: checked, signature, scheme });
     },
   });
 }

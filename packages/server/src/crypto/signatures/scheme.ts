@@ -1,6 +1,9 @@
-import { type KeyObject, sign, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { BunkmsError } from "@bunkms/contract";
+import { onDigestThread } from "../digest-thread.ts";
+import type { SignatureInput } from "../key-type.ts";
 import { inPool } from "../pool.ts";
+import { type CheckingJob, carryOut, carryOutOnPool, type JobResult, type SigningJob } from "../signing-job.ts";
 
 /** The largest message that is hashed on the calling thread, in bytes: 0.05 ms for the slowest hash. */
 const SHORT_MESSAGE = 16 * 1024;
@@ -11,15 +14,8 @@ export interface SchemeKeys {
   readonly family: string;
   /** OpenSSL's name of the curve that an ECDSA algorithm is bound to. */
   readonly curve?: string;
-  /** Whether signing or verifying a short message takes 0.15 ms or more, and so goes to the thread pool. */
+  /** Whether signing or verifying a short message takes 0.15 ms or more, and so goes to another thread. */
   readonly slow: boolean;
-}
-
-/** What `sign` and `verify` of `node:crypto` take beside the key. */
-export interface NodeOptions {
-  readonly padding?: number;
-  readonly saltLength?: number;
-  readonly context?: Uint8Array;
 }
 
 /**
@@ -34,41 +30,21 @@ export function requireFit({ family, curve }: SchemeKeys, key: KeyObject, type: 
   if (!fits) throw new BunkmsError("wrong_key_usage");
 }
 
-/**
- * Signs a message.
- * @param hash Null where the algorithm does its own hashing (EdDSA, ML-DSA, SLH-DSA).
- * @returns The signature, of ECDSA as DER.
- */
-export async function signMessage(
-  { slow }: SchemeKeys,
-  hash: string | null,
-  key: KeyObject,
-  message: Uint8Array,
-  options: NodeOptions = {},
-): Promise<Buffer> {
-  if (!slow && message.length <= SHORT_MESSAGE) return sign(hash, message, { key, ...options });
-  const job = () =>
-    new Promise<Buffer>((resolve, reject) => {
-      sign(hash, message, { key, ...options }, (error, signature) => (error ? reject(error) : resolve(signature)));
-    });
-  return inPool(job);
+/** Makes a signature: at once with a quick key. @throws Error when OpenSSL refuses. */
+export function make(keys: SchemeKeys, job: SigningJob): Buffer | Promise<Buffer> {
+  return carryOutWhereItFits(keys, job) as Buffer | Promise<Buffer>;
 }
 
-/** The counterpart of `signMessage`. @returns false for a signature that is wrong in whatever way. */
-export async function verifyMessage(
-  { slow }: SchemeKeys,
-  hash: string | null,
-  key: KeyObject,
-  message: Uint8Array,
-  signature: Uint8Array,
-  options: NodeOptions = {},
-): Promise<boolean> {
-  if (!slow && message.length <= SHORT_MESSAGE) return verify(hash, message, { key, ...options }, signature);
-  const job = () =>
-    new Promise<boolean>((resolve, reject) => {
-      verify(hash, message, { key, ...options }, signature, (error, valid) => (error ? reject(error) : resolve(valid)));
-    });
-  return inPool(job);
+/** Checks a signature: at once with a quick key. @returns false for one that is wrong in whatever way. */
+export function check(keys: SchemeKeys, job: CheckingJob): boolean | Promise<boolean> {
+  return carryOutWhereItFits(keys, job) as boolean | Promise<boolean>;
+}
+
+function carryOutWhereItFits({ slow }: SchemeKeys, job: SigningJob | CheckingJob): JobResult | Promise<JobResult> {
+  if (!slow && job.input.length <= SHORT_MESSAGE) {
+    return carryOut(job);
+  }
+  return inPool(() => (job.kind === "message" ? carryOutOnPool(job) : onDigestThread(job)));
 }
 
 /** Bytes of each hash's output (FIPS 180-4). */
@@ -81,6 +57,11 @@ export type SignatureHash = keyof typeof DIGEST_LENGTHS;
 export function checkedDigest(hash: SignatureHash, digest: Uint8Array): Uint8Array {
   if (digest.length !== DIGEST_LENGTHS[hash]) throw new BunkmsError("invalid_digest_length");
   return digest;
+}
+
+/** What a job is given: a message as it is, a digest once it is known to be one. @throws as `checkedDigest` */
+export function checkedInput(hash: SignatureHash, { kind, bytes }: SignatureInput): Uint8Array {
+  return kind === "digest" ? checkedDigest(hash, bytes) : bytes;
 }
 
 /** @throws BunkmsError `wrong_key_usage`: the algorithm signs messages only, there is no digest of its own. */

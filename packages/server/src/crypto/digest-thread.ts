@@ -1,0 +1,103 @@
+import { Worker } from "node:worker_threads";
+import type { JobReply } from "./digest-jobs.ts";
+import { type CheckingJob, type JobResult, type SigningJob, withOwnMemory } from "./signing-job.ts";
+
+/** Without a job for so long the thread ends, and with it what it still holds of keys. */
+const IDLE_MS = 60_000;
+
+interface Asker {
+  readonly resolve: (result: JobResult) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+class DigestThread {
+  readonly #worker = new Worker(new URL("../../bin/digest-thread.js", import.meta.url), { env: {} });
+  readonly #onIdle: () => void;
+  /** Those who wait for it, in the order of their jobs. */
+  readonly #askers: Asker[] = [];
+  #idleTimer: NodeJS.Timeout | undefined;
+  #isEnding = false;
+
+  /**
+   * @param onIdle Told when there was nothing to do for long.
+   * @param onLost Told when it ended, asked or not.
+   */
+  constructor(onIdle: () => void, onLost: () => void) {
+    this.#onIdle = onIdle;
+    const lose = (reason: Error): void => {
+      clearTimeout(this.#idleTimer);
+      onLost();
+      for (const { reject } of this.#askers.splice(0)) {
+        reject(reason);
+      }
+    };
+    this.#worker.on("message", (reply: JobReply) => this.#settle(reply));
+    this.#worker.on("error", (cause) => lose(new Error("the thread for digests failed", { cause })));
+    this.#worker.on("exit", () => lose(new Error("the thread for digests ended")));
+  }
+
+  carryOut(job: SigningJob | CheckingJob): Promise<JobResult> {
+    clearTimeout(this.#idleTimer);
+    this.#worker.ref();
+    // The key goes as a handle of OpenSSL's one object.
+    this.#worker.postMessage(withOwnMemory(job));
+    return new Promise((resolve, reject) => this.#askers.push({ resolve, reject }));
+  }
+
+  /** Ends it when it is done with the jobs that it has. */
+  end(): void {
+    this.#isEnding = true;
+    this.#rest();
+  }
+
+  #settle(reply: JobReply): void {
+    const asker = this.#askers.shift();
+    if ("error" in reply) {
+      asker?.reject(reply.error);
+    } else {
+      const { result } = reply;
+      asker?.resolve(
+        typeof result === "boolean" ? result : Buffer.from(result.buffer, result.byteOffset, result.length),
+      );
+    }
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#askers.length > 0) {
+      return;
+    }
+    // An idle thread keeps no process alive.
+    this.#worker.unref();
+    clearTimeout(this.#idleTimer);
+    if (this.#isEnding) {
+      void this.#worker.terminate();
+    } else {
+      this.#idleTimer = setTimeout(this.#onIdle, IDLE_MS).unref();
+    }
+  }
+}
+
+let thread: DigestThread | undefined;
+
+/**
+ * Makes or checks a signature of a digest that takes its time, up to 1.4 ms, for which all other calls would wait: in a thread of its
+ * own, after the jobs that came before. The thread pool, which has those of messages, hashes what it is given, and nothing of ours
+ * can run there. The thread begins with the first job.
+ * @throws Error when OpenSSL refuses, or the thread is lost.
+ */
+export function onDigestThread(job: SigningJob | CheckingJob): Promise<JobResult> {
+  if (thread === undefined) {
+    const begun: DigestThread = new DigestThread(endDigestThread, () => {
+      thread = thread === begun ? undefined : thread;
+    });
+    thread = begun;
+  }
+  return thread.carryOut(job);
+}
+
+/** Ends the thread when it is done with the jobs that it has, so that it holds no key any more. */
+export function endDigestThread(): void {
+  thread?.end();
+  thread = undefined;
+}

@@ -1,0 +1,78 @@
+import { type KeyObject, sign, verify } from "node:crypto";
+import { type DigestScheme, signDigest, verifyDigest } from "./digest-signature.ts";
+
+/** What `sign` and `verify` of `node:crypto` take beside key and message. */
+export interface MessageScheme {
+  /** Null where the algorithm does its own hashing (EdDSA, ML-DSA, SLH-DSA). */
+  readonly hash: string | null;
+  readonly padding?: number;
+  readonly saltLength?: number;
+  readonly context?: Uint8Array;
+}
+
+/** Whose signature is made or checked: a message's, or that of a digest which the caller has made. */
+type Signed =
+  | { readonly kind: "message"; readonly scheme: MessageScheme }
+  | { readonly kind: "digest"; readonly scheme: DigestScheme };
+
+/** One signature to make: of ECDSA as DER. It can go through a port to another thread. */
+export type SigningJob = Signed & {
+  readonly key: KeyObject;
+  readonly input: Uint8Array;
+  readonly signature?: undefined;
+};
+
+/** One signature to check. */
+export type CheckingJob = Signed & {
+  readonly key: KeyObject;
+  readonly input: Uint8Array;
+  readonly signature: Uint8Array;
+};
+
+/** What comes of a job: a signature, or whether the one that was given is valid. */
+export type JobResult = Buffer | boolean;
+
+/** Does a job on the calling thread. @throws Error when OpenSSL refuses. */
+export function carryOut(job: SigningJob | CheckingJob): JobResult {
+  const { key, input, signature } = job;
+  if (job.kind === "digest") {
+    return signature === undefined
+      ? signDigest(job.scheme, key, input)
+      : verifyDigest(job.scheme, key, input, signature);
+  }
+  const { hash, ...options } = job.scheme;
+  return signature === undefined
+    ? sign(hash, input, { key, ...options })
+    : verify(hash, input, { key, ...options }, signature);
+}
+
+/** Does a job with a message on the thread pool. @throws Error when OpenSSL refuses. */
+export function carryOutOnPool(job: (SigningJob | CheckingJob) & { readonly kind: "message" }): Promise<JobResult> {
+  const { key, input, signature } = job;
+  const { hash, ...options } = job.scheme;
+  return new Promise<JobResult>((resolve, reject) => {
+    const done = (error: Error | null, result: JobResult) => (error ? reject(error) : resolve(result));
+    if (signature === undefined) {
+      sign(hash, input, { key, ...options }, done);
+    } else {
+      verify(hash, input, { key, ...options }, signature, done);
+    }
+  });
+}
+
+/** The job with copies of its bytes: a port sends all the memory that a view lies in, and whatever else lies there. */
+export function withOwnMemory<J extends SigningJob | CheckingJob>(job: J): J {
+  return { ...job, input: copyOf(job.input), signature: copyOf(job.signature), scheme: withOwnContext(job.scheme) };
+}
+
+/** The same scheme where it has no context, so that it goes through a port once for all jobs. */
+function withOwnContext(scheme: MessageScheme | DigestScheme): MessageScheme | DigestScheme {
+  if ("context" in scheme) {
+    return { ...scheme, context: copyOf(scheme.context) };
+  }
+  return "ed25519ph" in scheme ? { ...scheme, ed25519ph: copyOf(scheme.ed25519ph) } : scheme;
+}
+
+function copyOf<B extends Uint8Array | undefined>(bytes: B): B {
+  return (bytes && new Uint8Array(bytes)) as B;
+}
