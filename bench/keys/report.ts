@@ -2,7 +2,7 @@ import { mib, percent, table } from "../markdown-table.ts";
 import type { BatchCell } from "./batches.ts";
 import type { BesideCell } from "./beside.ts";
 import type { ManyKeysFigures } from "./many-keys.ts";
-import type { SigningCell } from "./signing.ts";
+import { BATCHES, type SigningCell } from "./signing.ts";
 
 /** Batches, as lines of Markdown. */
 export function batchesMarkdown(cells: readonly BatchCell[]): string[] {
@@ -41,17 +41,16 @@ export function signingMarkdown(cells: readonly SigningCell[]): string[] {
       "REST, signatures/s",
       "a core",
       "Of it",
-      "Batch of 100, signatures/s",
-      "a core",
-      "Of it",
+      ...BATCHES.flatMap((items) => [`Batch of ${items}, signatures/s`, "a core", "Of it"]),
     ],
-    cells.map(({ name, yardstick, yardstickPerCore, loopPerCore, single, batch }) => [
+    cells.map(({ name, yardstick, yardstickPerCore, loopPerCore, single, batches }) => [
       name,
       yardstick,
       yardstickPerCore.toFixed(0),
       percent(loopPerCore / yardstickPerCore),
-      ...[single, batch].flatMap(({ perSecond, perCore, ofYardstick }) => [
-        perSecond.toFixed(0),
+      ...[single, ...batches].flatMap(({ perSecond, perCore, ofYardstick }) => [
+        // Of slow batches none may have ended in time.
+        perSecond === 0 ? "–" : perSecond.toFixed(0),
         perCore.toFixed(0),
         percent(ofYardstick),
       ]),

@@ -24,7 +24,8 @@ export interface SigningCell {
   /** What the bare `crypto.sign` of the runtime makes of it. */
   readonly loopPerCore: number;
   readonly single: SigningFigures;
-  readonly batch: SigningFigures;
+  /** In the order of {@link BATCHES}. */
+  readonly batches: readonly SigningFigures[];
 }
 
 interface Algorithm {
@@ -40,7 +41,8 @@ interface Algorithm {
 interface Row {
   readonly algorithm: Algorithm;
   readonly single: Workload;
-  readonly batch: Workload;
+  /** In the order of {@link BATCHES}. */
+  readonly batches: readonly Workload[];
   readonly samples: Omit<SigningCell, "name">[];
 }
 
@@ -53,7 +55,8 @@ const ALGORITHMS: readonly Algorithm[] = [
 const LOOP = "crypto.sign";
 /** 64 bytes. */
 const MESSAGE = base64("x".repeat(64));
-const BATCH_ITEMS = 100;
+/** Items of the batches that are measured. */
+export const BATCHES: readonly number[] = [100, 1000];
 const SINGLE_CONNECTIONS = 16;
 const BATCH_CONNECTIONS = 4;
 
@@ -71,18 +74,18 @@ export async function measureSigning(bed: Bed): Promise<readonly SigningCell[]> 
   }
   for (let round = 1; round <= options.rounds; round++) {
     say(`signing, round ${round} of ${options.rounds}`);
-    for (const { algorithm, single, batch, samples } of rows) {
+    for (const { algorithm, single, batches, samples } of rows) {
       const seconds = Math.ceil(options.cellMs / 1000);
       const openssl = await opensslSignRate(algorithm.openssl, seconds);
       const loopPerCore = await loopRate(algorithm.runtime, seconds);
       const yardstickPerCore = openssl ?? loopPerCore;
-      samples.push({
-        yardstick: openssl === undefined ? LOOP : (version ?? ""),
-        yardstickPerCore,
-        loopPerCore,
-        single: await figures(bed, single, SINGLE_CONNECTIONS, 1, yardstickPerCore),
-        batch: await figures(bed, batch, BATCH_CONNECTIONS, BATCH_ITEMS, yardstickPerCore),
-      });
+      const ofSingle = await figures(bed, single, SINGLE_CONNECTIONS, 1, yardstickPerCore);
+      const ofBatches: SigningFigures[] = [];
+      for (const [i, batch] of batches.entries()) {
+        ofBatches.push(await figures(bed, batch, BATCH_CONNECTIONS, BATCHES[i] as number, yardstickPerCore));
+      }
+      const yardstick = openssl === undefined ? LOOP : (version ?? "");
+      samples.push({ yardstick, yardstickPerCore, loopPerCore, single: ofSingle, batches: ofBatches });
     }
   }
   return rows.map(cellOf);
@@ -93,13 +96,15 @@ async function prepare(bed: Bed, algorithm: Algorithm): Promise<Row> {
   const { name, type } = algorithm;
   const path = `/v1/keys/sign-${type}/sign`;
   await call("/v1/keys", { name: `sign-${type}`, type });
-  const items = Array.from({ length: BATCH_ITEMS }, () => ({ message_b64: MESSAGE }));
   const single = rest(`sign ${name}`, path, { message_b64: MESSAGE }, '"signature_b64":"');
-  const batch = rest(`sign batch ${name}`, `${path}/batch`, { items }, '"failed":0,');
+  const batches = BATCHES.map((length) => {
+    const items = Array.from({ length }, () => ({ message_b64: MESSAGE }));
+    return rest(`sign batch ${name}`, `${path}/batch`, { items }, '"failed":0,');
+  });
   bed.say(`warming up ${name}`);
   await warmUp(bed, [single], SINGLE_CONNECTIONS);
-  await warmUp(bed, [batch], BATCH_CONNECTIONS);
-  return { algorithm, single, batch, samples: [] };
+  await warmUp(bed, batches, BATCH_CONNECTIONS);
+  return { algorithm, single, batches, samples: [] };
 }
 
 async function loopRate(type: string, seconds: number): Promise<number> {
@@ -123,17 +128,17 @@ async function figures(
 
 function cellOf({ algorithm, samples }: Row): SigningCell {
   const middle = (of: (sample: Row["samples"][number]) => number): number => median(samples.map(of));
-  const medians = (which: "single" | "batch"): SigningFigures => ({
-    perSecond: middle((sample) => sample[which].perSecond),
-    perCore: middle((sample) => sample[which].perCore),
-    ofYardstick: middle((sample) => sample[which].ofYardstick),
+  const medians = (of: (sample: Row["samples"][number]) => SigningFigures): SigningFigures => ({
+    perSecond: middle((sample) => of(sample).perSecond),
+    perCore: middle((sample) => of(sample).perCore),
+    ofYardstick: middle((sample) => of(sample).ofYardstick),
   });
   return {
     name: algorithm.name,
     yardstick: samples[0]?.yardstick ?? "",
     yardstickPerCore: middle((sample) => sample.yardstickPerCore),
     loopPerCore: middle((sample) => sample.loopPerCore),
-    single: medians("single"),
-    batch: medians("batch"),
+    single: medians(({ single }) => single),
+    batches: BATCHES.map((_, i) => medians(({ batches }) => batches[i] as SigningFigures)),
   };
 }

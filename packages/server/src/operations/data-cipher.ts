@@ -5,6 +5,7 @@ import { deriveVersion } from "../crypto/derived-version.ts";
 import type { DataCipher, Encrypted, OpenedVersion, Purpose } from "../crypto/key-type.ts";
 import { isLegacy, legacyVersion, openLegacy } from "../crypto/legacy-ciphertext.ts";
 import type { DrawNonce } from "../crypto/nonce-lot.ts";
+import { whenDone } from "../crypto/when-done.ts";
 import { versionOf } from "../vault/key-book.ts";
 import type { KeyInfo } from "../vault/key-info.ts";
 import { both } from "../vault/plan.ts";
@@ -43,7 +44,7 @@ export interface Encryptor {
 export async function encrypting<T>(
   context: CallContext,
   { keyName, purposes, version: asked, algorithm, count }: EncryptionOrder,
-  work: (encryptor: Encryptor) => Promise<T>,
+  work: (encryptor: Encryptor) => T | Promise<T>,
 ): Promise<Used<T>> {
   const used = await useKey(context, { name: keyName, purposes }, async (use) => {
     const version = await use.version(asked, "make", count);
@@ -80,7 +81,7 @@ export interface Decryption {
  * @param binding Gives the canonical encoding of its additional data.
  * @throws BunkmsError `decryption_failed`, `wrong_key_state`, `invalid_request`
  */
-export type Decrypt = (ciphertext: string, binding: () => Buffer) => Promise<Decryption>;
+export type Decrypt = (ciphertext: string, binding: () => Buffer) => Decryption | Promise<Decryption>;
 
 /**
  * Decrypts what `encrypting` made.
@@ -89,39 +90,43 @@ export type Decrypt = (ciphertext: string, binding: () => Buffer) => Promise<Dec
 export async function decrypting<T>(
   context: CallContext,
   keyName: string,
-  work: (decrypt: Decrypt) => Promise<T>,
+  work: (decrypt: Decrypt) => T | Promise<T>,
 ): Promise<Used<T>> {
-  return useKey(context, { name: keyName, purposes: OPENING }, (use) =>
-    work(async (text, binding) => {
+  return useKey(context, { name: keyName, purposes: OPENING }, (use) => {
+    const ciphers = ciphersOf(use.key);
+    return work((text, binding) => {
       const aad = binding();
       const ciphertext = decodeText(text);
       if (use.key.legacyVersions > 0 && isLegacy(ciphertext)) {
         return decryptLegacy(use, ciphertext, aad);
       }
       const header = parseHeader(ciphertext);
-      const version = await use.version(versionOf(use.key, header), "open", 0);
-      const cipher = ciphersOf(use.key).find(({ suite }) => suite === header.suite);
-      if (cipher === undefined) {
-        throw new BunkmsError("decryption_failed");
-      }
-      const opened = await use.open(version);
-      const plaintext = await cipher.decrypt(versionFor(use.key, opened, aad), ciphertext, aad);
-      use.count(version);
-      return { plaintext, version };
-    }),
-  );
+      const version = versionOf(use.key, header);
+      return whenDone(use.openToRead(version), (opened) => {
+        const cipher = ciphers.find(({ suite }) => suite === header.suite);
+        if (cipher === undefined) {
+          throw new BunkmsError("decryption_failed");
+        }
+        return whenDone(cipher.decrypt(versionFor(use.key, opened, aad), ciphertext, aad), (plaintext) => {
+          use.count(version);
+          return { plaintext, version };
+        });
+      });
+    });
+  });
 }
 
 /** Only versions that the Go BunKMS made open its ciphertexts: it had no others. */
-async function decryptLegacy(use: KeyUse, ciphertext: Buffer, aad: Buffer): Promise<Decryption> {
-  const named = legacyVersion(ciphertext);
-  if (named < 1 || named > use.key.legacyVersions) {
+function decryptLegacy(use: KeyUse, ciphertext: Buffer, aad: Buffer): Decryption | Promise<Decryption> {
+  const version = legacyVersion(ciphertext);
+  if (version < 1 || version > use.key.legacyVersions) {
     throw new BunkmsError("decryption_failed");
   }
-  const version = await use.version(named, "open", 0);
-  const plaintext = openLegacy(await use.open(version), ciphertext, aad);
-  use.count(version);
-  return { plaintext, version };
+  return whenDone(use.openToRead(version), (opened) => {
+    const plaintext = openLegacy(opened, ciphertext, aad);
+    use.count(version);
+    return { plaintext, version };
+  });
 }
 
 /**

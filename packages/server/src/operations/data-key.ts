@@ -1,5 +1,6 @@
 import { encodeText } from "../crypto/ciphertext.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { whenDone } from "../crypto/when-done.ts";
 import { additionalData } from "./binding.ts";
 import type { Encryptor } from "./data-cipher.ts";
 
@@ -21,9 +22,12 @@ export function dataKeyOrder(keyName: string, count: number) {
 }
 
 /** Makes a random data key and wraps it by encrypting it as any data. */
-export async function makeDataKey({ version, encrypt }: Encryptor, request: DataKeyRequest): Promise<DataKey> {
+export function makeDataKey({ version, encrypt }: Encryptor, request: DataKeyRequest): DataKey | Promise<DataKey> {
   const aad = additionalData(request);
   const plaintextB64 = randomBytes(request.bytes || DEFAULT_BYTES);
-  const { ciphertext } = await encrypt(plaintextB64, aad);
-  return { plaintextB64, ciphertext: encodeText(ciphertext), version };
+  return whenDone(encrypt(plaintextB64, aad), ({ ciphertext }) => ({
+    plaintextB64,
+    ciphertext: encodeText(ciphertext),
+    version,
+  }));
 }

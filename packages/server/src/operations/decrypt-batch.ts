@@ -1,4 +1,5 @@
 import { KeyBatchService } from "@bunkms/contract";
+import { whenDone } from "../crypto/when-done.ts";
 import { batchAnswer, runItems } from "./batch.ts";
 import { additionalData } from "./binding.ts";
 import { decrypting } from "./data-cipher.ts";
@@ -9,8 +10,11 @@ export const decryptBatch = defineOperation(
   KeyBatchService.method.decryptBatch,
   async (context, { keyName, items }) => {
     const { result, plan } = await decrypting(context, keyName, (decryptOne) =>
-      runItems(context.signal, items, async (item) =>
-        decrypted(await decryptOne(item.ciphertext, () => additionalData(item))),
+      runItems(context.signal, items, (item) =>
+        whenDone(
+          decryptOne(item.ciphertext, () => additionalData(item)),
+          decrypted,
+        ),
       ),
     );
     return { response: batchAnswer(result, (i) => items[i]?.ciphertext), plan };

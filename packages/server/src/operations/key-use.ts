@@ -31,7 +31,7 @@ export interface Used<T> {
 export async function useKey<T>(
   context: CallContext,
   { name, purposes, requires }: UseOrder,
-  work: (use: KeyUse) => Promise<T>,
+  work: (use: KeyUse) => T | Promise<T>,
 ): Promise<Used<T>> {
   const epoch = context.vault.keys.useEpoch(name);
   const key = await context.vault.keys.get(name);
@@ -50,6 +50,7 @@ export class KeyUse {
   readonly #context: CallContext;
   readonly #epoch: string;
   readonly #uses = new Map<number, number>();
+  readonly #openedToRead = new Map<number, OpenedVersion>();
 
   /** @param epoch The key's, from before it was read. */
   constructor(context: CallContext, key: KeyInfo, epoch: string) {
@@ -80,6 +81,21 @@ export class KeyUse {
   /** Opens a usable version's secret or private key. */
   open(version: number): Promise<OpenedVersion> {
     return this.#context.vault.keys.open(this.key, version);
+  }
+
+  /**
+   * Opens a version for opening what it made, once it may be used so; at once if it was opened before in the same call, whose plan
+   * holds only if nothing became of the key meanwhile.
+   * @throws BunkmsError `unknown_version`, `wrong_key_state`
+   */
+  openToRead(version: number): OpenedVersion | Promise<OpenedVersion> {
+    return this.#openedToRead.get(version) ?? this.#openToRead(version);
+  }
+
+  async #openToRead(version: number): Promise<OpenedVersion> {
+    const opened = await this.open(await this.version(version, "open", 0));
+    this.#openedToRead.set(version, opened);
+    return opened;
   }
 
   /** A usable version's public key. */

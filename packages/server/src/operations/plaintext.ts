@@ -19,7 +19,11 @@ export function withPlaintext<T>(
   if (data.case === "plaintextB64") {
     return use(data.value);
   }
-  const bytes = Buffer.from(data.value ?? "");
+  return wipedAfter(Buffer.from(data.value ?? ""), use);
+}
+
+/** Lends bytes that are the caller's own, and zeroes them once they were used. */
+export function wipedAfter<B extends Uint8Array, T>(bytes: B, use: (bytes: B) => T | Promise<T>): T | Promise<T> {
   let used: T | Promise<T>;
   try {
     used = use(bytes);

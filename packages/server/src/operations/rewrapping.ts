@@ -1,10 +1,11 @@
 import { encodeText } from "../crypto/ciphertext.ts";
-import { wipe } from "../crypto/kdf.ts";
+import { whenDone } from "../crypto/when-done.ts";
 import { both } from "../vault/plan.ts";
 import { additionalData } from "./binding.ts";
 import { decrypting, encrypting } from "./data-cipher.ts";
 import type { Used } from "./key-use.ts";
 import type { CallContext } from "./operation.ts";
+import { wipedAfter } from "./plaintext.ts";
 
 /** What is to be brought to the latest version. */
 type RewrapRequest = Parameters<typeof additionalData>[0] & { readonly ciphertext: string };
@@ -25,19 +26,22 @@ export async function rewrapping<T>(
   context: CallContext,
   keyName: string,
   count: number,
-  work: (rewrapOne: (request: RewrapRequest) => Promise<Rewrapped>) => Promise<T>,
+  work: (rewrapOne: (request: RewrapRequest) => Rewrapped | Promise<Rewrapped>) => T | Promise<T>,
 ): Promise<Used<T>> {
   const order = { keyName, purposes: ["encrypt", "wrap"], version: 0, algorithm: "", count } as const;
   const outer = await encrypting(context, order, ({ version, encrypt }) =>
     decrypting(context, keyName, (decryptOne) =>
-      work(async (request) => {
-        const opened = await decryptOne(request.ciphertext, () => additionalData(request));
-        try {
-          const { ciphertext } = await encrypt(opened.plaintext, additionalData(request));
-          return { ciphertext: encodeText(ciphertext), version, previousVersion: opened.version };
-        } finally {
-          wipe(opened.plaintext);
-        }
+      work((request) => {
+        const binding = () => additionalData(request);
+        return whenDone(decryptOne(request.ciphertext, binding), (opened) =>
+          wipedAfter(opened.plaintext, (plaintext) =>
+            whenDone(encrypt(plaintext, binding()), ({ ciphertext }) => ({
+              ciphertext: encodeText(ciphertext),
+              version,
+              previousVersion: opened.version,
+            })),
+          ),
+        );
       }),
     ),
   );
