@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
@@ -107,10 +108,20 @@ func (t *grpcTransport) failed(ctx context.Context, err error) error {
 	said := withStatus.GRPCStatus()
 	failure := unexpected(t.origin, 0, said.Code().String())
 	failure.GRPCCode = said.Code()
+	isOurs := false
 	for _, detail := range said.Details() {
-		if detail, ok := detail.(*bunkmspb.ErrorDetail); ok {
-			return failure.said(detail.Code, said.Message(), detail.RequestId)
+		switch detail := detail.(type) {
+		case *bunkmspb.ErrorDetail:
+			isOurs = true
+			failure.said(detail.Code, said.Message(), detail.RequestId)
+		case *errdetails.RetryInfo:
+			if detail.RetryDelay.CheckValid() == nil {
+				failure.retryAfter = detail.RetryDelay.AsDuration()
+			}
 		}
+	}
+	if isOurs {
+		return failure
 	}
 	if givenUp := givenUp(ctx, nil); givenUp != nil {
 		return givenUp

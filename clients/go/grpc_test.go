@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -11,12 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/bunbase/bunkms/clients/go/bunkmspb"
 )
@@ -57,6 +60,16 @@ func (s *standIn) EncryptStream(stream grpc.BidiStreamingServer[bunkmspb.Encrypt
 
 func refusal(code codes.Code, stable, text string) error {
 	with, err := status.New(code, text).WithDetails(&bunkmspb.ErrorDetail{Code: stable, RequestId: "r-9"})
+	if err != nil {
+		return err
+	}
+	return with.Err()
+}
+
+// busyGRPC refuses with a RetryInfo.
+func busyGRPC(wait *durationpb.Duration) error {
+	with, err := status.New(codes.Unavailable, "sealed").
+		WithDetails(&bunkmspb.ErrorDetail{Code: "sealed"}, &errdetails.RetryInfo{RetryDelay: wait})
 	if err != nil {
 		return err
 	}
@@ -139,6 +152,45 @@ func TestMutationsOverGRPCAreTriedAgainWithTheSameBytes(t *testing.T) {
 	_, err := bunkmspb.NewKeyServiceClient(client).CreateKey(t.Context(), &bunkmspb.CreateKeyRequest{Name: "k", Tags: tags})
 	if err != nil || len(keys) != 4 || len(keys[0]) != 32 || keys[0] != keys[3] {
 		t.Error(err, keys)
+	}
+}
+
+func TestTheServerSaysOverGRPCHowLongToWait(t *testing.T) {
+	for _, test := range []struct {
+		asked    *durationpb.Duration
+		expected time.Duration
+	}{
+		{durationpb.New(time.Second), time.Second},
+		{durationpb.New(0), 0},
+		{&durationpb.Duration{Seconds: 315_576_000_000}, math.MaxInt64},
+		{nil, -1},
+		{&durationpb.Duration{Seconds: math.MaxInt64}, -1},
+		{&durationpb.Duration{Seconds: 1, Nanos: -1}, -1},
+		{&durationpb.Duration{Nanos: math.MaxInt32}, -1},
+	} {
+		var answered *Error
+		err := (&grpcTransport{}).failed(t.Context(), busyGRPC(test.asked))
+		if !errors.As(err, &answered) || answered.Code != "sealed" || answered.retryAfter != test.expected {
+			t.Errorf("%v: %+v", test.asked, err)
+		}
+	}
+}
+
+func TestOverGRPCACallWaitsForAsLongAsTheServerSays(t *testing.T) {
+	var calls []time.Time
+	client := serveGRPC(t, &standIn{encrypt: func(context.Context, *bunkmspb.EncryptRequest) (*bunkmspb.EncryptResponse, error) {
+		calls = append(calls, time.Now())
+		switch len(calls) {
+		case 1:
+			return nil, busyGRPC(durationpb.New(200 * time.Millisecond))
+		case 2:
+			return nil, busyGRPC(durationpb.New(time.Hour))
+		}
+		return &bunkmspb.EncryptResponse{}, nil
+	}})
+	_, err := client.Encrypt(t.Context(), "k", nil, nil)
+	if !errors.Is(err, ErrSealed) || len(calls) != 2 || calls[1].Sub(calls[0]) < 200*time.Millisecond {
+		t.Error(err, calls)
 	}
 }
 

@@ -86,7 +86,7 @@ async function call(body: Buffer, headers: RawHeaders = {}, { ends = true } = {}
   };
 }
 
-/** ErrorDetail is the last thing in google.rpc.Status, after its type's name. */
+/** Of what follows the name of ErrorDetail's type in google.rpc.Status, only its own fields are read. */
 function codeIn(details: string): string {
   const bytes = Buffer.from(details, "base64");
   const name = Buffer.from(ErrorDetailSchema.typeName);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { JsonObject } from "@bufbuild/protobuf";
-import { Effect, ERRORS, readOperations } from "@bunkms/contract";
+import { createClient } from "@bunkms/client";
+import { Effect, ERRORS, RETRY_AFTER_S, readOperations } from "@bunkms/contract";
 import { makeToken } from "../../packages/server/src/access/token-format.ts";
 import type { TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
@@ -44,6 +45,17 @@ test("REQ-20 before there is a vault every operation that needs one says so, ove
   }
   for (const target of ["/v1/nonsense", "/", "/v1/sys/mounts"]) {
     assert.equal(errorCode(await sendRaw(server.url, { target })), "not_initialised", target);
+  }
+});
+
+test("REQ-39 before there is a vault clients are told when to try again, over both transports alike", async () => {
+  for (const url of [server.url, `grpc://${server.grpcAddr}`]) {
+    const client = createClient({ url, token: makeToken("r"), retry: false });
+    try {
+      await assert.rejects(client.keys.listKeys({}), { code: "not_initialised", retryAfterMs: RETRY_AFTER_S * 1000 });
+    } finally {
+      client.close();
+    }
   }
 });
 

@@ -63,7 +63,7 @@ export class Caller {
         }
         const pause = pauseBefore(this.#policy, failures, error);
         // What the server or the network said is more use than that the time was over while nothing was tried.
-        if (pause >= time.remainingMs || !this.#policy.isWorthwhile(error)) {
+        if (pause >= Math.min(time.remainingMs, LONGEST_TIMER_MS) || !this.#policy.isWorthwhile(error)) {
           throw error;
         }
         await time.sleep(pause);

@@ -137,6 +137,13 @@ describe("a call is sent once", () => {
     assert.equal(seen.length, 1);
   });
 
+  test("when the server asks to wait for longer than a timer can", async () => {
+    const { fetch, seen } = stepping(error(503, "shutting_down", { "retry-after": "9999999" }), OK);
+    const timeoutMs = Number.POSITIVE_INFINITY;
+    await assert.rejects(connect(fetch, { timeoutMs }).keys.getKey({ name: "k" }), { code: "shutting_down" });
+    assert.equal(seen.length, 1);
+  });
+
   test("when its caller gives it up in a pause, with the caller's reason", async () => {
     const { fetch, seen } = stepping(error(503, "shutting_down", { "retry-after": "20" }));
     const controller = new AbortController();

@@ -96,6 +96,9 @@ export const ERRORS = Object.freeze({
   shutting_down: row(503, 14, true, "the server is shutting down"),
 } as const);
 
+/** How many seconds to wait before a retryable call is made again: `Retry-After` over REST, `RetryInfo` over gRPC. */
+export const RETRY_AFTER_S = 1;
+
 /** A stable error code. */
 export type ErrorCode = Exclude<keyof typeof ERRORS, "__proto__">;
 

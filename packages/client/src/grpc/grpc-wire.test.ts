@@ -5,7 +5,8 @@ import { afterEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { EncryptBatchResponseSchema, KeySchema } from "@bunkms/contract";
 import { createClient } from "../client.ts";
 import { BunkmsApiError, ConnectionError, UnexpectedAnswerError } from "../errors.ts";
@@ -76,15 +77,31 @@ function refusing(fields: Record<string, string>): Behaviour {
 }
 
 const ok = answering([KEY]);
-/** google.rpc.Status with an ErrorDetail {code, request_id}. */
-function detail(code: string, requestId: string): string {
-  const field = (tag: number, bytes: Uint8Array) => Buffer.concat([Buffer.of(tag, bytes.length), bytes]);
+
+const field = (tag: number, bytes: Uint8Array) => Buffer.concat([Buffer.of(tag, bytes.length), bytes]);
+
+/** google.rpc.Status with an ErrorDetail {code, request_id}, and with this RetryInfo if there is one. */
+function detail(code: string, requestId: string, retryInfo?: Uint8Array): string {
+  const any = (name: string, value: Uint8Array) =>
+    field(0x1a, Buffer.concat([field(0x0a, Buffer.from(`type.googleapis.com/${name}`)), field(0x12, value)]));
   const errorDetail = Buffer.concat([field(0x0a, Buffer.from(code)), field(0x12, Buffer.from(requestId))]);
-  const url = Buffer.from("type.googleapis.com/bunkms.v1.ErrorDetail");
-  const any = Buffer.concat([field(0x0a, url), field(0x12, errorDetail)]);
-  return Buffer.concat([Buffer.of(0x08, 0x05), field(0x12, Buffer.from("text")), field(0x1a, any)])
+  const details = [
+    any("bunkms.v1.ErrorDetail", errorDetail),
+    ...(retryInfo === undefined ? [] : [any("google.rpc.RetryInfo", retryInfo)]),
+  ];
+  return Buffer.concat([Buffer.of(0x08, 0x05), field(0x12, Buffer.from("text")), ...details])
     .toString("base64")
     .replace(/=+$/, "");
+}
+
+/** A refusal that may go better later, with this RetryInfo. */
+function sealed(retryInfo: Uint8Array): Behaviour {
+  return refusing({ "grpc-status": "14", "grpc-status-details-bin": detail("sealed", "r", retryInfo) });
+}
+
+/** google.rpc.RetryInfo of a google.protobuf.Duration. */
+function retryInfo(duration: MessageInitShape<typeof DurationSchema>): Uint8Array {
+  return field(0x0a, toBinary(DurationSchema, create(DurationSchema, duration)));
 }
 
 describe("a call over gRPC", () => {
@@ -145,10 +162,18 @@ describe("a call over gRPC", () => {
   }
 
   test("waits for as long as the server asks", async () => {
-    const { client } = await connect([refusing({ "grpc-status": "14", "grpc-retry-pushback-ms": "300" }), ok]);
+    const { client } = await connect([sealed(retryInfo({ nanos: 300_000_000 })), ok]);
     const start = performance.now();
     await client.keys.getKey({ name: "k" });
     assert.ok(performance.now() - start >= 290);
+  });
+
+  test("is not sent again when the server asks to wait for longer than there is time", async () => {
+    for (const seconds of [60n, 2n ** 63n - 1n]) {
+      const { client, seen } = await connect([sealed(retryInfo({ seconds })), ok], { timeoutMs: 5_000 });
+      await assert.rejects(client.keys.getKey({ name: "k" }), { code: "sealed", retryAfterMs: Number(seconds) * 1000 });
+      assert.equal(seen.length, 1);
+    }
   });
 
   test("that takes too long fails, and the next one gets a new connection", async () => {
@@ -223,6 +248,20 @@ describe("an error over gRPC", () => {
       assert.deepEqual([error.code, error.httpStatus, error.requestId], ["not_found", 404, "r-2"]);
     }
     assert.deepEqual((await failure(refusing({ "grpc-status": "99" }))).code, "internal");
+  });
+
+  test("keeps its details when the time to wait makes no sense", async () => {
+    for (const bytes of [
+      Buffer.alloc(0),
+      Buffer.of(0x0a, 0x05),
+      field(0x0a, Buffer.of(0xff)),
+      retryInfo({ seconds: -1n }),
+      retryInfo({ nanos: -1_000_000 }),
+    ]) {
+      const { code, requestId, retryAfterMs } = await failure(sealed(bytes));
+      assert.deepEqual([code, requestId, retryAfterMs], ["sealed", "r", undefined], Buffer.from(bytes).toString("hex"));
+    }
+    assert.equal((await failure(sealed(retryInfo({})))).retryAfterMs, 0);
   });
 
   test("of which the message is not well encoded keeps it as it is", async () => {

@@ -1,5 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { DurationSchema, durationMs } from "@bufbuild/protobuf/wkt";
 import { ERRORS, type ErrorDetail, ErrorDetailSchema, isErrorCode } from "@bunkms/contract";
 import { BunkmsApiError } from "../errors.ts";
 
@@ -10,7 +11,7 @@ export interface GrpcStatus {
   readonly message: string;
   readonly detail: ErrorDetail | undefined;
   readonly requestId: string;
-  /** How long to wait before the next try (gRFC A6); undefined when it does not say. */
+  /** How long to wait before the next try (google.rpc.RetryInfo); undefined when it does not say. */
   readonly retryAfterMs: number | undefined;
 }
 
@@ -40,13 +41,11 @@ export function readStatus(fields: Fields): GrpcStatus | undefined {
   if (code === undefined || !/^\d{1,3}$/.test(code)) {
     return undefined;
   }
-  const pushback = one(fields, "grpc-retry-pushback-ms") ?? "";
   return {
     code: Number(code),
     message: decodeMessage(one(fields, "grpc-message") ?? ""),
-    detail: readDetail(one(fields, "grpc-status-details-bin")),
     requestId: one(fields, "x-request-id") ?? "",
-    retryAfterMs: /^\d{1,9}$/.test(pushback) ? Number(pushback) : undefined,
+    ...readDetails(one(fields, "grpc-status-details-bin")),
   };
 }
 
@@ -75,27 +74,37 @@ function decodeMessage(text: string): string {
 }
 
 /**
- * The ErrorDetail among a status's details, google.rpc.Status {int32 code = 1; string message = 2; repeated
- * google.protobuf.Any details = 3}.
- * @returns undefined when there is none, or the bytes are not such a status.
+ * What a status's details say, google.rpc.Status {int32 code = 1; string message = 2; repeated google.protobuf.Any details = 3},
+ * as far as the bytes are such a status.
  */
-function readDetail(base64: string | undefined): ErrorDetail | undefined {
-  if (base64 === undefined) {
-    return undefined;
-  }
+function readDetails(base64: string | undefined): Pick<GrpcStatus, "detail" | "retryAfterMs"> {
+  let detail: ErrorDetail | undefined;
+  let retryAfterMs: number | undefined;
   try {
-    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(base64 ?? ""), (character) => character.charCodeAt(0));
     for (const any of fieldsOf(bytes, 3)) {
       const [url] = fieldsOf(any, 1);
-      const [value] = fieldsOf(any, 2);
-      if (url !== undefined && new TextDecoder().decode(url) === `${TYPE_PREFIX}${ErrorDetailSchema.typeName}`) {
-        return fromBinary(ErrorDetailSchema, value ?? new Uint8Array(0));
+      const [value = new Uint8Array(0)] = fieldsOf(any, 2);
+      switch (new TextDecoder().decode(url)) {
+        case `${TYPE_PREFIX}${ErrorDetailSchema.typeName}`:
+          detail ??= fromBinary(ErrorDetailSchema, value);
+          break;
+        case `${TYPE_PREFIX}google.rpc.RetryInfo`:
+          retryAfterMs ??= readRetryInfo(value);
+          break;
       }
     }
   } catch {
     // Not of our server: the status's number remains.
   }
-  return undefined;
+  return { detail, retryAfterMs };
+}
+
+/** google.rpc.RetryInfo {google.protobuf.Duration retry_delay = 1}. @returns undefined for a time that makes no sense. */
+function readRetryInfo(retryInfo: Uint8Array): number | undefined {
+  const [delay] = fieldsOf(retryInfo, 1);
+  const ms = delay === undefined ? -1 : durationMs(fromBinary(DurationSchema, delay));
+  return ms >= 0 ? ms : undefined;
 }
 
 /** The values of a message's length-delimited field. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { type Message, toJson } from "@bufbuild/protobuf";
-import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema } from "@bunkms/contract";
+import { BunkmsError, ERRORS, type OperationSpec, type RawBody, RawBodySchema, RETRY_AFTER_S } from "@bunkms/contract";
 import { isCompactJws } from "../access/compact-jws.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { asRefusal } from "../pipeline/refusal.ts";
@@ -181,7 +181,7 @@ function sendError(
     response.setHeader("www-authenticate", "Bearer");
   }
   if (ERRORS[error.code].retryable) {
-    response.setHeader("retry-after", "1");
+    response.setHeader("retry-after", String(RETRY_AFTER_S));
   }
   const [path = ""] = splitTarget(request.url ?? "");
   const body = instead ?? {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { RequestListener, Server, ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { ERRORS, type ErrorCode } from "@bunkms/contract";
+import { ERRORS, type ErrorCode, RETRY_AFTER_S } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import { chooseRequestId } from "../api/headers.ts";
 import type { ListenAddress } from "../config/value-type.ts";
@@ -90,7 +90,7 @@ function refuse(socket: Duplex, code: ErrorCode, status: string): void {
     `content-length: ${body.length}`,
     `x-request-id: ${requestId}`,
     "cache-control: no-store",
-    ...(ERRORS[code].retryable ? ["retry-after: 1"] : []),
+    ...(ERRORS[code].retryable ? [`retry-after: ${RETRY_AFTER_S}`] : []),
     "connection: close",
   ];
   socket.once("finish", () => {
