@@ -1,7 +1,8 @@
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import { option } from "./command.ts";
 import { usage } from "./failure.ts";
 import type { Io } from "./io.ts";
+import { requirePrivate } from "./private-files.ts";
 
 /** What the server takes as payload: 512 KiB. */
 export const PAYLOAD_LIMIT = 512 * 1024;
@@ -28,6 +29,8 @@ export interface InputSpec {
   readonly whenTooLarge?: string;
   /** Whether to leave no copy but the one that is returned, which the caller zeroes. */
   readonly secret?: boolean;
+  /** Whether a file is refused that others than its owner can read or write. */
+  readonly ownerOnly?: boolean;
 }
 
 /**
@@ -36,15 +39,21 @@ export interface InputSpec {
  * @throws Failure when it cannot be read or is larger than the limit.
  */
 export async function readInput(io: Io, file: string | undefined, spec: InputSpec): Promise<Buffer> {
-  return await readAll(streamInput(io, file, spec.what), spec);
+  return await readAll(streamInput(io, file, spec.what, spec.ownerOnly), spec);
 }
 
 /**
  * A file, or standard input when no file is given or the file is `-`, as its bytes come. Chunks are the receiver's.
  * @param what For who types it, for example `the plaintext`.
+ * @param ownerOnly Whether a file is refused that others than its owner can read or write.
  * @throws Failure when it cannot be read.
  */
-export async function* streamInput(io: Io, file: string | undefined, what: string): AsyncGenerator<Uint8Array> {
+export async function* streamInput(
+  io: Io,
+  file: string | undefined,
+  what: string,
+  ownerOnly = false,
+): AsyncGenerator<Uint8Array> {
   if (file === undefined || file === "-") {
     if (io.stdin.isTTY) {
       io.stderr.write(`Type ${what}; end with Ctrl-D on a line of its own.\n`);
@@ -53,7 +62,11 @@ export async function* streamInput(io: Io, file: string | undefined, what: strin
     return;
   }
   try {
-    yield* createReadStream(file);
+    await using opened = await open(file);
+    if (ownerOnly) {
+      await requirePrivate(opened, file, 2);
+    }
+    yield* opened.createReadStream();
   } catch (error) {
     throw fileError(file, error);
   }

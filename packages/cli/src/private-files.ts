@@ -1,6 +1,7 @@
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import type { ExitCode } from "./exit-codes.ts";
 import { Failure } from "./failure.ts";
 import type { Io } from "./io.ts";
 
@@ -19,7 +20,7 @@ export function configFolder(io: Io): string {
  * can change sends the token to them.
  */
 export async function readPrivateFile(path: string): Promise<string | undefined> {
-  let file: Awaited<ReturnType<typeof open>>;
+  let file: FileHandle;
   try {
     file = await open(path, "r");
   } catch (error) {
@@ -30,12 +31,7 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
     throw new Failure(3, `cannot read ${path}: ${code}`);
   }
   try {
-    // Asked of the open file, so that it is the one that is read.
-    const { mode } = await file.stat();
-    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, "0");
-      throw new Failure(3, `${path} is open to others (mode ${octal})`, `Close it: chmod 600 ${path}`);
-    }
+    await requirePrivate(file, path, 3);
     const text = await file.readFile("utf8");
     if (text.length > MAX_BYTES) {
       throw new Failure(3, `${path} is too large to be a token`);
@@ -45,6 +41,18 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
     throw error instanceof Failure ? error : new Failure(3, `cannot read ${path}: ${(error as Error).message}`);
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * Asked of the open file, so that it is the one that is read.
+ * @throws Failure with this exit code when others than its owner can read or write it.
+ */
+export async function requirePrivate(file: FileHandle, path: string, exitCode: ExitCode): Promise<void> {
+  const { mode } = await file.stat();
+  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+    const octal = (mode & 0o777).toString(8).padStart(4, "0");
+    throw new Failure(exitCode, `${path} is open to others (mode ${octal})`, `Close it: chmod 600 ${path}`);
   }
 }
 

@@ -13,7 +13,7 @@ function trial() {
   const data = join(folder.path, "data");
   mkdirSync(data);
   writeFileSync(join(data, "data.db"), file(leaf(keyEntry("k"), secretEntry("s", "1"))));
-  writeFileSync(join(folder.path, "key"), MASTER_KEY.toString("hex"));
+  writeFileSync(join(folder.path, "key"), MASTER_KEY.toString("hex"), { mode: 0o600 });
   const words = ["migrate", "from-bunkms-go", "--data", data];
   return {
     folder,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Failure } from "../../failure.ts";
@@ -19,7 +19,7 @@ test("the master key is read in all forms that the Go server takes, from each pl
   const path = join(folder.path, "key");
   for (const form of [HEX, HEX.toUpperCase(), BASE64, `base64:${BASE64}`, ` \t${HEX}\n`, "f".repeat(31).concat("-")]) {
     const expected = form.endsWith("-") ? Buffer.from(form) : KEY;
-    writeFileSync(path, form);
+    writeFileSync(path, form, { mode: 0o600 });
     const env = { BUNKMS_MASTER_KEY: form, OTHER: form };
     assert.deepEqual(await read({ masterKeyFile: path }), expected);
     assert.deepEqual(await read({ masterKey: path }), expected);
@@ -40,6 +40,25 @@ test("a key on the command line is refused, and not repeated", async () => {
       });
     }
   }
+});
+
+test("a file that others can read or write is refused, with what to do", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "key");
+  writeFileSync(path, HEX);
+  for (const mode of [0o640, 0o620, 0o604, 0o602, 0o644, 0o777]) {
+    chmodSync(path, mode);
+    for (const options of [{ masterKeyFile: path }, { masterKey: path }]) {
+      await assert.rejects(read(options), {
+        name: "Failure",
+        exitCode: 2,
+        message: `${path} is open to others (mode 0${mode.toString(8)})`,
+        next: `Close it: chmod 600 ${path}`,
+      });
+    }
+  }
+  chmodSync(path, 0o400);
+  assert.deepEqual(await read({ masterKeyFile: path }), KEY);
 });
 
 test("what is no master key is refused, and so are none and two", async () => {

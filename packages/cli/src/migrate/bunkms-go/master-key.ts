@@ -21,7 +21,8 @@ export interface MasterKeyOptions {
 
 /**
  * Reads the Go server's master key, which the caller zeroes.
- * @throws Failure when it is given on the command line itself, or there is none; StoreError `invalid_master_key`.
+ * @throws Failure when it is given on the command line itself or in a file that is open to others, or there is none; StoreError
+ * `invalid_master_key`.
  */
 export async function readMasterKey(io: Io, options: MasterKeyOptions): Promise<Buffer> {
   const text = await readText(io, options);
@@ -42,7 +43,7 @@ async function readText(io: Io, { masterKey, masterKeyFile }: MasterKeyOptions):
   const file = masterKeyFile ?? masterKey;
   if (file !== undefined) {
     refuseLiteral(file);
-    return readInput(io, file, { what: "the master key", limit: KEY_LIMIT, secret: true });
+    return readInput(io, file, { what: "the master key", limit: KEY_LIMIT, secret: true, ownerOnly: true });
   }
   if (io.env[ENVIRONMENT]) {
     return fromEnvironment(io, ENVIRONMENT);
