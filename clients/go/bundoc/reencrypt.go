@@ -36,9 +36,10 @@ func Raw(key []byte) Source { return Source{kind: raw, key: key} }
 func Plain() Source { return Source{kind: plain} }
 
 // Reencrypt copies a closed database into a new folder, under a new DEK. The
-// old folder stays as it is. It fails when the new folder is there already;
-// what an interrupted run left beside it, under the name with ".incomplete",
-// is removed by the next one.
+// old folder stays as it is. It fails when the new folder is there already, or
+// another run is making it. The copy grows beside it, under the name with
+// ".incomplete". A run that fails removes it; after one that was killed it is
+// to be removed by hand.
 //
 // Afterwards, with Bundoc still stopped, the new folder takes the place of the
 // old one; both names must give the same database id, so the new folder is
@@ -58,33 +59,36 @@ func (p *Provider) Reencrypt(ctx context.Context, from, to string, source Source
 		return &Error{to, ErrWrongDatabase, fmt.Sprintf("it would be for database %q, and %s is database %q",
 			p.database(to), from, p.database(from)), nil}
 	}
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, &Error{to, ErrExists, "the new database must not be there yet", nil})
-	}
-	old, err := p.sourceKey(ctx, from, source)
-	if err != nil {
-		return err
-	}
-	defer clear(old)
-	before, err := stamp(from)
-	if err != nil {
-		return err
-	}
 	partial := to + ".incomplete"
-	if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(partial, 0o700)); err != nil {
+	if err := claim(to, partial); err != nil {
 		return err
 	}
-	if err := p.reencrypt(ctx, from, to, partial, old); err != nil {
-		return err
+	if err = p.reencrypt(ctx, from, to, partial, source); err == nil {
+		err = os.Rename(partial, to)
 	}
-	after, err := stamp(from)
 	if err != nil {
+		return errors.Join(err, os.RemoveAll(partial))
+	}
+	return syncFolder(filepath.Dir(to))
+}
+
+// claim makes the folder in which a copy grows. Of several runs at once, in
+// any number of processes, exactly one succeeds: mkdir(2) decides.
+func claim(to, partial string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	if before != after {
-		return &Error{from, ErrInUse, "it changed while it was copied: close it first", nil}
+	if err := os.Mkdir(partial, 0o700); errors.Is(err, fs.ErrExist) {
+		return &Error{partial, ErrExists, "another run is making this copy, or was killed while it did: " +
+			"if none is at work, remove this folder and start again", nil}
+	} else if err != nil {
+		return err
 	}
-	return errors.Join(os.Rename(partial, to), syncFolder(filepath.Dir(to)))
+	// Looked for only now: a run that was ahead made it before it let go of partial.
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, &Error{to, ErrExists, "the new database must not be there yet", nil}, os.Remove(partial))
+	}
+	return nil
 }
 
 // sourceKey returns the key of the data, nil when it is not encrypted.
@@ -116,7 +120,16 @@ func (p *Provider) sourceKey(ctx context.Context, from string, source Source) ([
 }
 
 // reencrypt fills the folder that becomes the new database.
-func (p *Provider) reencrypt(ctx context.Context, from, to, partial string, old []byte) error {
+func (p *Provider) reencrypt(ctx context.Context, from, to, partial string, source Source) error {
+	old, err := p.sourceKey(ctx, from, source)
+	if err != nil {
+		return err
+	}
+	defer clear(old)
+	before, err := stamp(from)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := p.retry.bound(ctx)
 	cluster, err := p.cluster(ctx, from, nil)
 	if err != nil {
@@ -148,6 +161,13 @@ func (p *Provider) reencrypt(ctx context.Context, from, to, partial string, old 
 	}
 	if err := sealPages(from, partial, old, key); err != nil {
 		return err
+	}
+	after, err := stamp(from)
+	if err != nil {
+		return err
+	}
+	if before != after {
+		return &Error{from, ErrInUse, "it changed while it was copied: close it first", nil}
 	}
 	return syncFolder(partial)
 }
