@@ -64,6 +64,32 @@ test("of what is committed together, nothing comes after the end of what it rest
   }
 });
 
+test("of two changes of tokens that came together, the second is outdated when the first ended its caller's", async () => {
+  const { committer, log } = await testVault();
+  const { size } = log.frontier;
+  let isRevoked = false;
+  const changing = (path: string, own: Pick<Plan<undefined>, "holds" | "committed">): Plan<undefined> => ({
+    result: undefined,
+    changes: [{ table: "token", path: path.repeat(32), payload: Buffer.from("x"), previous: null }],
+    discard: () => {},
+    ...own,
+  });
+  const revocation = changing("ab", {
+    committed: () => {
+      isRevoked = true;
+    },
+  });
+  const [ended, last, other] = await Promise.allSettled([
+    committer.submit(entry("revoke"), revocation),
+    committer.submit(entry("create"), changing("cd", { holds: () => !isRevoked, committed: () => {} })),
+    committer.submit(entry("create"), changing("ef", { holds: () => true, committed: () => {} })),
+  ]);
+  assert.deepEqual(ended, { status: "fulfilled", value: size });
+  assert.ok(last.status === "rejected" && last.reason instanceof RevisionConflict);
+  assert.deepEqual(other, { status: "fulfilled", value: size + 1 });
+  assert.equal(log.frontier.size, size + 2);
+});
+
 test("REQ-05: when the commit fails nobody is told of success, nothing changed, and it recovers by itself", async () => {
   const { vault, committer, store, log, seal } = await testVault();
   const { size } = log.frontier;

@@ -199,12 +199,17 @@ export class Committer {
     return undefined;
   }
 
-  /** Of two plans that change the same record, the second waits for the next commit, which finds it outdated. */
+  /**
+   * Of two plans that change the same record, the second waits for the next commit, which finds it outdated. So does the second of two
+   * that change tokens: the first may be the end of its caller's.
+   */
   #withoutTwins(items: readonly Item[]): Item[] {
     const taken = new Set<string>();
     const twins: Item[] = [];
     const singles = items.filter((item) => {
-      const records = (item.plan?.changes ?? []).map((change) => `${change.table}/${change.path}`);
+      const records = (item.plan?.changes ?? []).map(({ table, path }) =>
+        table === "token" ? table : `${table}/${path}`,
+      );
       if (records.some((record) => taken.has(record))) {
         twins.push(item);
         return false;
