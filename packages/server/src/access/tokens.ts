@@ -161,7 +161,7 @@ function isInTime(token: TokenInfo, now: number): boolean {
 
 function tokenInfo(record: TokenRecord): TokenInfo {
   return {
-    id: Buffer.from(record.id).toString("hex"),
+    id: record.id.toHex(),
     name: record.displayName,
     role: record.role as RoleName,
     createdAt: Number(record.createdAtMs),

@@ -265,7 +265,7 @@ function attachmentInfo({ name, size, createdAtMs, finishedAtMs, digest }: Attac
     size: Number(size),
     createdAt: Number(createdAtMs),
     finishedAt: Number(finishedAtMs),
-    sha256: Buffer.from(digest).toString("hex"),
+    sha256: digest.toHex(),
   };
 }
 
@@ -274,7 +274,7 @@ function partsOf({ size }: AttachmentRecord): number {
 }
 
 function idOf({ id }: AttachmentRecord): string {
-  return Buffer.from(id).toString("hex");
+  return id.toHex();
 }
 
 function partPath(record: AttachmentRecord, part: number): string {

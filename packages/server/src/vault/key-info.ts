@@ -118,7 +118,7 @@ export function keySummary(record: KeyHeading, shared: (text: string) => string)
 
 /** 32 hexadecimal digits. */
 export function keyId(record: Pick<KeyRecord, "id">): string {
-  return Buffer.from(record.id).toString("hex");
+  return record.id.toHex();
 }
 
 function nextRotationAt({ rotationPeriodSeconds, rotatedAtMs, state }: KeyHeading): number {

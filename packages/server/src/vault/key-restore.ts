@@ -67,7 +67,7 @@ export function placeVersions(
     return {
       record,
       material,
-      path: versionPath(Buffer.from(id).toString("hex"), i + 1),
+      path: versionPath(id.toHex(), i + 1),
       ref: before?.ref ?? null,
       info: keyVersionInfo(i + 1, record),
     };

@@ -9,9 +9,13 @@ import { Records, VaultRolledBack } from "./records.ts";
 const COUNT = 10;
 const PAGE = 4;
 
-/** A store of so many tokens as records, whose listings go through `list`. */
+/** A store of so many tokens as records, whose listings go through `list`, and questions for many through `getMany`. */
 async function records(
   list: (list: () => Promise<readonly StoredRecord[]>, options: ListOptions) => Promise<readonly StoredRecord[]>,
+  getMany: (
+    get: () => Promise<readonly StoredRecord[]>,
+    paths: readonly string[],
+  ) => Promise<readonly StoredRecord[]> = (get) => get(),
 ): Promise<Records> {
   const store = openMemoryStore();
   const keyring = loadKeyring(newKeyring());
@@ -25,7 +29,7 @@ async function records(
   await new Records(store, cluster, keyring).commit(changes, { path: "a", payload: Buffer.alloc(0) });
   const watched: Store = {
     get: (...asked) => store.get(...asked),
-    getMany: (...asked) => store.getMany(...asked),
+    getMany: (table, paths) => getMany(() => store.getMany(table, paths), paths),
     list: (table, options) => list(() => store.list(table, options), options),
     commit: (writes) => store.commit(writes),
     close: () => store.close(),
@@ -74,6 +78,47 @@ test("a page that fails after its reader had enough fails nobody", async () => {
       await setImmediate();
     }
   }, StoreUnavailable);
+});
+
+/** Paths for three questions, the first of each that of a record which is there. */
+const MANY = Array.from({ length: 600 }, (_, i) => (i % 250 === 0 ? `t/${i / 250}` : `none/${i}`));
+
+test("many records come in the order of their paths, and the store reads the next ones while some are opened", async () => {
+  let asked = 0;
+  const ends: (() => void)[] = [];
+  const all = await records(
+    (list) => list(),
+    async (get) => {
+      asked += 1;
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return get();
+    },
+  );
+  const read = all.readMany("token", MANY);
+  const ahead: number[] = [];
+  while (ends.length > 0) {
+    ahead.push(asked);
+    ends.shift()?.();
+    await setImmediate();
+  }
+  assert.deepEqual(ahead, [2, 3, 3]);
+  assert.deepEqual(
+    (await read).map(({ payload }) => payload[0]),
+    [0, 1, 2],
+  );
+  assert.deepEqual(await all.readMany("token", []), []);
+});
+
+test("of many records those that cannot be read fail their reader, and nobody else", async () => {
+  const failing = await records(
+    (list) => list(),
+    async () => {
+      throw new StoreUnavailable("gone");
+    },
+  );
+  // An unhandled rejection would fail this test.
+  await assert.rejects(failing.readMany("token", MANY), StoreUnavailable);
+  await setImmediate();
 });
 
 test("a store that gives a path twice, in one page or in two, is refused", async () => {

@@ -120,13 +120,24 @@ export class Records {
     return record && this.#open(table, record);
   }
 
-  /** Those of many records that are there, in the order of the paths. @throws RecordDamaged, StoreUnavailable */
+  /**
+   * Those of many records that are there, in the order of the paths. Asks for the next ones before it opens some: the store reads on
+   * meanwhile.
+   * @throws RecordDamaged, StoreUnavailable
+   */
   async readMany(table: Table, paths: readonly string[]): Promise<readonly OpenedRecord[]> {
+    const ask = (from: number): Promise<readonly StoredRecord[]> | undefined =>
+      from < paths.length ? this.#store.getMany(table, paths.slice(from, from + AT_ONCE)) : undefined;
     const opened: OpenedRecord[] = [];
-    for (let i = 0; i < paths.length; i += AT_ONCE) {
-      for (const record of await this.#store.getMany(table, paths.slice(i, i + AT_ONCE))) {
+    let asked = ask(0);
+    for (let from = AT_ONCE; asked !== undefined; from += AT_ONCE) {
+      const next = ask(from);
+      // Nobody waits for it when these cannot be read or opened, and its failure must not end the process then.
+      next?.catch(() => {});
+      for (const record of await asked) {
         opened.push(this.#open(table, record));
       }
+      asked = next;
     }
     return opened;
   }

@@ -138,5 +138,5 @@ function secretInfo(record: SecretRecord): SecretInfo {
 }
 
 function idOf(record: SecretRecord): string {
-  return Buffer.from(record.id).toString("hex");
+  return record.id.toHex();
 }
