@@ -132,6 +132,7 @@ function lasting(store: Store): Store {
     get: store.get.bind(store),
     getMany: store.getMany.bind(store),
     list: store.list.bind(store),
+    listRevisions: store.listRevisions.bind(store),
     commit: store.commit.bind(store),
     close: async () => {},
   };

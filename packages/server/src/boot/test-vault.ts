@@ -17,6 +17,8 @@ export class FaultyStore implements Store {
   afterCommit: () => void = () => {};
   /** Called before each listing; what it throws is the listing's failure. */
   beforeList: (table: Table) => void = () => {};
+  /** Likewise, for listings of revisions. */
+  beforeListRevisions: (table: Table) => void = () => {};
   commits = 0;
 
   constructor(inner: Store = openMemoryStore()) {
@@ -28,6 +30,10 @@ export class FaultyStore implements Store {
   list: Store["list"] = async (table, options) => {
     this.beforeList(table);
     return this.#inner.list(table, options);
+  };
+  listRevisions: Store["listRevisions"] = async (table, options) => {
+    this.beforeListRevisions(table);
+    return this.#inner.listRevisions(table, options);
   };
   close: Store["close"] = () => this.#inner.close();
   commit: Store["commit"] = async (writes) => {

@@ -17,6 +17,10 @@ export class ModelStore implements Store {
     return records.flatMap((record) => record ?? []);
   }
 
+  async listRevisions(table: Table, options: ListOptions) {
+    return (await this.list(table, options)).map(({ path, revision }) => ({ path, revision }));
+  }
+
   async list(table: Table, { prefix = "", after, limit, reverse = false }: ListOptions) {
     const records = [...this.#records.values()]
       .filter((record) => record.table === table && record.path.startsWith(prefix))

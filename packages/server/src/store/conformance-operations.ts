@@ -1,7 +1,14 @@
 /** Random operations on a store, and what it answers, in words that two stores can be compared by. */
 
 import fc from "fast-check";
-import { RevisionConflict, type Store, type StoredRecord, StoreUnavailable, type Table } from "./store.ts";
+import {
+  type RecordRevision,
+  RevisionConflict,
+  type Store,
+  type StoredRecord,
+  StoreUnavailable,
+  type Table,
+} from "./store.ts";
 
 /**
  * The revision that a write expects. Revisions are opaque and differ from store to store, so an operation can only
@@ -20,7 +27,7 @@ export type Operation =
   | { readonly kind: "get"; readonly table: Table; readonly path: string }
   | { readonly kind: "getMany"; readonly table: Table; readonly paths: readonly string[] }
   | {
-      readonly kind: "list";
+      readonly kind: "list" | "listRevisions";
       readonly table: Table;
       readonly prefix: string | undefined;
       readonly after: string | undefined;
@@ -93,9 +100,9 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     }),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
-      kind: fc.constant("list" as const),
+      kind: fc.constantFrom("list" as const, "listRevisions" as const),
       table,
       prefix: optional(fc.oneof(path, fc.constant(""))),
       after: optional(path),
@@ -134,7 +141,8 @@ async function answerOf(store: Store, next: Operation, history: RevisionHistory)
     }
     case "getMany":
       return (await store.getMany(next.table, next.paths)).map((record) => history.label(next.table, record));
-    case "list": {
+    case "list":
+    case "listRevisions": {
       const { prefix, after, limit, reverse } = next;
       const options = {
         limit,
@@ -142,7 +150,9 @@ async function answerOf(store: Store, next: Operation, history: RevisionHistory)
         ...(prefix !== undefined && { prefix }),
         ...(after !== undefined && { after }),
       };
-      return (await store.list(next.table, options)).map((record) => history.label(next.table, record));
+      return next.kind === "list"
+        ? (await store.list(next.table, options)).map((record) => history.label(next.table, record))
+        : (await store.listRevisions(next.table, options)).map((found) => history.labelRevision(next.table, found));
     }
     case "commit": {
       const writes = next.writes.map(({ expect: expectation, ...write }) => ({
@@ -200,8 +210,13 @@ class RevisionHistory {
     return given.length;
   }
 
-  label(table: Table, record: StoredRecord): unknown {
-    const ordinal = 1 + (this.#given.get(`${table}:${record.path}`)?.indexOf(record.revision) ?? -1);
-    return { path: record.path, value: Buffer.from(record.value).toString("base64"), ordinal };
+  label(table: Table, { path: at, value: read, revision }: StoredRecord): unknown {
+    return { ...this.labelRevision(table, { path: at, revision }), value: Buffer.from(read).toString("base64") };
+  }
+
+  /** With whatever else a store gave, which a listing of revisions must not. */
+  labelRevision(table: Table, { revision, ...rest }: RecordRevision): object {
+    const ordinal = 1 + (this.#given.get(`${table}:${rest.path}`)?.indexOf(revision) ?? -1);
+    return { ...rest, ordinal };
   }
 }

@@ -69,6 +69,7 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
     withStore("answers undefined and an empty list for what is not there", async (store) => {
       assert.equal(await store.get("key", "nothing"), undefined);
       assert.deepEqual(await store.list("key", { limit: 10 }), []);
+      assert.deepEqual(await store.listRevisions("key", { limit: 10 }), []);
       assert.deepEqual(await store.getMany("key", ["nothing"]), []);
       assert.deepEqual(await store.getMany("key", []), []);
       assert.deepEqual(await store.commit([]), []);
@@ -95,6 +96,35 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
         ["2"],
       );
       assert.deepEqual(await store.list("token", { limit: 9 }), []);
+      assert.equal((await store.listRevisions("secret", { limit: 9 })).length, 1);
+      assert.deepEqual(await store.listRevisions("token", { limit: 9 }), []);
+    });
+
+    withStore("lists revisions, at which records are replaced and deleted, and nothing else", async (store) => {
+      const values = [bytes("1"), new Uint8Array(0), randomBytes(70_000)];
+      const revisions = await store.commit(values.map((value, i) => create(`${i}`, value)));
+      const found = await store.listRevisions("key", { limit: 9 });
+      assert.deepEqual(
+        found,
+        revisions.map((revision, i) => ({ path: `${i}`, revision })),
+      );
+      const expected = found[2]?.revision ?? 0;
+      const [revision = 0] = await store.commit([{ table: "key", path: "2", value: bytes("x"), expected }]);
+      assert.deepEqual(await store.listRevisions("key", { limit: 1, reverse: true }), [{ path: "2", revision }]);
+      const [first, second] = found.map(
+        (row): Write => ({ ...row, table: "key", value: null, expected: row.revision }),
+      );
+      await store.commit([first, second] as Write[]);
+      assert.deepEqual(await store.listRevisions("key", { limit: 9 }), [{ path: "2", revision }]);
+    });
+
+    withStore("finds one record's revision by its path as the prefix, whatever paths begin with it", async (store) => {
+      const paths = ["a", "a-", "a/0", "a".repeat(511), "a".repeat(512)];
+      const revisions = await store.commit(paths.map((path) => create(path)));
+      for (const [i, path] of paths.entries()) {
+        const found = await store.listRevisions("key", { prefix: path, limit: 1 });
+        assert.deepEqual(found, [{ path, revision: revisions[i] }]);
+      }
     });
 
     withStore("reads many records at once, in the order that they are asked for in", async (store) => {
@@ -204,6 +234,7 @@ export function storeConformance(name: string, open: () => Promise<Store>, optio
       await assert.rejects(store.get("key", "a"), StoreUnavailable);
       await assert.rejects(store.getMany("key", ["a"]), StoreUnavailable);
       await assert.rejects(store.list("key", { limit: 1 }), StoreUnavailable);
+      await assert.rejects(store.listRevisions("key", { limit: 1 }), StoreUnavailable);
       await assert.rejects(store.commit([create("b")]), StoreUnavailable);
       await assert.rejects(store.commit([]), StoreUnavailable);
     });
@@ -264,6 +295,9 @@ function definePaging(withStore: DefineTest): void {
             page.map(({ path }) => path),
             rest,
           );
+          const revisions = await store.listRevisions("key", { prefix, after, reverse, limit: 3 });
+          const same = page.slice(0, 3).map(({ path, revision }) => ({ path, revision }));
+          assert.deepEqual(revisions, same);
         }
       }
     }
@@ -307,8 +341,10 @@ function defineRefusals(withStore: DefineTest): void {
       await assert.rejects(store.getMany("key", ["a", bad]), TypeError);
       await assert.rejects(store.commit([create("b"), create(bad, bytes("x"))]), TypeError);
       await assert.rejects(store.list("key", { after: bad, limit: 1 }), TypeError);
+      await assert.rejects(store.listRevisions("key", { after: bad, limit: 1 }), TypeError);
       if (bad !== "") {
         await assert.rejects(store.list("key", { prefix: bad, limit: 1 }), TypeError);
+        await assert.rejects(store.listRevisions("key", { prefix: bad, limit: 1 }), TypeError);
       }
     }
     for (const bad of [
@@ -326,6 +362,7 @@ function defineRefusals(withStore: DefineTest): void {
       await assert.rejects(store.getMany(bad, ["a"]), TypeError);
       await assert.rejects(store.getMany(bad, []), TypeError);
       await assert.rejects(store.list(bad, { limit: 1 }), TypeError);
+      await assert.rejects(store.listRevisions(bad, { limit: 1 }), TypeError);
       await assert.rejects(store.commit([create("b"), create("a", bytes("x"), bad)]), TypeError);
     }
     assert.deepEqual(
@@ -343,6 +380,7 @@ function defineRefusals(withStore: DefineTest): void {
     }
     for (const bad of [0, -1, 1.5, MAX_LIST_LIMIT + 1, Number.NaN, Infinity, "1", undefined] as number[]) {
       await assert.rejects(store.list("key", { limit: bad }), RangeError);
+      await assert.rejects(store.listRevisions("key", { limit: bad }), RangeError);
     }
     await assert.rejects(store.getMany("key", new Array(MAX_LIST_LIMIT + 1).fill("a")), RangeError);
     assert.deepEqual(await store.list("key", { limit: 9 }), []);

@@ -1,6 +1,7 @@
 import { checkListing, checkPaths, checkRecordName, checkWrites } from "./checks.ts";
 import {
   type ListOptions,
+  type RecordRevision,
   RevisionConflict,
   type Store,
   type StoredRecord,
@@ -35,10 +36,11 @@ class MemoryStore implements Store {
   }
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
-    this.#refuseIfClosed();
-    const { from, to } = checkListing(table, options);
-    const found = this.#tables.get(table)?.between(from, to, options.limit, options.reverse === true) ?? [];
-    return found.map(copyOf);
+    return this.#found(table, options).map(copyOf);
+  }
+
+  async listRevisions(table: Table, options: ListOptions): Promise<readonly RecordRevision[]> {
+    return this.#found(table, options).map(({ path, revision }) => ({ path, revision }));
   }
 
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
@@ -63,6 +65,12 @@ class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     this.#tables.clear();
+  }
+
+  #found(table: Table, options: ListOptions): readonly StoredRecord[] {
+    this.#refuseIfClosed();
+    const { from, to } = checkListing(table, options);
+    return this.#tables.get(table)?.between(from, to, options.limit, options.reverse === true) ?? [];
   }
 
   #table(name: Table): MemoryTable {

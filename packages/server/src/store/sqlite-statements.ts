@@ -20,8 +20,8 @@ export function prepareStatements(database: DatabaseSync) {
 function prepareRecords(database: DatabaseSync, name: ReturnType<typeof sqlTableOf>) {
   return {
     get: database.prepare(`SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path = ?`),
-    list: prepareListing(database, name, "ASC"),
-    listReverse: prepareListing(database, name, "DESC"),
+    list: prepareListings(database, name, "path, value, revision"),
+    listRevisions: prepareListings(database, name, "path, revision"),
     insert: database.prepare(
       `INSERT INTO ${name} (tbl, path, revision, value) VALUES (?, ?, ?, ?) ON CONFLICT (tbl, path) DO NOTHING`,
     ),
@@ -30,11 +30,14 @@ function prepareRecords(database: DatabaseSync, name: ReturnType<typeof sqlTable
   };
 }
 
-/** Its rows are arrays. */
-function prepareListing(database: DatabaseSync, name: ReturnType<typeof sqlTableOf>, order: "ASC" | "DESC") {
-  const listing = database.prepare(
-    `SELECT path, value, revision FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path ${order} LIMIT ?`,
-  );
-  listing.setReturnArrays(true);
-  return listing;
+/** One listing in both directions. Its rows are arrays. */
+function prepareListings(database: DatabaseSync, name: ReturnType<typeof sqlTableOf>, columns: string) {
+  const prepare = (order: "ASC" | "DESC") => {
+    const listing = database.prepare(
+      `SELECT ${columns} FROM ${name} WHERE tbl = ? AND path >= ? AND path < ? ORDER BY path ${order} LIMIT ?`,
+    );
+    listing.setReturnArrays(true);
+    return listing;
+  };
+  return { forwards: prepare("ASC"), backwards: prepare("DESC") };
 }

@@ -27,6 +27,8 @@ function carryOut(store: Store, question: Question): Promise<unknown> {
       return store.getMany(question.table, question.paths).then(packListing);
     case "list":
       return store.list(question.table, question.options).then(packListing);
+    case "listRevisions":
+      return store.listRevisions(question.table, question.options);
     case "commit":
       return store.commit(question.writes);
     case "close":

@@ -12,6 +12,7 @@ import { sqlTableOf } from "./sqlite-schema.ts";
 import { prepareStatements, type Statements } from "./sqlite-statements.ts";
 import {
   type ListOptions,
+  type RecordRevision,
   RevisionConflict,
   type Store,
   type StoredRecord,
@@ -87,11 +88,11 @@ class SqliteStore implements Store {
   }
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
-    this.#refuseIfClosed();
-    const { from, to } = checkListing(table, options);
-    const statements = this.#sql[sqlTableOf(table)];
-    const listing = options.reverse === true ? statements.listReverse : statements.list;
-    return this.#run(() => listing.all(table, from, to, options.limit) as unknown as readonly Row[]).map(recordOfRow);
+    return this.#listed<Row>("list", table, options).map(([path, value, revision]) => ({ path, value, revision }));
+  }
+
+  async listRevisions(table: Table, options: ListOptions): Promise<readonly RecordRevision[]> {
+    return this.#listed<RevisionRow>("listRevisions", table, options).map(([path, revision]) => ({ path, revision }));
   }
 
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
@@ -127,6 +128,15 @@ class SqliteStore implements Store {
     } finally {
       this.#folder.lock.close();
     }
+  }
+
+  /** @param Listed A row of this listing: an array, so that SQLite's binding makes no object that is made anew here. */
+  #listed<Listed>(listing: "list" | "listRevisions", table: Table, options: ListOptions): readonly Listed[] {
+    this.#refuseIfClosed();
+    const { from, to } = checkListing(table, options);
+    const { forwards, backwards } = this.#sql[sqlTableOf(table)][listing];
+    const statement = options.reverse === true ? backwards : forwards;
+    return this.#run(() => statement.all(table, from, to, options.limit) as unknown as readonly Listed[]);
   }
 
   /** One write inside the transaction; its condition is part of the statement that writes. */
@@ -228,12 +238,8 @@ function logBytesOf(writes: readonly Write[]): number {
   return writes.reduce((sum, { value }) => sum + LOG_BYTES_PER_WRITE + (value?.byteLength ?? 0), 0);
 }
 
-/** What a listing gives. An array, so that SQLite's binding makes no object that is made anew here. */
 type Row = readonly [path: string, value: Uint8Array, revision: number];
-
-function recordOfRow([path, value, revision]: Row): StoredRecord {
-  return { path, value, revision };
-}
+type RevisionRow = readonly [path: string, revision: number];
 
 /** A row as a plain object: those of SQLite have no prototype. */
 function recordOf(row: Record<string, SQLOutputValue>): StoredRecord {

@@ -9,6 +9,7 @@ import { checkWrites } from "./checks.ts";
 import { type PackedListing, unpackListing } from "./packed-listing.ts";
 import {
   type ListOptions,
+  type RecordRevision,
   RevisionConflict,
   type Store,
   type StoredRecord,
@@ -22,7 +23,7 @@ import { type Refusal, StoreRefused } from "./store-refused.ts";
 export type Question =
   | { readonly ask: "get"; readonly table: Table; readonly path: string }
   | { readonly ask: "getMany"; readonly table: Table; readonly paths: readonly string[] }
-  | { readonly ask: "list"; readonly table: Table; readonly options: ListOptions }
+  | { readonly ask: "list" | "listRevisions"; readonly table: Table; readonly options: ListOptions }
   | { readonly ask: "commit"; readonly writes: readonly Write[] }
   | { readonly ask: "close" };
 
@@ -90,6 +91,10 @@ class StoreThread implements Store {
 
   async list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]> {
     return unpackListing((await this.#ask({ ask: "list", table, options })) as PackedListing);
+  }
+
+  listRevisions(table: Table, options: ListOptions): Promise<readonly RecordRevision[]> {
+    return this.#ask({ ask: "listRevisions", table, options }) as Promise<readonly RecordRevision[]>;
   }
 
   async commit(writes: readonly Write[]): Promise<readonly number[]> {

@@ -29,14 +29,18 @@ export type Table =
   | "attachment-removal"
   | "probe";
 
-/** What lies under one path. */
-export interface StoredRecord {
+/** That something lies under one path, and which writing of it. */
+export interface RecordRevision {
   /** 1 to 512 bytes of `[0-9a-z/.-]`; its order is the order of its bytes. */
   readonly path: string;
-  /** The sealed bytes, at most 8 MiB. The caller may keep them, and with them all of one listing; the store never changes them. */
-  readonly value: Uint8Array;
   /** Changes with each write of the record; never 0. Opaque but for equality. */
   readonly revision: number;
+}
+
+/** What lies under one path. */
+export interface StoredRecord extends RecordRevision {
+  /** The sealed bytes, at most 8 MiB. The caller may keep them, and with them all of one listing; the store never changes them. */
+  readonly value: Uint8Array;
 }
 
 /** One write of a commit. It applies only if the record is still at `expected`. */
@@ -93,6 +97,9 @@ export interface Store {
 
   /** Records of one table in the order of their paths. */
   list(table: Table, options: ListOptions): Promise<readonly StoredRecord[]>;
+
+  /** What `list` gives, without the values, which are not even read: for who removes or writes over what he need not know. */
+  listRevisions(table: Table, options: ListOptions): Promise<readonly RecordRevision[]>;
 
   /**
    * Applies all writes or none. When it returns, they are on disk and survive a power cut.

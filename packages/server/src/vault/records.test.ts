@@ -30,6 +30,7 @@ async function records(
   const watched: Store = {
     get: (...asked) => store.get(...asked),
     getMany: (table, paths) => getMany(() => store.getMany(table, paths), paths),
+    listRevisions: (...asked) => store.listRevisions(...asked),
     list: (table, options) => list(() => store.list(table, options), options),
     commit: (writes) => store.commit(writes),
     close: () => store.close(),

@@ -23,6 +23,7 @@ async function resealed(table: Table): Promise<{ readonly largest: number; reado
   const watched: Store = {
     get: (...asked) => store.get(...asked),
     getMany: (...asked) => store.getMany(...asked),
+    listRevisions: (...asked) => store.listRevisions(...asked),
     list: (...asked) => store.list(...asked),
     commit: (writes) => {
       largest = Math.max(largest, writes.length);
