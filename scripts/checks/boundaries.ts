@@ -30,6 +30,7 @@ export const ROOMS: readonly Room[] = [
     also: [
       "crypto/kdf.ts",
       "store/store.ts",
+      "vault/asides.ts",
       "vault/idempotency.ts",
       "vault/plan.ts",
       "vault/record.ts",

@@ -63,13 +63,16 @@ export function testSeals(seal: ReturnType<typeof testSeal>): SealSource {
   };
 }
 
-/** A new vault in a store of its own. */
+/** A new vault in a store of its own, where nothing is being written any more. */
 export async function testVault(): Promise<
   Started & { readonly store: FaultyStore; readonly seal: ReturnType<typeof testSeal> }
 > {
   const store = new FaultyStore();
   const seal = testSeal();
-  return { ...(await openOrCreate(store, seal())), store, seal };
+  const started = await openOrCreate(store, seal());
+  // The checkpoint over its first entries is written after the caller was told of them.
+  await started.committer.idle();
+  return { ...started, store, seal };
 }
 
 /** The plan for a new key of a vault under test. */

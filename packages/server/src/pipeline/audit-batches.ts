@@ -3,8 +3,9 @@ import type { FilledTile } from "../audit/edges.ts";
 import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
 import type { BatchSource } from "../audit/reader.ts";
 import type { TreeStore } from "../audit/tree.ts";
+import type { Aside } from "../vault/asides.ts";
 import { RecordDamaged } from "../vault/record.ts";
-import type { Aside, Records } from "../vault/records.ts";
+import type { Records } from "../vault/records.ts";
 
 const PAGE = 64;
 const FIRST_PAGE = 4;

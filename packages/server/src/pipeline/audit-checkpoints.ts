@@ -3,7 +3,8 @@ import { CheckpointRecordSchema, WitnessRecordSchema } from "@bunkms/contract/re
 import type { NoteKey } from "@bunkms/tlog";
 import type { WitnessCursor } from "../audit/witnesses/checkpoint-witness.ts";
 import { witnessId } from "../audit/witnesses/policy.ts";
-import type { Aside, Records } from "../vault/records.ts";
+import type { Aside } from "../vault/asides.ts";
+import type { Records } from "../vault/records.ts";
 
 const TABLE = "audit-checkpoint";
 /** The newest that was signed, and the newest that witnesses have cosigned as the policy asks. */

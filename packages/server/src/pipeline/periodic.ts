@@ -39,7 +39,7 @@ export class Periodic {
   #flushedAt: number;
   /** The last key that was taken care of, when more were due than one round takes; empty: begin with the first. */
   #lastKey = "";
-  /** Audit batches before this index were found to be removed, so that the rest is not opened in each round to see it. */
+  /** Audit batches before this index were found to be removed, so that the rest is not asked for in each round to see it. */
   #removed = 0;
 
   constructor(parts: PeriodicParts) {

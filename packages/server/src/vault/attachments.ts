@@ -5,10 +5,11 @@ import { type AttachmentRecord, AttachmentRecordSchema, AttachmentRemovalRecordS
 import { sha256Of } from "../crypto/hash.ts";
 import { equal } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
+import type { Aside } from "./asides.ts";
 import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
 import { type Plan, unchanged } from "./plan.ts";
 import { RecordDamaged } from "./record.ts";
-import type { Aside, Change, OpenedRecord, Records, ReportRecord } from "./records.ts";
+import type { Change, OpenedRecord, Records, ReportRecord } from "./records.ts";
 
 /** Bytes of every part but the last: what the server takes as one payload. */
 export const PART_LENGTH = 512 * 1024;

@@ -9,7 +9,7 @@ const TABLE = "idempotency";
 const DAY_MS = 86_400_000;
 /** Digits of a day's number, counted from 1970: enough until the year 2243. */
 const DAY_DIGITS = 5;
-/** So many records at most are read and removed at once: of the longest answers, they take up 64 MiB. */
+/** So many records at most are removed at once: of the longest answers, they take up 64 MiB. */
 const PAGE = 256;
 
 /** A call that its caller named, so that it can be found again. */

@@ -1,17 +1,11 @@
 import { equal, wipe } from "../crypto/kdf.ts";
-import {
-  type ListOptions,
-  RevisionConflict,
-  type Store,
-  type StoredRecord,
-  type Table,
-  type Write,
-} from "../store/store.ts";
+import type { ListOptions, RecordRevision, Store, StoredRecord, Table, Write } from "../store/store.ts";
+import { type Aside, Asides } from "./asides.ts";
 import type { Keyring } from "./keyring.ts";
 import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
 import { Resealing } from "./resealing.ts";
-import { MUTABLE_TABLES, type RecordVersion, StateDigest, VaultState } from "./state.ts";
+import { MUTABLE_TABLES, type RecordVersion, StateDigest, type UndigestedTable, VaultState } from "./state.ts";
 
 /** Which writing of a record somebody read, to be given back when it is changed. */
 export interface RecordRef {
@@ -44,24 +38,6 @@ export interface Change {
   readonly sealAs?: (payload: Uint8Array, version: number) => Uint8Array;
 }
 
-/**
- * A record that says nothing of the vault itself: it is derived from the audit log, says how far somebody is with it, or is
- * what nobody needs any more. It is sealed like all, but to write it is no mutation. The last writer wins.
- */
-export interface Aside {
-  readonly table:
-    | "audit"
-    | "audit-tile"
-    | "audit-checkpoint"
-    | "audit-cursor"
-    | "idempotency"
-    | "attachment-part"
-    | "attachment-removal";
-  readonly path: string;
-  /** Null: to delete. */
-  readonly payload: Uint8Array | null;
-}
-
 /** What goes into a commit besides changes. */
 export interface BatchRecord {
   readonly path: string;
@@ -70,11 +46,10 @@ export interface BatchRecord {
   readonly asides?: readonly Aside[];
 }
 
-/** So often an aside is written anew when it was sealed by another key meanwhile. */
-const ASIDE_ATTEMPTS = 5;
-
 const STATE_PATH = "state";
 const PAGE = 1000;
+/** Of a record that was not read, and whose version the state's digest does not have. */
+const NO_VERSION = 0;
 /** So many of the records that a call asks for are opened in one turn of the event loop: some milliseconds. */
 const AT_ONCE = 250;
 
@@ -96,6 +71,7 @@ export class Records {
   readonly #store: Store;
   readonly #cluster: Buffer;
   readonly #resealing: Resealing;
+  readonly #asides: Asides;
   #keyring: Keyring;
   #state: VaultState = VaultState.EMPTY;
   #stateRevision = 0;
@@ -108,6 +84,9 @@ export class Records {
     this.#keyring = keyring;
     this.#genesis = genesis;
     this.#resealing = new Resealing(store);
+    this.#asides = new Asides(store, ({ table, path }, payload) =>
+      this.#seal(table, path, this.#state.generation, payload),
+    );
   }
 
   get generation(): number {
@@ -166,6 +145,21 @@ export class Records {
         take(this.#open(table, record));
       }
     }
+  }
+
+  /**
+   * The changes that remove all records of a prefix. What they hold is not read and need not open: so their versions stay
+   * unknown, which the state's digest would need of its tables.
+   * @throws VaultRolledBack, StoreUnavailable
+   */
+  async removals(table: UndigestedTable, prefix: string): Promise<readonly Change[]> {
+    const changes: Change[] = [];
+    for await (const page of pagesOf((options) => this.#store.listRevisions(table, options), prefix, PAGE)) {
+      for (const { path, revision } of page) {
+        changes.push({ table, path, payload: null, previous: { revision, version: NO_VERSION } });
+      }
+    }
+    return changes;
   }
 
   /** A record as it lies in the store: for what the barrier does not seal. @throws StoreUnavailable */
@@ -234,7 +228,7 @@ export class Records {
       writes.push(this.#sealed("meta", STATE_PATH, state.generation, state.encode(), this.#stateRevision));
     }
     writes.push(this.#sealed("audit", batch.path, state.generation, batch.payload, 0));
-    const revisions = await this.#withAsides(writes, batch.asides ?? []);
+    const revisions = await this.#asides.commit(writes, batch.asides ?? []);
     // The keyring is among them, in the clear.
     wipe(...this.#genesis.flatMap(({ payload }) => payload ?? []));
     this.#genesis = [];
@@ -249,49 +243,17 @@ export class Records {
 
   /** Writes records that are no mutation, as one commit. @throws StoreUnavailable */
   async keep(asides: readonly Aside[]): Promise<void> {
-    await this.#withAsides([], asides);
+    await this.#asides.commit([], asides);
   }
 
   /**
    * Removes the first records of a table, or of a prefix in it, that lie before a path: what nobody needs any more.
    * @param limit So many at most.
    * @returns Whether there may be more.
-   * @throws RecordDamaged, StoreUnavailable
+   * @throws StoreUnavailable
    */
   async removeBefore(table: Aside["table"], before: string, limit: number, prefix = ""): Promise<boolean> {
-    const first = await this.list(table, { prefix, limit });
-    wipe(...first.map(({ payload }) => payload));
-    const gone = first.filter(({ path }) => path < before);
-    if (gone.length > 0) {
-      await this.keep(gone.map(({ path }) => ({ table, path, payload: null })));
-    }
-    return gone.length === limit;
-  }
-
-  /** Commits the writes, and asides over whatever is in their places. */
-  async #withAsides(writes: readonly Write[], asides: readonly Aside[]): Promise<readonly number[]> {
-    for (let attempt = 1; ; attempt++) {
-      const over: Write[] = [];
-      for (const { table, path, payload } of asides) {
-        const before = await this.#store.get(table, path);
-        const expected = before?.revision ?? 0;
-        if (payload !== null) {
-          over.push(this.#sealed(table, path, this.#state.generation, payload, expected));
-        } else if (before !== undefined) {
-          over.push({ table, path, value: null, expected });
-        }
-      }
-      try {
-        return await this.#store.commit([...writes, ...over]);
-      } catch (error) {
-        const isOver =
-          error instanceof RevisionConflict &&
-          over.some(({ table, path }) => table === error.table && path === error.path);
-        if (!isOver || attempt === ASIDE_ATTEMPTS) {
-          throw error;
-        }
-      }
-    }
+    return this.#asides.removeBefore(table, before, limit, prefix);
   }
 
   /**
@@ -360,37 +322,48 @@ export class Records {
   }
 
   #sealed(table: Table, path: string, version: number, payload: Uint8Array, expected: number): Write {
+    return { table, path, value: this.#seal(table, path, version, payload), expected };
+  }
+
+  #seal(table: Table, path: string, version: number, payload: Uint8Array): Buffer {
     const { barrier, barrierVersion } = this.#keyring;
     const key = barrier.get(barrierVersion);
     if (key === undefined) {
       throw new RecordDamaged(table, path);
     }
-    const address = { cluster: this.#cluster, table, path, version };
-    return { table, path, value: sealRecord(key, barrierVersion, address, payload), expected };
+    return sealRecord(key, barrierVersion, { cluster: this.#cluster, table, path, version }, payload);
   }
 
-  /** Asks for the next page before it gives one away: the store reads on while that one is opened. */
-  async *#pages(table: Table, prefix: string, pageSize: number): AsyncIterable<readonly StoredRecord[]> {
-    let after: string | undefined;
-    let next = this.#store.list(table, { prefix, limit: pageSize });
-    for (;;) {
-      const page = await next;
-      for (const { path } of page) {
-        // The digest of the state needs each path once, and a store's own promise of it can be taken out of its file.
-        if (after !== undefined && path <= after) {
-          throw new VaultRolledBack("the vault has two records in one place");
-        }
-        after = path;
+  #pages(table: Table, prefix: string, pageSize: number): AsyncIterable<readonly StoredRecord[]> {
+    return pagesOf((options) => this.#store.list(table, options), prefix, pageSize);
+  }
+}
+
+/** All of a listing. Asks for the next page before it gives one away: the store reads on while that one is opened. */
+async function* pagesOf<Found extends RecordRevision>(
+  list: (options: ListOptions) => Promise<readonly Found[]>,
+  prefix: string,
+  pageSize: number,
+): AsyncIterable<readonly Found[]> {
+  let after: string | undefined;
+  let next = list({ prefix, limit: pageSize });
+  for (;;) {
+    const page = await next;
+    for (const { path } of page) {
+      // The digest of the state needs each path once, and a store's own promise of it can be taken out of its file.
+      if (after !== undefined && path <= after) {
+        throw new VaultRolledBack("the vault has two records in one place");
       }
-      if (after === undefined || page.length < pageSize) {
-        yield page;
-        return;
-      }
-      next = this.#store.list(table, { prefix, limit: pageSize, after });
-      // Nobody waits for it when whoever takes the pages has enough, and its failure must not end the process then.
-      next.catch(() => {});
-      yield page;
+      after = path;
     }
+    if (after === undefined || page.length < pageSize) {
+      yield page;
+      return;
+    }
+    next = list({ prefix, limit: pageSize, after });
+    // Nobody waits for it when whoever takes the pages has enough, and its failure must not end the process then.
+    next.catch(() => {});
+    yield page;
   }
 }
 

@@ -17,9 +17,6 @@ export interface SecretInfo {
   readonly updatedAt: number;
 }
 
-/** Values are up to 512 KiB each: few are read at once. */
-const VALUES_PER_PAGE = 16;
-
 /** The vault's secrets. Metadata may be cached; values never are. */
 export class Secrets {
   readonly #records: Records;
@@ -110,12 +107,11 @@ export class Secrets {
   async delete(name: string): Promise<Plan<undefined>> {
     const { record, ref } = await this.#get(name);
     const changes: Change[] = [this.#secrets.delete(name, ref)];
-    for (const table of ["secret-version", "secret-value"] as const) {
-      for await (const { path, payload, ref } of this.#records.all(table, `${idOf(record)}/`, VALUES_PER_PAGE)) {
-        wipe(payload);
-        changes.push({ table, path, payload: null, previous: ref });
-      }
+    const ofIt = `${idOf(record)}/`;
+    for await (const { path, ref } of this.#records.all("secret-version", ofIt)) {
+      changes.push({ table: "secret-version", path, payload: null, previous: ref });
     }
+    changes.push(...(await this.#records.removals("secret-value", ofIt)));
     return { result: undefined, changes, committed: () => this.#secrets.deleted(name), discard: () => {} };
   }
 

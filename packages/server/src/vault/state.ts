@@ -4,12 +4,7 @@ import { StateSchema } from "@bunkms/contract/record";
 import { mac } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
 
-/**
- * Tables whose records are rewritten or deleted under the same path. All others are written once a path, but for
- * `key-material`: what was destroyed can be restored there, and then it is the same material (material-check.ts); and but for
- * those that say nothing of the vault itself (records.ts, `Aside`).
- */
-export const MUTABLE_TABLES: readonly Table[] = [
+const DIGESTED = [
   "key",
   "key-version",
   "key-usage",
@@ -21,7 +16,17 @@ export const MUTABLE_TABLES: readonly Table[] = [
   "audit-key",
   "audit-retention",
   "attachment",
-];
+] as const satisfies readonly Table[];
+
+/**
+ * Tables whose records are rewritten or deleted under the same path. All others are written once a path, but for
+ * `key-material`: what was destroyed can be restored there, and then it is the same material (material-check.ts); and but for
+ * those that say nothing of the vault itself (asides.ts).
+ */
+export const MUTABLE_TABLES: readonly Table[] = DIGESTED;
+
+/** Any other: its records can be taken away by who does not know their versions. */
+export type UndigestedTable = Exclude<Table, (typeof DIGESTED)[number]>;
 
 /**
  * The vault's state as of one mutation: its number, and a digest over the versions of all records in mutable tables.
