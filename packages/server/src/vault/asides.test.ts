@@ -11,6 +11,7 @@ import { RecordDamaged } from "./record.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = 20_000 * DAY_MS;
+const GENERATION = 7;
 
 /** Lets no value of these tables be read, until what it returns is called. */
 function hideValues(store: FaultyStore, tables: readonly Table[]): () => void {
@@ -31,7 +32,11 @@ function hideValues(store: FaultyStore, tables: readonly Table[]): () => void {
 /** Asides in a store of their own, sealed by a number that stands for the key. */
 function asidesIn(store: FaultyStore) {
   const key = { version: 1 };
-  return { key, asides: new Asides(store, (_, payload) => Buffer.from([key.version, ...payload])) };
+  const seal = (_: Aside, payload: Uint8Array, generation: number) => {
+    assert.equal(generation, GENERATION);
+    return Buffer.from([key.version, ...payload]);
+  };
+  return { key, asides: new Asides(store, seal) };
 }
 
 const aside = (path: string, text: string | null): Aside => ({
@@ -61,10 +66,14 @@ async function touch(store: FaultyStore, table: Table, path: string): Promise<vo
 test("asides are written over whatever is there, or leave, and need not be there", async () => {
   const store = new FaultyStore();
   const { asides } = asidesIn(store);
-  await asides.commit([], [aside("a", "1"), aside("ab", "2"), aside("none", null)]);
+  await asides.commit([], [aside("a", "1"), aside("ab", "2"), aside("none", null)], GENERATION);
   assert.deepEqual(await valuesOf(store), ["a 11", "ab 12"]);
   const write: Write = { table: "key", path: "k", value: Buffer.of(1), expected: 0 };
-  const [revision, ...others] = await asides.commit([write], [aside("a", null), aside("ab", "3"), aside("abc", "4")]);
+  const [revision, ...others] = await asides.commit(
+    [write],
+    [aside("a", null), aside("ab", "3"), aside("abc", "4")],
+    GENERATION,
+  );
   assert.deepEqual(await store.listRevisions("key", { limit: 9 }), [{ path: "k", revision }]);
   assert.equal(others[0], 0);
   assert.deepEqual(await valuesOf(store), ["ab 13", "abc 14"]);
@@ -73,7 +82,7 @@ test("asides are written over whatever is there, or leave, and need not be there
 test("an aside that is sealed by another key meanwhile is written by the newest one, and in the end given up", async () => {
   const store = new FaultyStore();
   const { asides, key } = asidesIn(store);
-  await asides.commit([], [aside("a", "1"), aside("b", "1")]);
+  await asides.commit([], [aside("a", "1"), aside("b", "1")], GENERATION);
   const { listRevisions } = store;
   let times = 2;
   store.listRevisions = async (table, options) => {
@@ -84,10 +93,10 @@ test("an aside that is sealed by another key meanwhile is written by the newest 
     }
     return found;
   };
-  await asides.commit([], [aside("a", null), aside("b", "2")]);
+  await asides.commit([], [aside("a", null), aside("b", "2")], GENERATION);
   assert.deepEqual(await valuesOf(store), ["b 32"]);
   times = 5;
-  await assert.rejects(asides.commit([], [aside("a", "3"), aside("b", "3")]), RevisionConflict);
+  await assert.rejects(asides.commit([], [aside("a", "3"), aside("b", "3")], GENERATION), RevisionConflict);
   assert.deepEqual([times, await valuesOf(store)], [0, ["b 32"]]);
 });
 
@@ -99,7 +108,10 @@ test("a conflict of what is committed with asides is the caller's, at once", asy
     asked += 1;
   };
   const write: Write = { table: "key", path: "a", value: Buffer.of(1), expected: 7 };
-  await assert.rejects(asides.commit([write], [aside("a", "1")]), { name: "RevisionConflict", table: "key" });
+  await assert.rejects(asides.commit([write], [aside("a", "1")], GENERATION), {
+    name: "RevisionConflict",
+    table: "key",
+  });
   assert.deepEqual([asked, await valuesOf(store)], [1, []]);
 });
 
@@ -110,6 +122,7 @@ test("what lies before a path leaves, so many at a time, of this prefix alone, a
   await asides.commit(
     [],
     paths.map((path) => aside(path, "x")),
+    GENERATION,
   );
   const remove = () => asides.removeBefore("audit-cursor", "a/4", 2, "a/");
   const { listRevisions } = store;

@@ -22,6 +22,9 @@ export interface Aside {
   readonly payload: Uint8Array | null;
 }
 
+/** Gives the value of a record that holds an aside's payload. */
+type SealAside = (aside: Aside, payload: Uint8Array, generation: number) => Uint8Array;
+
 /** So often an aside is written anew when it was sealed by another key meanwhile. */
 const ATTEMPTS = 5;
 
@@ -31,25 +34,31 @@ const ATTEMPTS = 5;
  */
 export class Asides {
   readonly #store: Store;
-  readonly #seal: (aside: Aside, payload: Uint8Array) => Uint8Array;
+  readonly #seal: SealAside;
 
   /** @param seal The value of a record, by the newest barrier key. */
-  constructor(store: Store, seal: (aside: Aside, payload: Uint8Array) => Uint8Array) {
+  constructor(store: Store, seal: SealAside) {
     this.#store = store;
     this.#seal = seal;
   }
 
   /**
    * Commits the writes, and asides over whatever is in their places.
+   * @param generation With which the asides are sealed: that of the writes.
    * @returns The revisions, those of the writes first.
    * @throws RevisionConflict, StoreUnavailable
    */
-  async commit(writes: readonly Write[], asides: readonly Aside[]): Promise<readonly number[]> {
+  async commit(writes: readonly Write[], asides: readonly Aside[], generation: number): Promise<readonly number[]> {
     for (let attempt = 1; ; attempt++) {
       const revisions = await Promise.all(asides.map((aside) => this.#revisionOf(aside)));
       const over = asides.map((aside, i): Write => {
         const { table, path, payload } = aside;
-        return { table, path, value: payload && this.#seal(aside, payload), expected: revisions[i] as number };
+        return {
+          table,
+          path,
+          value: payload && this.#seal(aside, payload, generation),
+          expected: revisions[i] as number,
+        };
       });
       try {
         return await this.#store.commit([...writes, ...over]);

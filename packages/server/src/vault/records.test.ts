@@ -122,6 +122,30 @@ test("of many records those that cannot be read fail their reader, and nobody el
   await setImmediate();
 });
 
+test("all that a commit writes is sealed with the generation that it makes, asides too", async () => {
+  const vault = await records((list) => list());
+  await vault.reload(1);
+  const aside = (path: string) => ({ table: "audit-tile", path, payload: Buffer.from(path) }) as const;
+  const change = { table: "token", path: "t/new", payload: Buffer.of(1), previous: null } as const;
+  await vault.commit([change], { path: "b", payload: Buffer.alloc(0), asides: [aside("first")] });
+  await vault.keep([aside("second")]);
+  await vault.commit([], { path: "c", payload: Buffer.alloc(0), asides: [aside("third")] });
+  const versions: (number | undefined)[] = [];
+  for (const [table, path] of [
+    ["token", "t/new"],
+    ["meta", "state"],
+    ["audit", "b"],
+    ["audit", "c"],
+    ["audit-tile", "first"],
+    ["audit-tile", "second"],
+    ["audit-tile", "third"],
+  ] as const) {
+    versions.push((await vault.read(table, path))?.ref.version);
+  }
+  assert.equal(vault.generation, 2);
+  assert.deepEqual(versions, Array(7).fill(2));
+});
+
 test("a store that gives a path twice, in one page or in two, is refused", async () => {
   const twice = await records(async (list) => (await list()).flatMap((record) => [record, record]).slice(0, PAGE));
   const again = await records(async (list, { after }) =>

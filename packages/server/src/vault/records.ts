@@ -84,8 +84,8 @@ export class Records {
     this.#keyring = keyring;
     this.#genesis = genesis;
     this.#resealing = new Resealing(store);
-    this.#asides = new Asides(store, ({ table, path }, payload) =>
-      this.#seal(table, path, this.#state.generation, payload),
+    this.#asides = new Asides(store, ({ table, path }, payload, generation) =>
+      this.#seal(table, path, generation, payload),
     );
   }
 
@@ -228,7 +228,7 @@ export class Records {
       writes.push(this.#sealed("meta", STATE_PATH, state.generation, state.encode(), this.#stateRevision));
     }
     writes.push(this.#sealed("audit", batch.path, state.generation, batch.payload, 0));
-    const revisions = await this.#asides.commit(writes, batch.asides ?? []);
+    const revisions = await this.#asides.commit(writes, batch.asides ?? [], state.generation);
     // The keyring is among them, in the clear.
     wipe(...this.#genesis.flatMap(({ payload }) => payload ?? []));
     this.#genesis = [];
@@ -243,7 +243,7 @@ export class Records {
 
   /** Writes records that are no mutation, as one commit. @throws StoreUnavailable */
   async keep(asides: readonly Aside[]): Promise<void> {
-    await this.#asides.commit([], asides);
+    await this.#asides.commit([], asides, this.#state.generation);
   }
 
   /**
