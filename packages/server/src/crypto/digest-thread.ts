@@ -3,7 +3,7 @@ import type { JobReply } from "./digest-jobs.ts";
 import { type CheckingJob, type JobResult, type SigningJob, withOwnMemory } from "./signing-job.ts";
 
 /** Without a job for so long the thread ends, and with it what it still holds of keys. */
-const IDLE_MS = 60_000;
+const IDLE_MS = 10_000;
 
 interface Asker {
   readonly resolve: (result: JobResult) => void;
