@@ -1,6 +1,7 @@
 import { BunkmsError } from "@bunkms/contract";
 import { ownEntry } from "../audit/entry.ts";
 import { collectForgottenKeys } from "../crypto/forget-keys.ts";
+import { forgetKey } from "../crypto/key-types.ts";
 import type { Services } from "../operations/operation.ts";
 import type {
   IssuedRootToken,
@@ -328,7 +329,10 @@ export class Keeper implements SealControl, Custody {
     this.#desk.forgetAll();
     this.#readSlotsSoon();
     // Once the answer that tells of it has left, and with it the last that held the vault.
-    setTimeout(collectForgottenKeys, COLLECT_AFTER_MS).unref();
+    setTimeout(() => {
+      forgetKey();
+      collectForgottenKeys();
+    }, COLLECT_AFTER_MS).unref();
     this.#parts.report.info({}, "the vault is sealed");
   }
 
