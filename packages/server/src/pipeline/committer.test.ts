@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { ANY_KEY, planKey, testVault } from "../boot/test-vault.ts";
 import { openOrCreate } from "../boot/unseal.ts";
-import { RevisionConflict, StoreUnavailable } from "../store/store.ts";
-import type { Plan } from "../vault/plan.ts";
+import { RevisionConflict, StoreUnavailable, type Table } from "../store/store.ts";
+import { NOTHING, type Plan } from "../vault/plan.ts";
 
 const NOW = Date.now();
 const entry = (text: string) => Buffer.from(JSON.stringify({ text }));
@@ -44,50 +44,84 @@ test("plans for different names go in one commit with their entries", async () =
   );
 });
 
-test("of what is committed together, nothing comes after the end of what it rests on, in whatever order it came", async () => {
-  const tables = ["token", "key", "audit-retention", "attachment", "secret", "none"] as const;
-  const changing = (table: (typeof tables)[number], path: string): Plan<undefined> => ({
+/** The plan of a change, of a record that is not there yet or, for a removal, any more. */
+function changing(
+  table: Table,
+  path: string,
+  payload: Buffer | null,
+  own: Partial<Plan<undefined>> = {},
+): Plan<undefined> {
+  return {
     result: undefined,
-    changes: table === "none" ? [] : [{ table, path, payload: Buffer.from("x"), previous: null }],
+    changes: [{ table, path: path.repeat(32), payload, previous: null }],
     committed: () => {},
     discard: () => {},
-  });
-  for (const order of [tables, tables.toReversed(), [...tables.slice(2), ...tables.slice(0, 2)]]) {
-    const { committer } = await testVault();
-    const indexes = await Promise.all(
-      order.map((table) => committer.submit(entry(table), changing(table, "ab".repeat(32)))),
-    );
+    ...own,
+  };
+}
+
+test("of what is committed together, nothing comes after the end of what it rests on, in whatever order it came", async () => {
+  const kinds = ["token", "new token", "key", "audit-retention", "attachment", "secret", "none"] as const;
+  const planOf = (kind: (typeof kinds)[number]): Plan<unknown> => {
+    switch (kind) {
+      case "none":
+        return NOTHING;
+      case "token":
+        return changing("token", "ab", null);
+      case "new token":
+        return changing("token", "cd", Buffer.from("x"));
+      default:
+        return changing(kind, "ab", Buffer.from("x"));
+    }
+  };
+  for (const order of [kinds, kinds.toReversed(), [...kinds.slice(2), ...kinds.slice(0, 2)]]) {
+    const { committer, store } = await testVault();
+    const commits = store.commits;
+    const indexes = await Promise.all(order.map((kind) => committer.submit(entry(kind), planOf(kind))));
+    assert.equal(store.commits, commits + 1);
     const committed = order.toSorted(
       (a, b) => (indexes[order.indexOf(a)] as number) - (indexes[order.indexOf(b)] as number),
     );
-    assert.deepEqual(committed.slice(2), ["attachment", "audit-retention", "key", "token"]);
+    assert.deepEqual(committed.slice(3), ["attachment", "audit-retention", "key", "token"]);
   }
 });
 
-test("of two changes of tokens that came together, the second is outdated when the first ended its caller's", async () => {
+test("of two ends of tokens that came together, the second is outdated when the first ended its caller's", async () => {
   const { committer, log } = await testVault();
   const { size } = log.frontier;
   let isRevoked = false;
-  const changing = (path: string, own: Pick<Plan<undefined>, "holds" | "committed">): Plan<undefined> => ({
-    result: undefined,
-    changes: [{ table: "token", path: path.repeat(32), payload: Buffer.from("x"), previous: null }],
-    discard: () => {},
-    ...own,
-  });
-  const revocation = changing("ab", {
+  const revocation = changing("token", "ab", null, {
     committed: () => {
       isRevoked = true;
     },
   });
   const [ended, last, other] = await Promise.allSettled([
     committer.submit(entry("revoke"), revocation),
-    committer.submit(entry("create"), changing("cd", { holds: () => !isRevoked, committed: () => {} })),
-    committer.submit(entry("create"), changing("ef", { holds: () => true, committed: () => {} })),
+    committer.submit(entry("revoke"), changing("token", "cd", null, { holds: () => !isRevoked })),
+    committer.submit(entry("revoke"), changing("token", "ef", null, { holds: () => true })),
   ]);
   assert.deepEqual(ended, { status: "fulfilled", value: size });
   assert.ok(last.status === "rejected" && last.reason instanceof RevisionConflict);
   assert.deepEqual(other, { status: "fulfilled", value: size + 1 });
   assert.equal(log.frontier.size, size + 2);
+});
+
+test("what waits for its turn keeps nothing else waiting", async () => {
+  const { committer, store } = await testVault();
+  const commits = store.commits;
+  const path = (i: number) => i.toString(16).padStart(4, "0");
+  const revocations = Array.from({ length: 300 }, (_, i) =>
+    committer.submit(entry("revoke"), changing("token", path(i), null)),
+  );
+  await committer.submit(entry("use"));
+  assert.equal(store.commits, commits + 1);
+  await Promise.all(revocations);
+  const made = Array.from({ length: 20 }, (_, i) =>
+    committer.submit(entry("create"), changing("token", path(i), Buffer.from("x"))),
+  );
+  const before = store.commits;
+  await Promise.all(made);
+  assert.equal(store.commits, before + 1);
 });
 
 test("REQ-05: when the commit fails nobody is told of success, nothing changed, and it recovers by itself", async () => {

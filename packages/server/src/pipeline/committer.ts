@@ -3,7 +3,7 @@ import type { Checkpoints } from "../audit/checkpoints.ts";
 import { type AuditLog, EntryTooLong, type LogEnd } from "../audit/log.ts";
 import { RevisionConflict, type Table } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
-import type { Records } from "../vault/records.ts";
+import type { Change, Records } from "../vault/records.ts";
 import { tileRecord } from "./audit-batches.ts";
 
 interface Item {
@@ -121,7 +121,7 @@ export class Committer {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0 || this.#signing.length > 0) {
-      const items = usesFirst(this.#withoutTwins(this.#queue.splice(0, BATCH)));
+      const items = usesFirst(this.#takeNext());
       let committed: Committed | undefined;
       try {
         committed = await this.#commit(items);
@@ -200,27 +200,28 @@ export class Committer {
   }
 
   /**
-   * Of two plans that change the same record, the second waits for the next commit, which finds it outdated. So does the second of two
-   * that change tokens: the first may be the end of its caller's.
+   * What goes into the next commit. Of two plans that change the same record, the second waits for the commit after it, which finds it
+   * outdated. So does the second of two that end tokens: the first may end its caller's.
    */
-  #withoutTwins(items: readonly Item[]): Item[] {
+  #takeNext(): Item[] {
     const taken = new Set<string>();
-    const twins: Item[] = [];
-    const singles = items.filter((item) => {
-      const records = (item.plan?.changes ?? []).map(({ table, path }) =>
-        table === "token" ? table : `${table}/${path}`,
+    const next: Item[] = [];
+    const waiting: Item[] = [];
+    for (const item of this.#queue) {
+      const records = (item.plan?.changes ?? []).map((change) =>
+        endsToken(change) ? change.table : `${change.table}/${change.path}`,
       );
-      if (records.some((record) => taken.has(record))) {
-        twins.push(item);
-        return false;
+      if (next.length === BATCH || records.some((record) => taken.has(record))) {
+        waiting.push(item);
+        continue;
       }
+      next.push(item);
       for (const record of records) {
         taken.add(record);
       }
-      return true;
-    });
-    this.#queue.unshift(...twins);
-    return singles;
+    }
+    this.#queue = waiting;
+    return next;
   }
 
   /** After a failure: reads what the store holds now, and goes on from there. */
@@ -250,12 +251,19 @@ const RESTED_ON: readonly Table[] = ["attachment", "audit-retention", "key", "to
  * legal hold that would have refused it, and all that a caller did before the end of his token.
  */
 function usesFirst(items: readonly Item[]): readonly Item[] {
-  const rank = ({ plan }: Item): number =>
-    Math.max(-1, ...(plan?.changes ?? []).map(({ table }) => RESTED_ON.indexOf(table)));
+  const rank = ({ plan }: Item): number => {
+    const ends = (plan?.changes ?? []).filter((change) => change.table !== "token" || endsToken(change));
+    return Math.max(-1, ...ends.map(({ table }) => RESTED_ON.indexOf(table)));
+  };
   return items
     .map((item) => ({ item, rank: rank(item) }))
     .sort((a, b) => a.rank - b.rank)
     .map(({ item }) => item);
+}
+
+/** A token is never changed: it is made and, once, revoked. */
+function endsToken({ table, payload }: Change): boolean {
+  return table === "token" && payload === null;
 }
 
 /** Refuses, as outdated, those whose plan rests on what is no longer so. */
