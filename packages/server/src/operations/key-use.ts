@@ -47,13 +47,13 @@ export async function useKey<T>(
 /** A key in use. */
 export class KeyUse {
   readonly key: KeyInfo;
-  readonly #context: CallContext;
+  readonly #context: Pick<CallContext, "vault" | "now">;
   readonly #epoch: string;
   readonly #uses = new Map<number, number>();
   readonly #openedToRead = new Map<number, OpenedVersion>();
 
   /** @param epoch The key's, from before it was read. */
-  constructor(context: CallContext, key: KeyInfo, epoch: string) {
+  constructor(context: Pick<CallContext, "vault" | "now">, key: KeyInfo, epoch: string) {
     this.#context = context;
     this.#epoch = epoch;
     this.key = key;
@@ -84,12 +84,12 @@ export class KeyUse {
   }
 
   /**
-   * Opens a version for opening what it made, once it may be used so; at once if it was opened before in the same call, whose plan
-   * holds only if nothing became of the key meanwhile.
+   * Opens a version for opening what it made, once it may be used so; at once if it was opened before in the same call, and nothing
+   * became of the key meanwhile.
    * @throws BunkmsError `unknown_version`, `wrong_key_state`
    */
   openToRead(version: number): OpenedVersion | Promise<OpenedVersion> {
-    return this.#openedToRead.get(version) ?? this.#openToRead(version);
+    return (this.#isCurrent() ? this.#openedToRead.get(version) : undefined) ?? this.#openToRead(version);
   }
 
   async #openToRead(version: number): Promise<OpenedVersion> {
@@ -108,7 +108,7 @@ export class KeyUse {
     return {
       result: undefined,
       changes: [],
-      holds: () => vault.keys.useEpoch(this.key.name) === this.#epoch,
+      holds: () => this.#isCurrent(),
       committed: () => {
         for (const [version, times] of this.#uses) {
           vault.usage.note(this.key.id, version, now, times);
@@ -116,5 +116,10 @@ export class KeyUse {
       },
       discard: () => {},
     };
+  }
+
+  /** Whether nothing happened to the key that could end its use. */
+  #isCurrent(): boolean {
+    return this.#context.vault.keys.useEpoch(this.key.name) === this.#epoch;
   }
 }
