@@ -49,8 +49,11 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
  * @throws Failure with this exit code when others than its owner can read or write it.
  */
 export async function requirePrivate(file: FileHandle, path: string, exitCode: ExitCode): Promise<void> {
-  const { mode } = await file.stat();
-  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+  const stats = await file.stat();
+  const { mode } = stats;
+  // A folder is refused when it is read, and a terminal is its user's, whatever its mode.
+  const hasNone = stats.isDirectory() || stats.isCharacterDevice();
+  if (process.platform !== "win32" && !hasNone && (mode & 0o077) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, "0");
     throw new Failure(exitCode, `${path} is open to others (mode ${octal})`, `Close it: chmod 600 ${path}`);
   }

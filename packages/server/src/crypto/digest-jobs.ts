@@ -1,17 +1,20 @@
 /** The thread that makes and checks signatures of digests: does one job after the other (digest-thread.ts). */
 
 import { type MessagePort, parentPort } from "node:worker_threads";
+import type { DigestJob } from "./digest-thread.ts";
 import { wipe } from "./kdf.ts";
-import { type CheckingJob, carryOut, type JobResult, type SigningJob } from "./signing-job.ts";
+import { carryOut, type JobResult } from "./signing-job.ts";
 
 /** What came of a job. A signature comes as plain bytes, since a port keeps no classes. */
 export type JobReply = { readonly result: JobResult | Uint8Array } | { readonly error: unknown };
 
 const port = parentPort as MessagePort;
 
-port.on("message", (job: SigningJob | CheckingJob) => port.postMessage(answer(job)));
+port.on("message", (job: DigestJob) => port.postMessage(answer(job)));
+// Who waits is known by the order of jobs alone: with one that is lost, all later ones would get another's result.
+port.on("messageerror", () => process.exit(1));
 
-function answer(job: SigningJob | CheckingJob): JobReply {
+function answer(job: DigestJob): JobReply {
   try {
     return { result: carryOut(job) };
   } catch (error) {

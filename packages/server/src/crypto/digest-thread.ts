@@ -1,9 +1,12 @@
 import { Worker } from "node:worker_threads";
 import type { JobReply } from "./digest-jobs.ts";
-import { type CheckingJob, type JobResult, type SigningJob, withOwnMemory } from "./signing-job.ts";
+import type { CheckingJob, JobResult, SigningJob } from "./signing-job.ts";
 
 /** Without a job for so long the thread ends, and with it what it still holds of keys. */
-const IDLE_MS = 10_000;
+const IDLE_MS = 2000;
+
+/** A signature of a digest to make or to check. No scheme of a slow key holds bytes. */
+export type DigestJob = (SigningJob | CheckingJob) & { readonly kind: "digest" };
 
 interface Asker {
   readonly resolve: (result: JobResult) => void;
@@ -32,15 +35,19 @@ class DigestThread {
       }
     };
     this.#worker.on("message", (reply: JobReply) => this.#settle(reply));
+    this.#worker.on("messageerror", (cause) => {
+      lose(new Error("the thread for digests gave a reply that cannot be read", { cause }));
+      void this.#worker.terminate();
+    });
     this.#worker.on("error", (cause) => lose(new Error("the thread for digests failed", { cause })));
     this.#worker.on("exit", () => lose(new Error("the thread for digests ended")));
   }
 
-  carryOut(job: SigningJob | CheckingJob): Promise<JobResult> {
+  carryOut(job: DigestJob): Promise<JobResult> {
+    const { message, transferred } = withOwnMemory(job);
+    this.#worker.postMessage(message, transferred);
     clearTimeout(this.#idleTimer);
     this.#worker.ref();
-    // The key goes as a handle of OpenSSL's one object.
-    this.#worker.postMessage(withOwnMemory(job));
     return new Promise((resolve, reject) => this.#askers.push({ resolve, reject }));
   }
 
@@ -78,6 +85,19 @@ class DigestThread {
   }
 }
 
+/**
+ * A job as it goes through a port: with copies of its bytes, which are given away, since a port sends all the memory that a view lies
+ * in, and whatever else lies there. The key goes as a handle of OpenSSL's one object.
+ */
+export function withOwnMemory(job: DigestJob): { readonly message: DigestJob; readonly transferred: ArrayBuffer[] } {
+  const input = new Uint8Array(job.input);
+  if (job.signature === undefined) {
+    return { message: { ...job, input }, transferred: [input.buffer] };
+  }
+  const signature = new Uint8Array(job.signature);
+  return { message: { ...job, input, signature }, transferred: [input.buffer, signature.buffer] };
+}
+
 let thread: DigestThread | undefined;
 
 /**
@@ -86,7 +106,7 @@ let thread: DigestThread | undefined;
  * can run there. The thread begins with the first job.
  * @throws Error when OpenSSL refuses, or the thread is lost.
  */
-export function onDigestThread(job: SigningJob | CheckingJob): Promise<JobResult> {
+export function onDigestThread(job: DigestJob): Promise<JobResult> {
   if (thread === undefined) {
     const begun: DigestThread = new DigestThread(endDigestThread, () => {
       thread = thread === begun ? undefined : thread;

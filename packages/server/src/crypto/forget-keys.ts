@@ -5,7 +5,7 @@ import { endDigestThread } from "./digest-thread.ts";
 /**
  * Collects what nobody holds any more, now: OpenSSL zeroes a key's memory when its `KeyObject` is collected, and without
  * this that would be whenever the heap is full next. Called after sealing, when no reference to a key of the vault is left. What
- * the thread for digests may still hold ends with it.
+ * the thread for digests holds ends with it: at once, or two seconds after the last job of a batch that was under way.
  */
 export function collectForgottenKeys(): void {
   endDigestThread();

@@ -15,7 +15,7 @@ type Signed =
   | { readonly kind: "message"; readonly scheme: MessageScheme }
   | { readonly kind: "digest"; readonly scheme: DigestScheme };
 
-/** One signature to make: of ECDSA as DER. It can go through a port to another thread. */
+/** One signature to make: of ECDSA as DER. */
 export type SigningJob = Signed & {
   readonly key: KeyObject;
   readonly input: Uint8Array;
@@ -58,21 +58,4 @@ export function carryOutOnPool(job: (SigningJob | CheckingJob) & { readonly kind
       verify(hash, input, { key, ...options }, signature, done);
     }
   });
-}
-
-/** The job with copies of its bytes: a port sends all the memory that a view lies in, and whatever else lies there. */
-export function withOwnMemory<J extends SigningJob | CheckingJob>(job: J): J {
-  return { ...job, input: copyOf(job.input), signature: copyOf(job.signature), scheme: withOwnContext(job.scheme) };
-}
-
-/** The same scheme where it has no context, so that it goes through a port once for all jobs. */
-function withOwnContext(scheme: MessageScheme | DigestScheme): MessageScheme | DigestScheme {
-  if ("context" in scheme) {
-    return { ...scheme, context: copyOf(scheme.context) };
-  }
-  return "ed25519ph" in scheme ? { ...scheme, ed25519ph: copyOf(scheme.ed25519ph) } : scheme;
-}
-
-function copyOf<B extends Uint8Array | undefined>(bytes: B): B {
-  return (bytes && new Uint8Array(bytes)) as B;
 }

@@ -53,6 +53,8 @@ let store: Store | undefined;
 await answer(async () => {
   store = await openSqliteStore(workerData as string);
 });
+// Who asked is known by the order of questions alone: with one that is lost, all later ones would get another's answer.
+port.on("messageerror", () => process.exit(1));
 port.on("message", async (question: Question) => {
   await answer(() => carryOut(store as Store, question));
   if (question.ask === "close") {

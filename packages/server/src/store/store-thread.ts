@@ -77,6 +77,10 @@ class StoreThread implements Store {
       }
     };
     worker.on("message", (reply: Reply) => this.#settle(reply));
+    worker.on("messageerror", (cause) => {
+      lose(new StoreUnavailable("the store's thread gave an answer that cannot be read", { cause }));
+      void worker.terminate();
+    });
     worker.on("error", (cause) => lose(new StoreUnavailable("the store's thread failed", { cause })));
     worker.on("exit", () => lose(new StoreUnavailable("the store's thread ended")));
   }

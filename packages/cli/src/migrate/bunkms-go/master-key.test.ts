@@ -61,6 +61,13 @@ test("a file that others can read or write is refused, with what to do", async (
   assert.deepEqual(await read({ masterKeyFile: path }), KEY);
 });
 
+test("what is no file is not to be closed: nobody is told to change the mode of a folder or a device", async () => {
+  using folder = temporaryFolder();
+  chmodSync(folder.path, 0o755);
+  await assert.rejects(read({ masterKeyFile: folder.path }), { name: "Failure", message: /folder/ });
+  await assert.rejects(read({ masterKeyFile: "/dev/null" }), StoreError);
+});
+
 test("what is no master key is refused, and so are none and two", async () => {
   for (const stdin of ["", "short", HEX.slice(2), `${HEX}00`, "base64:AAAA", "base64:!", "f".repeat(33)]) {
     await assert.rejects(
