@@ -15,8 +15,10 @@ export interface Room {
 /** The rooms in packages/server/src. boot/ composes them for main.ts and sees all. */
 export const ROOMS: readonly Room[] = [
   { name: "config", sees: [] },
-  { name: "crypto", sees: [] },
-  { name: "store", sees: [] },
+  // What those who have a thread of their own have in common; it stands to the right of all that have one.
+  { name: "threads", sees: [] },
+  { name: "crypto", sees: [], also: ["threads"] },
+  { name: "store", sees: [], also: ["threads"] },
   // What calls to other services have in common; it stands to the right of all that make some.
   { name: "remote", sees: ["crypto"] },
   { name: "seal", sees: ["crypto"], also: ["remote"] },

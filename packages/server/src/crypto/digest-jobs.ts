@@ -1,6 +1,7 @@
 /** The thread that makes and checks signatures of digests: does one job after the other (digest-thread.ts). */
 
 import { type MessagePort, parentPort } from "node:worker_threads";
+import { takeQuestions } from "../threads/asked-thread.ts";
 import type { DigestJob } from "./digest-thread.ts";
 import { wipe } from "./kdf.ts";
 import { carryOut, type JobResult } from "./signing-job.ts";
@@ -10,9 +11,7 @@ export type JobReply = { readonly result: JobResult | Uint8Array } | { readonly 
 
 const port = parentPort as MessagePort;
 
-port.on("message", (job: DigestJob) => port.postMessage(answer(job)));
-// Who waits is known by the order of jobs alone: with one that is lost, all later ones would get another's result.
-port.on("messageerror", () => process.exit(1));
+takeQuestions(port, (job: DigestJob) => port.postMessage(answer(job)));
 
 function answer(job: DigestJob): JobReply {
   try {

@@ -1,54 +1,48 @@
 import { Worker } from "node:worker_threads";
+import { AskedThread, copyOf } from "../threads/asked-thread.ts";
 import type { JobReply } from "./digest-jobs.ts";
-import type { CheckingJob, JobResult, SigningJob } from "./signing-job.ts";
+import type { JobResult, SignatureJob } from "./signing-job.ts";
 
 /** Without a job for so long the thread ends, and with it what it still holds of keys. */
 const IDLE_MS = 2000;
 
 /** A signature of a digest to make or to check. No scheme of a slow key holds bytes. */
-export type DigestJob = (SigningJob | CheckingJob) & { readonly kind: "digest" };
-
-interface Asker {
-  readonly resolve: (result: JobResult) => void;
-  readonly reject: (reason: unknown) => void;
-}
+export type DigestJob = SignatureJob & { readonly kind: "digest" };
 
 class DigestThread {
   readonly #worker = new Worker(new URL("../../bin/digest-thread.js", import.meta.url), { env: {} });
+  readonly #thread: AskedThread<DigestJob, JobReply>;
   readonly #onIdle: () => void;
-  /** Those who wait for it, in the order of their jobs. */
-  readonly #askers: Asker[] = [];
   #idleTimer: NodeJS.Timeout | undefined;
   #isEnding = false;
 
   /**
    * @param onIdle Told when there was nothing to do for long.
-   * @param onLost Told when it ended, asked or not.
+   * @param onEnd Told when it ended, asked or not.
    */
-  constructor(onIdle: () => void, onLost: () => void) {
+  constructor(onIdle: () => void, onEnd: () => void) {
     this.#onIdle = onIdle;
-    const lose = (reason: Error): void => {
-      clearTimeout(this.#idleTimer);
-      onLost();
-      for (const { reject } of this.#askers.splice(0)) {
-        reject(reason);
-      }
-    };
-    this.#worker.on("message", (reply: JobReply) => this.#settle(reply));
-    this.#worker.on("messageerror", (cause) => {
-      lose(new Error("the thread for digests gave a reply that cannot be read", { cause }));
-      void this.#worker.terminate();
+    this.#thread = new AskedThread(this.#worker, {
+      reasonOf: (how, options) => new Error(`the thread for digests ${how}`, options),
+      onEnd: () => {
+        clearTimeout(this.#idleTimer);
+        onEnd();
+      },
     });
-    this.#worker.on("error", (cause) => lose(new Error("the thread for digests failed", { cause })));
-    this.#worker.on("exit", () => lose(new Error("the thread for digests ended")));
   }
 
-  carryOut(job: DigestJob): Promise<JobResult> {
+  async carryOut(job: DigestJob): Promise<JobResult> {
     const { message, transferred } = withOwnMemory(job);
-    this.#worker.postMessage(message, transferred);
+    const asked = this.#thread.ask(message, transferred);
     clearTimeout(this.#idleTimer);
     this.#worker.ref();
-    return new Promise((resolve, reject) => this.#askers.push({ resolve, reject }));
+    const reply = await asked;
+    this.#rest();
+    if ("error" in reply) {
+      throw reply.error;
+    }
+    const { result } = reply;
+    return typeof result === "boolean" ? result : Buffer.from(result.buffer, result.byteOffset, result.length);
   }
 
   /** Ends it when it is done with the jobs that it has. */
@@ -57,21 +51,8 @@ class DigestThread {
     this.#rest();
   }
 
-  #settle(reply: JobReply): void {
-    const asker = this.#askers.shift();
-    if ("error" in reply) {
-      asker?.reject(reply.error);
-    } else {
-      const { result } = reply;
-      asker?.resolve(
-        typeof result === "boolean" ? result : Buffer.from(result.buffer, result.byteOffset, result.length),
-      );
-    }
-    this.#rest();
-  }
-
   #rest(): void {
-    if (this.#askers.length > 0) {
+    if (!this.#thread.isIdle) {
       return;
     }
     // An idle thread keeps no process alive.
@@ -86,15 +67,14 @@ class DigestThread {
 }
 
 /**
- * A job as it goes through a port: with copies of its bytes, which are given away, since a port sends all the memory that a view lies
- * in, and whatever else lies there. The key goes as a handle of OpenSSL's one object.
+ * A job as it goes through a port: with copies of its bytes, which are given away. The key goes as a handle of OpenSSL's one object.
  */
 export function withOwnMemory(job: DigestJob): { readonly message: DigestJob; readonly transferred: ArrayBuffer[] } {
-  const input = new Uint8Array(job.input);
+  const input = copyOf(job.input);
   if (job.signature === undefined) {
     return { message: { ...job, input }, transferred: [input.buffer] };
   }
-  const signature = new Uint8Array(job.signature);
+  const signature = copyOf(job.signature);
   return { message: { ...job, input, signature }, transferred: [input.buffer, signature.buffer] };
 }
 

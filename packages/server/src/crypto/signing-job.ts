@@ -10,30 +10,26 @@ export interface MessageScheme {
   readonly context?: Uint8Array;
 }
 
-/** Whose signature is made or checked: a message's, or that of a digest which the caller has made. */
-type Signed =
+/** Whose signature it is: a message's, or that of a digest which the caller has made. */
+type Job = (
   | { readonly kind: "message"; readonly scheme: MessageScheme }
-  | { readonly kind: "digest"; readonly scheme: DigestScheme };
+  | { readonly kind: "digest"; readonly scheme: DigestScheme }
+) & { readonly key: KeyObject; readonly input: Uint8Array };
 
 /** One signature to make: of ECDSA as DER. */
-export type SigningJob = Signed & {
-  readonly key: KeyObject;
-  readonly input: Uint8Array;
-  readonly signature?: undefined;
-};
+export type SigningJob = Job & { readonly signature?: undefined };
 
 /** One signature to check. */
-export type CheckingJob = Signed & {
-  readonly key: KeyObject;
-  readonly input: Uint8Array;
-  readonly signature: Uint8Array;
-};
+export type CheckingJob = Job & { readonly signature: Uint8Array };
+
+/** Either of them. */
+export type SignatureJob = SigningJob | CheckingJob;
 
 /** What comes of a job: a signature, or whether the one that was given is valid. */
 export type JobResult = Buffer | boolean;
 
 /** Does a job on the calling thread. @throws Error when OpenSSL refuses. */
-export function carryOut(job: SigningJob | CheckingJob): JobResult {
+export function carryOut(job: SignatureJob): JobResult {
   const { key, input, signature } = job;
   if (job.kind === "digest") {
     return signature === undefined
@@ -47,7 +43,7 @@ export function carryOut(job: SigningJob | CheckingJob): JobResult {
 }
 
 /** Does a job with a message on the thread pool. @throws Error when OpenSSL refuses. */
-export function carryOutOnPool(job: (SigningJob | CheckingJob) & { readonly kind: "message" }): Promise<JobResult> {
+export function carryOutOnPool(job: SignatureJob & { readonly kind: "message" }): Promise<JobResult> {
   const { key, input, signature } = job;
   const { hash, ...options } = job.scheme;
   return new Promise<JobResult>((resolve, reject) => {

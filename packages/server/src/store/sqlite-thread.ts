@@ -1,6 +1,7 @@
 /** The thread that holds the SQLite store: answers one question after the other (store-thread.ts). */
 
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { takeQuestions } from "../threads/asked-thread.ts";
 import { packListing } from "./packed-listing.ts";
 import { openSqliteStore } from "./sqlite.ts";
 import { RevisionConflict, type Store, StoreUnavailable } from "./store.ts";
@@ -53,9 +54,7 @@ let store: Store | undefined;
 await answer(async () => {
   store = await openSqliteStore(workerData as string);
 });
-// Who asked is known by the order of questions alone: with one that is lost, all later ones would get another's answer.
-port.on("messageerror", () => process.exit(1));
-port.on("message", async (question: Question) => {
+takeQuestions(port, async (question: Question) => {
   await answer(() => carryOut(store as Store, question));
   if (question.ask === "close") {
     port.close();

@@ -5,6 +5,7 @@
 
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { AskedThread, copyOf } from "../threads/asked-thread.ts";
 import { checkWrites } from "./checks.ts";
 import { type PackedListing, unpackListing } from "./packed-listing.ts";
 import {
@@ -55,34 +56,24 @@ export async function openStoreThread(
   return new StoreThread(worker, onLost);
 }
 
-interface Asker {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 class StoreThread implements Store {
   readonly #worker: Worker;
-  /** Those who wait for an answer, in the order of their questions. */
-  readonly #askers: Asker[] = [];
+  readonly #thread: AskedThread<Question, Reply, StoreUnavailable>;
   /** Why nothing is asked any more. */
   #ended: StoreUnavailable | undefined;
 
   constructor(worker: Worker, onLost: (reason: StoreUnavailable) => void) {
     this.#worker = worker;
-    const lose = (reason: StoreUnavailable): void => {
-      const isLost = this.#ended === undefined;
-      this.#end(reason);
-      if (isLost) {
-        onLost(reason);
-      }
-    };
-    worker.on("message", (reply: Reply) => this.#settle(reply));
-    worker.on("messageerror", (cause) => {
-      lose(new StoreUnavailable("the store's thread gave an answer that cannot be read", { cause }));
-      void worker.terminate();
+    this.#thread = new AskedThread(worker, {
+      reasonOf: (how, options) => new StoreUnavailable(`the store's thread ${how}`, options),
+      onEnd: (reason) => {
+        const isLost = this.#ended === undefined;
+        this.#ended ??= reason;
+        if (isLost) {
+          onLost(reason);
+        }
+      },
     });
-    worker.on("error", (cause) => lose(new StoreUnavailable("the store's thread failed", { cause })));
-    worker.on("exit", () => lose(new StoreUnavailable("the store's thread ended")));
   }
 
   get(table: Table, path: string): Promise<StoredRecord | undefined> {
@@ -118,36 +109,16 @@ class StoreThread implements Store {
     }
   }
 
-  #ask(question: Question, transferred: readonly ArrayBuffer[] = []): Promise<unknown> {
+  async #ask(question: Question, transferred?: readonly ArrayBuffer[]): Promise<unknown> {
     if (this.#ended !== undefined) {
-      return Promise.reject(this.#ended);
+      throw this.#ended;
     }
-    return new Promise((resolve, reject) => {
-      this.#worker.postMessage(question, transferred);
-      this.#askers.push({ resolve, reject });
-    });
-  }
-
-  #settle(reply: Reply): void {
-    const asker = this.#askers.shift();
+    const reply = await this.#thread.ask(question, transferred);
     if ("failure" in reply) {
-      asker?.reject(errorOf(reply.failure));
-    } else {
-      asker?.resolve(reply.value);
+      throw errorOf(reply.failure);
     }
+    return reply.value;
   }
-
-  #end(reason: StoreUnavailable): void {
-    this.#ended ??= reason;
-    for (const { reject } of this.#askers.splice(0)) {
-      reject(reason);
-    }
-  }
-}
-
-/** A copy with memory of its own: a port sends all the memory that a view lies in, and whatever else lies there. */
-function copyOf(value: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(value);
 }
 
 function errorOf(failure: Failure): unknown {

@@ -30,9 +30,5 @@ export function pureSignature(name: string, contextLength: number, slow: boolean
   });
 }
 
-const WITHOUT_CONTEXT: MessageScheme = { hash: null };
-
-/** Without a context it is the same as with an empty one. */
-function schemeOf(context: Uint8Array | undefined): MessageScheme {
-  return context === undefined || context.length === 0 ? WITHOUT_CONTEXT : { hash: null, context };
-}
+const schemeOf = (context: Uint8Array | undefined): MessageScheme =>
+  context === undefined ? { hash: null } : { hash: null, context };

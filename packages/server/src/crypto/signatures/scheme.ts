@@ -3,7 +3,14 @@ import { BunkmsError } from "@bunkms/contract";
 import { onDigestThread } from "../digest-thread.ts";
 import type { SignatureInput } from "../key-type.ts";
 import { inPool } from "../pool.ts";
-import { type CheckingJob, carryOut, carryOutOnPool, type JobResult, type SigningJob } from "../signing-job.ts";
+import {
+  type CheckingJob,
+  carryOut,
+  carryOutOnPool,
+  type JobResult,
+  type SignatureJob,
+  type SigningJob,
+} from "../signing-job.ts";
 
 /** The largest message that is hashed on the calling thread, in bytes: 0.05 ms for the slowest hash. */
 const SHORT_MESSAGE = 16 * 1024;
@@ -40,7 +47,7 @@ export function check(keys: SchemeKeys, job: CheckingJob): boolean | Promise<boo
   return carryOutWhereItFits(keys, job) as boolean | Promise<boolean>;
 }
 
-function carryOutWhereItFits({ slow }: SchemeKeys, job: SigningJob | CheckingJob): JobResult | Promise<JobResult> {
+function carryOutWhereItFits({ slow }: SchemeKeys, job: SignatureJob): JobResult | Promise<JobResult> {
   if (!slow && job.input.length <= SHORT_MESSAGE) {
     return carryOut(job);
   }
