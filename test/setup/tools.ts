@@ -111,7 +111,9 @@ const TOOLS: readonly Tool[] = [
   { name: `age ${AGE_VERSION}`, isThere: hasAge, install: ensureAge },
   {
     name: "OpenBao",
-    isThere: async () => (await runProgram("bao", ["version"])).output.startsWith(`OpenBao v${openBaoVersion()} `),
+    // Not one that is on the path: the tests run this one.
+    isThere: async () =>
+      (await runProgram(join(BIN, "bao"), ["version"])).output.startsWith(`OpenBao v${openBaoVersion()} `),
     // Ready-made: a whole server to compile, for a program that the tests only run.
     install: async () => {
       const folder = join(CACHE, "openbao");
