@@ -35,30 +35,38 @@ class Gate {
 const bulkGate = new Gate(BULK_PLACES);
 const generationGate = new Gate(1);
 
-/** Aborted when nobody wants the bulk work any more. */
-const bulk = new AsyncLocalStorage<AbortSignal>();
+/** Tells when nobody wants work any more, to whoever looks: an AbortSignal is one, for what need not be told at once. */
+export interface Ending {
+  readonly aborted: boolean;
+  /** Why. */
+  readonly reason: unknown;
+}
+
+const bulk = new AsyncLocalStorage<Ending>();
 
 /**
  * Marks whatever `work` does as one piece of many: its jobs for the thread pool take 3 of its places at most, together
  * with those of all other such work in the process.
- * @param signal Once it is aborted, none of the jobs begins any more.
+ * @param ending Once it is aborted, none of the jobs begins any more.
  */
-export function inBulk<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return bulk.run(signal, work);
+export function inBulk<T>(ending: Ending, work: () => Promise<T>): Promise<T> {
+  return bulk.run(ending, work);
 }
 
 /**
  * Does a job on the thread pool or another thread, at once, or when bulk work has its turn.
  * @param job Hands one job to the thread, and ends with it.
- * @throws what the job throws; the reason of the bulk work's signal.
+ * @throws what the job throws; the reason of the bulk work's ending.
  */
 export function inPool<T>(job: () => Promise<T>): Promise<T> {
-  const signal = bulk.getStore();
-  if (signal === undefined) {
+  const ending = bulk.getStore();
+  if (ending === undefined) {
     return job();
   }
   return bulkGate.run(() => {
-    signal.throwIfAborted();
+    if (ending.aborted) {
+      throw ending.reason;
+    }
     return job();
   });
 }

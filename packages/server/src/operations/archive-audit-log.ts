@@ -10,7 +10,7 @@ import { refuseAborted } from "./time-slice.ts";
 const MOST_BUNDLES = 4096;
 
 export const archiveAuditLog = defineOperation(AuditService.method.archiveAuditLog, async (context, request) => {
-  const { vault, auditProofs, signal } = context;
+  const { vault, auditProofs, ending } = context;
   const folder = archiveFolder(context);
   const first = vault.retention.current.archived;
   const signed = auditProofs.checkpoint()?.size ?? 0;
@@ -25,7 +25,7 @@ export const archiveAuditLog = defineOperation(AuditService.method.archiveAuditL
   }
   const digests: Buffer[] = [];
   for (let at = first; at < end; at += TILE_WIDTH) {
-    refuseAborted(signal);
+    refuseAborted(ending);
     const entries = await orNotFound(auditProofs.entries(at, at + TILE_WIDTH));
     digests.push(await orArchiveFailure(folder.writeBundle(at / TILE_WIDTH, entries)));
   }

@@ -17,6 +17,8 @@ function keyOf(versions: number): KeyUse {
   return use as unknown as KeyUse;
 }
 
+const items = (count: number) => Array.from({ length: count }, () => ({ message_b64: "AAAA" }));
+
 test("REQ-37 a search through a key's versions lets others have their turn", async () => {
   let turn = 0;
   let on = true;
@@ -29,7 +31,7 @@ test("REQ-37 a search through a key's versions lets others have their turn", asy
   setImmediate(count);
   const tries = new Map<number, number>();
   const search = () =>
-    tryVersions(keyOf(100), 0, { signal: NEVER }, async () => {
+    tryVersions(keyOf(100), 0, { ending: NEVER }, async () => {
       for (const end = performance.now() + 0.5; performance.now() < end; ) {
         // Busy, as a code over a long message is.
       }
@@ -46,7 +48,7 @@ test("REQ-37 a search ends with the call that it is for", async () => {
   const aborted = new AbortController();
   const reason = new BunkmsError("cancelled");
   let tries = 0;
-  const search = tryVersions(keyOf(100), 0, { signal: aborted.signal }, async () => {
+  const search = tryVersions(keyOf(100), 0, { ending: aborted.signal }, async () => {
     tries += 1;
     if (tries === 3) {
       aborted.abort(reason);
@@ -80,7 +82,6 @@ test("REQ-37 a batch that would try thousands of versions is refused, and told t
 test("REQ-37 signatures that are too long for one answer are refused after the first", async () => {
   const calls = await testCalls();
   await calls.call("keys.create", { name: "k", type: "slh-dsa-sha2-128f" });
-  const items = (count: number) => Array.from({ length: count }, () => ({ message_b64: "AAAA" }));
   const started = performance.now();
   await calls.call("keys.sign_batch", { name: "k", items: items(1) });
   const oneMs = performance.now() - started;
@@ -93,4 +94,19 @@ test("REQ-37 signatures that are too long for one answer are refused after the f
   });
   const ms = performance.now() - before;
   assert.ok(ms < 50 * oneMs + 500, `${ms} ms, where one signature takes ${oneMs} ms`);
+});
+
+test("REQ-07 a batch under way is worked no further once the vault is sealed", async () => {
+  const calls = await testCalls();
+  await calls.call("keys.create", { name: "k", type: "slh-dsa-sha2-128s" });
+  const started = performance.now();
+  await calls.call("keys.sign_batch", { name: "k", items: items(1) });
+  const oneMs = performance.now() - started;
+  const batch = calls.code("keys.sign_batch", { name: "k", items: items(100) });
+  await new Promise((resolve) => setTimeout(resolve, oneMs));
+  await calls.call("seals.seal", {});
+  const sealed = performance.now();
+  assert.equal(await batch, "sealed");
+  const ms = performance.now() - sealed;
+  assert.ok(ms < 20 * oneMs, `${ms} ms after the seal, where one signature takes ${oneMs} ms`);
 });

@@ -1,7 +1,7 @@
 import { BunkmsError } from "@bunkms/contract";
 import { sha256 } from "../crypto/hash.ts";
 import { wipe } from "../crypto/kdf.ts";
-import { inBulk } from "../crypto/pool.ts";
+import { type Ending, inBulk } from "../crypto/pool.ts";
 import { refuseAborted, TimeSlices } from "./time-slice.ts";
 
 /** Why an item failed, as the contract's `ItemError`. */
@@ -36,13 +36,13 @@ export function refuseBatch(refusal: BunkmsError): never {
 /**
  * Does the same for each item. One that fails with an error for the caller does not keep the others from being done.
  * Whatever else ends the batch, nothing of it goes on afterwards, and the bytes of its results are zeroed.
- * @param signal Of the call: once it is aborted, no further item begins.
+ * @param ending Of the call: once it is aborted, no further item begins.
  * @param work May answer at once: what is there already is not waited for, which for a thousand quick items would cost as
  * much as the items.
- * @throws BunkmsError the signal's reason, what `refuseBatch` was told; whatever is no error for the caller.
+ * @throws BunkmsError the ending's reason, what `refuseBatch` was told; whatever is no error for the caller.
  */
 export async function runItems<I, R extends object>(
-  signal: AbortSignal,
+  ending: Ending,
   items: readonly I[],
   work: (item: I, i: number) => R | Promise<R>,
 ): Promise<ItemResults<R>> {
@@ -50,7 +50,7 @@ export async function runItems<I, R extends object>(
   const errors: unknown[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
-    const slices = new TimeSlices(signal);
+    const slices = new TimeSlices(ending);
     while (next < items.length && errors.length === 0) {
       try {
         if (!slices.mayGoOn()) {
@@ -61,7 +61,7 @@ export async function runItems<I, R extends object>(
           const attempted = attempt(() => work(items[i] as I, i));
           if (attempted instanceof Promise) {
             results[i] = await attempted;
-            refuseAborted(signal);
+            refuseAborted(ending);
           } else {
             results[i] = attempted;
           }
@@ -72,7 +72,7 @@ export async function runItems<I, R extends object>(
     }
   };
   const workers = Math.min(AT_ONCE, items.length);
-  await inBulk(signal, () => Promise.all(Array.from({ length: workers }, worker)));
+  await inBulk(ending, () => Promise.all(Array.from({ length: workers }, worker)));
   if (errors.length > 0) {
     wipeResults(results);
     throw errors[0] instanceof BatchRefused ? errors[0].refusal : errors[0];

@@ -10,7 +10,7 @@ export const decryptBatch = defineOperation(
   KeyBatchService.method.decryptBatch,
   async (context, { keyName, items }) => {
     const { result, plan } = await decrypting(context, keyName, (decryptOne) =>
-      runItems(context.signal, items, (item) =>
+      runItems(context.ending, items, (item) =>
         whenDone(
           decryptOne(item.ciphertext, () => additionalData(item)),
           decrypted,

@@ -13,7 +13,7 @@ export const encryptBatch = defineOperation(KeyBatchService.method.encryptBatch,
   const order = { ...request, purposes: ["encrypt"], count: items.length } as const;
   const { result, plan } = await encrypting(context, order, ({ version, encrypt }) => {
     const nonces = new NonceLot(items.length);
-    return runItems(context.signal, items, (item, i) =>
+    return runItems(context.ending, items, (item, i) =>
       withPlaintext(item, (plaintext) =>
         whenDone(
           encrypt(plaintext, additionalData(item), (nonce) => nonces.fill(i, nonce)),

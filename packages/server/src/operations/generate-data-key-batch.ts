@@ -8,7 +8,7 @@ export const generateDataKeyBatch = defineOperation(
   KeyBatchService.method.generateDataKeyBatch,
   async (context, { name, items }) => {
     const { result, plan } = await encrypting(context, dataKeyOrder(name, items.length), (encryptor) =>
-      runItems(context.signal, items, (item) => makeDataKey(encryptor, item)),
+      runItems(context.ending, items, (item) => makeDataKey(encryptor, item)),
     );
     return { response: batchAnswer(result, (i) => memberOf(result[i], "ciphertext")), plan };
   },

@@ -9,7 +9,7 @@ export const generateMacBatch = defineOperation(KeyBatchService.method.generateM
   const { result, plan } = await useKey(context, { name, purposes: ["mac"] }, async (use) => {
     const version = await use.version(asked, "make", items.length);
     const opened = await use.open(version);
-    return runItems(context.signal, items, (item) => {
+    return runItems(context.ending, items, (item) => {
       const { mac, key } = macKey(use.key, opened, item.context);
       return { macB64: mac.make(key, item.messageB64), version };
     });

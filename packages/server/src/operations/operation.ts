@@ -5,6 +5,7 @@ import type { AuditProofs } from "../audit/proofs.ts";
 import type { AuditReader } from "../audit/reader.ts";
 import type { AuditSpace } from "../audit/space.ts";
 import type { WitnessingState } from "../audit/witnesses/witnessing.ts";
+import type { Ending } from "../crypto/pool.ts";
 import type { Plan } from "../vault/plan.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Recorder, SealControl } from "./seal-control.ts";
@@ -58,8 +59,10 @@ export interface CallContext extends Services {
   readonly secure: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** Aborted when nobody waits for the answer any more: what takes long looks at it. */
+  /** Aborted when nobody waits for the answer any more: for what others are asked. */
   readonly signal: AbortSignal;
+  /** The same, and when the vault is sealed: what takes long looks at it. */
+  readonly ending: Ending;
 }
 
 /** What a handler returns: an answer, and for a mutation what is to be committed before it may leave. */

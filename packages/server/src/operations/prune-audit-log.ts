@@ -6,7 +6,7 @@ import { defineOperation } from "./operation.ts";
 import { refuseAborted } from "./time-slice.ts";
 
 export const pruneAuditLog = defineOperation(AuditService.method.pruneAuditLog, async (context, request) => {
-  const { vault, auditProofs, signal } = context;
+  const { vault, auditProofs, ending } = context;
   archiveFolder(context);
   const { pruned, archived } = vault.retention.current;
   const before = Math.floor(auditIndex(request.before, 0) / TILE_WIDTH) * TILE_WIDTH;
@@ -18,7 +18,7 @@ export const pruneAuditLog = defineOperation(AuditService.method.pruneAuditLog, 
   }
   let bytes = 0;
   for (let at = pruned; at < before; at += TILE_WIDTH) {
-    refuseAborted(signal);
+    refuseAborted(ending);
     // Read back now, for the archive may have been changed or lost since it was written.
     const entries = await orArchiveFailure(auditProofs.archived(at / TILE_WIDTH));
     bytes += entries.reduce((sum, { length }) => sum + length, 0);

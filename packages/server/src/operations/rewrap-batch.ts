@@ -5,7 +5,7 @@ import { rewrapping } from "./rewrapping.ts";
 
 export const rewrapBatch = defineOperation(KeyBatchService.method.rewrapBatch, async (context, { name, items }) => {
   const { result, plan } = await rewrapping(context, name, items.length, (rewrapOne) =>
-    runItems(context.signal, items, rewrapOne),
+    runItems(context.ending, items, rewrapOne),
   );
   return { response: batchAnswer(result, (i) => memberOf(result[i], "ciphertext")), plan };
 });

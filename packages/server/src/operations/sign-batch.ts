@@ -20,8 +20,8 @@ export const signBatch = defineOperation(KeyBatchService.method.signBatch, async
         return { ...signatureFields(signature, request), version };
       });
     // One alone: how long signatures are is known once there is one.
-    const first = await runItems(context.signal, items.slice(0, 1), signOne);
-    return [...first, ...(await runItems(context.signal, items.slice(1), signOne))];
+    const first = await runItems(context.ending, items.slice(0, 1), signOne);
+    return [...first, ...(await runItems(context.ending, items.slice(1), signOne))];
   });
   return { response: batchAnswer(result, (i) => memberOf(result[i], "signatureB64")), plan };
 });

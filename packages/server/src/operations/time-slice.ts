@@ -1,4 +1,5 @@
 import { BunkmsError } from "@bunkms/contract";
+import type { Ending } from "../crypto/pool.ts";
 
 /** Work in bulk has so much of each turn of the event loop. */
 const SLICE_MS = 2;
@@ -14,24 +15,24 @@ let ends = 0;
  * waits after the other.
  */
 export class TimeSlices {
-  readonly #signal: AbortSignal;
+  readonly #ending: Ending;
 
-  /** @param signal Of the call that the work is for. */
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
+  /** @param ending Of the call that the work is for. */
+  constructor(ending: Ending) {
+    this.#ending = ending;
   }
 
-  /** Whether the work may go on now, without waiting. The signal is not looked at: nobody else had a turn to abort it. */
+  /** Whether the work may go on now, without waiting. No ending is looked for: nobody else had a turn to bring one. */
   mayGoOn(): boolean {
     return owner === this && performance.now() < ends;
   }
 
   /**
    * Waits until the work may go on: to be called before each piece of it that is done on this thread.
-   * @throws BunkmsError why the call is no longer wanted: `cancelled`, `deadline_exceeded`.
+   * @throws BunkmsError why the call is no longer wanted: `cancelled`, `deadline_exceeded`, `sealed`.
    */
   async next(): Promise<void> {
-    refuseAborted(this.#signal);
+    refuseAborted(this.#ending);
     if (this.mayGoOn()) {
       return;
     }
@@ -39,14 +40,14 @@ export class TimeSlices {
       waiting.push({ owner: this, wake: resolve });
       schedule();
     });
-    refuseAborted(this.#signal);
+    refuseAborted(this.#ending);
   }
 }
 
 /** @throws BunkmsError why the call is no longer wanted. */
-export function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) {
-    throw signal.reason instanceof BunkmsError ? signal.reason : new BunkmsError("cancelled");
+export function refuseAborted({ aborted, reason }: Ending): void {
+  if (aborted) {
+    throw reason instanceof BunkmsError ? reason : new BunkmsError("cancelled");
   }
 }
 

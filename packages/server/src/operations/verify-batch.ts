@@ -10,13 +10,13 @@ const MOST_TRIES = 4000;
 
 export const verifyBatch = defineOperation(KeyBatchService.method.verifyBatch, async (context, request) => {
   const { name, version, items } = request;
-  const search = { signal: context.signal, onTry: limitedTries() };
+  const search = { ending: context.ending, onTry: limitedTries() };
   const { result, plan } = await useKey(context, { name, purposes: ["sign"] }, async (use) => {
     if (version !== 0) {
       await use.version(version, "open", 0);
     }
     const chosen = chooseAlgorithm(use.key, request);
-    return runItems(context.signal, items, (item) => verifyOne(use, request, chosen, item, search));
+    return runItems(context.ending, items, (item) => verifyOne(use, request, chosen, item, search));
   });
   return { response: batchAnswer(result, (i) => items[i]?.signatureJose || items[i]?.signatureB64), plan };
 });

@@ -18,7 +18,7 @@ interface VerifyOrder {
 
 /**
  * Checks one signature.
- * @throws BunkmsError `invalid_request`, what the algorithm throws, and the reason of the call's signal.
+ * @throws BunkmsError `invalid_request`, what the algorithm throws, and the reason of the call's ending.
  */
 export async function verifyOne(
   use: KeyUse,

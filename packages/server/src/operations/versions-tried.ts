@@ -1,4 +1,5 @@
 import { BunkmsError } from "@bunkms/contract";
+import type { Ending } from "../crypto/pool.ts";
 import type { KeyUse } from "./key-use.ts";
 import { TimeSlices } from "./time-slice.ts";
 
@@ -8,7 +9,7 @@ const TRIED_VERSIONS = 100;
 /** For whom versions are tried. */
 export interface Search {
   /** Of the call. */
-  readonly signal: AbortSignal;
+  readonly ending: Ending;
   /** Called before each try; what it throws ends the search. */
   readonly onTry?: () => void;
 }
@@ -19,12 +20,12 @@ export interface Search {
  * @param fits Whether it was this one.
  * @returns 0: none.
  * @throws BunkmsError `unknown_version`, `wrong_key_state` when the named one, or none at all, can be used; the reason of
- * the call's signal.
+ * the call's ending.
  */
 export async function tryVersions(
   use: KeyUse,
   version: number,
-  { signal, onTry = () => {} }: Search,
+  { ending, onTry = () => {} }: Search,
   fits: (version: number) => Promise<boolean>,
 ): Promise<number> {
   if (version !== 0) {
@@ -33,7 +34,7 @@ export async function tryVersions(
   }
   const { latestVersion, minDecryptionVersion } = use.key;
   const oldest = Math.max(minDecryptionVersion, latestVersion - TRIED_VERSIONS + 1);
-  const slices = new TimeSlices(signal);
+  const slices = new TimeSlices(ending);
   let refusal: BunkmsError | undefined;
   let usable = 0;
   for (let candidate = latestVersion; candidate >= oldest; candidate--) {

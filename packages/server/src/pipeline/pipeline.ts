@@ -5,6 +5,7 @@ import { BunkmsError, Effect, type OperationSpec } from "@bunkms/contract";
 import type { Authorise } from "../access/authorise.ts";
 import type { Credentials } from "../access/credentials.ts";
 import type { TokenInfo } from "../access/tokens.ts";
+import { CallEnding } from "../operations/call-ending.ts";
 import type { CallContext, Outcome, Services } from "../operations/operation.ts";
 import type { RegisteredOperation } from "../operations/registry.ts";
 import { refuseAborted } from "../operations/time-slice.ts";
@@ -287,10 +288,11 @@ export class Pipeline {
     const { operations, clock } = this.#parts;
     const services = this.#services(progress);
     const { handle } = operations.get(spec.action) as RegisteredOperation;
+    const ending = new CallEnding(call.signal, () => isSealed(progress, this.#parts.custody));
     for (let attempt = 1; ; attempt++) {
       refuseAborted(call.signal);
       const caller = await this.#stillAuthenticated(call, progress);
-      const own = { caller, source: call.source, now: clock(), secure: call.secure, signal: call.signal };
+      const own = { caller, source: call.source, now: clock(), secure: call.secure, signal: call.signal, ending };
       const answered = await repeat?.answer(own.now);
       if (answered !== undefined) {
         progress.request["repeated"] = "true";
@@ -353,6 +355,11 @@ export class Pipeline {
       credentials.isCurrent(this.#services(progress).tokens, caller, clock())
     );
   }
+}
+
+/** Whether the vault is not open any more that was open when the call came. */
+function isSealed({ vault }: Progress, custody: Custody): boolean {
+  return vault !== undefined && vault !== custody.current;
 }
 
 function findOperation(call: Call): OperationSpec {
