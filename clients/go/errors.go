@@ -62,6 +62,12 @@ func (e *Error) Error() string {
 	return text
 }
 
+// RetryAfter is what the server asked to wait before the call is tried again;
+// 0 when it asked nothing. The client's own retries wait for it.
+func (e *Error) RetryAfter() time.Duration {
+	return max(e.retryAfter, 0)
+}
+
 // Is tells whether target is the variable of this error's code.
 func (e *Error) Is(target error) bool {
 	if e.Code == "" {

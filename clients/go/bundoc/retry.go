@@ -2,12 +2,14 @@ package bundoc
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
 
 // RetryPolicy says how long a BunKMS that is down is tried again. The waits
-// grow twofold from First to Most, each a random part of that.
+// grow twofold from First to Most, each a random part of that, and no shorter
+// than an answer asks (an error with RetryAfter() time.Duration), up to Most.
 type RetryPolicy struct {
 	// Deadline is how long one database's key may take in all. 0: 30 seconds.
 	// Negative: each call is tried once.
@@ -55,7 +57,7 @@ func (r RetryPolicy) do(ctx context.Context, call func(context.Context) error) e
 		if err == nil || r.Deadline < 0 || !isPassing(err) || ctx.Err() != nil {
 			return err
 		}
-		timer := time.NewTimer(rand.N(most))
+		timer := time.NewTimer(max(rand.N(most), min(askedWait(err), r.Most)))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -63,4 +65,12 @@ func (r RetryPolicy) do(ctx context.Context, call func(context.Context) error) e
 			return err
 		}
 	}
+}
+
+func askedWait(err error) time.Duration {
+	var asks interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &asks) {
+		return 0
+	}
+	return asks.RetryAfter()
 }

@@ -1,0 +1,34 @@
+package bundoc
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// busyError is an answer that asks to be left alone for a while.
+type busyError struct{ wait time.Duration }
+
+func (busyError) Error() string               { return "too many requests" }
+func (e busyError) RetryAfter() time.Duration { return e.wait }
+
+func TestAnAnswerSaysHowLongToWait(t *testing.T) {
+	for asked, waited := range map[time.Duration]time.Duration{
+		2 * time.Second:  2 * time.Second,
+		20 * time.Second: 5 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begun, calls := time.Now(), 0
+			err := RetryPolicy{}.withDefaults().do(t.Context(), func(context.Context) error {
+				if calls++; calls == 1 {
+					return &KMSError{"too_many_requests", busyError{asked}}
+				}
+				return nil
+			})
+			if took := time.Since(begun); err != nil || calls != 2 || took != waited {
+				t.Errorf("%v: %d calls in %v, %v", asked, calls, took, err)
+			}
+		})
+	}
+}
