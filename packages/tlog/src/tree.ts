@@ -32,9 +32,17 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return sha256(node);
 }
 
-/** By way of a string: a buffer that `hash` makes has memory of its own, which takes longer than the hashing itself. */
+/**
+ * By way of a string: a buffer that `hash` makes has memory of its own, which takes longer than the hashing itself. This one lies in
+ * V8's heap, as small ones that are not from Node's pool do: of the pool, a hash that is kept would keep 64 KiB.
+ */
 function sha256(data: string | Uint8Array): Buffer {
-  return Buffer.from(hash("sha256", data, "latin1"), "latin1");
+  const text = hash("sha256", data, "latin1");
+  const bytes = Buffer.alloc(HASH_BYTES);
+  for (let i = 0; i < HASH_BYTES; i++) {
+    bytes[i] = text.charCodeAt(i);
+  }
+  return bytes;
 }
 
 /** Root of a complete subtree, given its leaves' or lower nodes' hashes one after the other: a power of 2 of them. */
