@@ -46,14 +46,15 @@ export function encodeEntry(record: AuditRecord): Buffer {
   );
 }
 
-let lastTime = { at: Number.NaN, text: "" };
+let lastSecond = { at: Number.NaN, text: "" };
 
-/** RFC 3339, with milliseconds. Under load many entries are of one millisecond. */
+/** RFC 3339, with milliseconds. Under load thousands of entries are of one second. */
 function timeText(at: number): string {
-  if (at !== lastTime.at) {
-    lastTime = { at, text: new Date(at).toISOString() };
+  const ms = at % 1000;
+  if (at - ms !== lastSecond.at) {
+    lastSecond = { at: at - ms, text: new Date(at - ms).toISOString().slice(0, -"000Z".length) };
   }
-  return lastTime.text;
+  return `${lastSecond.text}${String(ms).padStart(3, "0")}Z`;
 }
 
 /** An entry for what the server does by itself, or at its own console by whoever holds the master key. */

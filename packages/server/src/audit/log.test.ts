@@ -48,6 +48,23 @@ test("an entry's bytes are one line of JSON with its members in the order of the
   assert.deepEqual(decodeEntry(bytes), record(0, { request: { name: "k" } }));
 });
 
+test("an entry's time is of RFC 3339 with milliseconds, whatever the entry before had", () => {
+  const second = Date.UTC(2026, 11, 31, 23, 59, 59);
+  for (const time of [
+    second,
+    second + 7,
+    second + 999,
+    second + 1000,
+    second + 1010,
+    second,
+    0,
+    1,
+    253_402_300_799_999,
+  ]) {
+    assert.equal(JSON.parse(encodeEntry(record(time)).toString()).time, new Date(time).toISOString());
+  }
+});
+
 test("a batch holds its entries and the frontier after them, and reads back", () => {
   const { payloads, log } = logOf([1, 3, 5]);
   const last = decodeBatch(payloads[2] as Buffer);
