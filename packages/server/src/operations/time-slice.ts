@@ -45,8 +45,9 @@ export class TimeSlices {
 }
 
 /** @throws BunkmsError why the call is no longer wanted. */
-export function refuseAborted({ aborted, reason }: Ending): void {
-  if (aborted) {
+export function refuseAborted(ending: Ending): void {
+  if (ending.aborted) {
+    const { reason } = ending;
     throw reason instanceof BunkmsError ? reason : new BunkmsError("cancelled");
   }
 }
