@@ -120,6 +120,38 @@ describe("bunkms audit verify", () => {
     assert.equal(other.code, 8);
   });
 
+  withMirror("verifies the range between two checkpoints that were kept, whatever came after", async (given) => {
+    const { audit, mirror, vkey, path, log, write } = given;
+    const middle = write("middle", await log.checkpoint());
+    log.grow(1000);
+    await mirrorLog(log, mirror, await readTrust(fakeIo().io, { key: vkey }), "", {
+      whole: false,
+      allowPruned: false,
+      onProgress: () => {},
+    });
+    const range = ["--key", vkey, "--since", path("older"), "--until", middle, "--only-new"];
+    const spoil = (name: string) =>
+      writeFileSync(join(mirror, name), readFileSync(join(mirror, name), "latin1").replace("op.", "xx."), "latin1");
+    // Outside of the range.
+    spoil("tile/entries/000");
+    spoil("tile/entries/003.p/232");
+    const { code, stdout, stderr } = await audit("verify", mirror, ...range);
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /^log .*\nentries +600\n(?:.*\n)*verified entries +344\nverified\n$/);
+    assert.match(stderr, /Not looked at: entries before 300.*\nNot looked at: entries from 600 on\.\n$/);
+    spoil("tile/entries/002");
+    const spoilt = await audit("verify", mirror, ...range);
+    assert.equal(spoilt.code, 8);
+    assert.match(spoilt.stdout, /\ntile\/entries\/002\.p\/88: entry 512: the entry is not the one/);
+    const turned = await audit("verify", mirror, "--key", vkey, "--since", middle, "--until", path("older"));
+    assert.deepEqual([turned.code, turned.stderr.includes("of more entries than")], [2, true]);
+    log.grow(1100);
+    const ahead = await audit("verify", mirror, "--key", vkey, "--until", write("newer", await log.checkpoint()));
+    assert.deepEqual([ahead.code, ahead.stderr.includes("its end was cut off")], [8, true]);
+    const stranger = await new GrowingLog(3).checkpoint();
+    assert.equal((await audit("verify", mirror, "--key", vkey, "--until", write("other", stranger))).code, 8);
+  });
+
   withMirror("says what was pruned, when that is allowed", async ({ audit, mirror, vkey }) => {
     rmSync(join(mirror, "tile/entries/000"));
     const refused = await audit("verify", mirror, "--key", vkey);

@@ -1,4 +1,4 @@
-import { TILE_WIDTH, type TileAddress } from "./tile.ts";
+import { TILE_WIDTH, type TileAddress, tileWidth } from "./tile.ts";
 import { HASH_BYTES, leafHashAt } from "./tree.ts";
 
 /**
@@ -7,24 +7,35 @@ import { HASH_BYTES, leafHashAt } from "./tree.ts";
  */
 export type ReadLog = (address: TileAddress) => Promise<Uint8Array | undefined>;
 
-/** A tile or bundle; of a full one in place of a partial one, the part that belongs to the tree. */
-export async function readPart(read: ReadLog, address: TileAddress): Promise<Uint8Array | undefined> {
+/**
+ * A tile or bundle; of a wider one in place of a partial one, the part that belongs to the tree.
+ * @param treeSize Of the log that is read, when a tree that it had before is looked at: a partial tile of then may be there as
+ * part of a partial one of now, which C2SP tlog-tiles has no other name for.
+ */
+export async function readPart(read: ReadLog, address: TileAddress, treeSize: number): Promise<Uint8Array | undefined> {
+  const { level, index, width } = address;
   const own = await read(address);
-  if (own !== undefined || address.width === TILE_WIDTH) {
+  if (own !== undefined || width === TILE_WIDTH) {
     return own;
   }
-  const full = await read({ ...address, width: TILE_WIDTH });
-  return full?.subarray(
-    0,
-    address.level === "entries" ? endOfEntry(full, address.width) : endOfHash(full, address.width),
-  );
+  for (const wider of new Set([tileWidth(level, index, treeSize), TILE_WIDTH])) {
+    const bytes = wider > width ? await read({ ...address, width: wider }) : undefined;
+    if (bytes !== undefined) {
+      return bytes.subarray(0, level === "entries" ? endOfEntry(bytes, width) : endOfHash(bytes, width, wider));
+    }
+  }
+  return undefined;
 }
 
-/** Parts of a log in their order, while some more of them are being read. */
+/**
+ * Parts of a log in their order, while some more of them are being read.
+ * @param treeSize As for `readPart`.
+ */
 export async function* readAhead(
   read: ReadLog,
   addresses: Iterable<TileAddress>,
   count: number,
+  treeSize = 0,
 ): AsyncGenerator<{ readonly address: TileAddress; readonly bytes: Uint8Array | undefined }> {
   const reading: { readonly address: TileAddress; readonly bytes: Promise<Uint8Array | undefined> }[] = [];
   const next = async () => {
@@ -32,7 +43,7 @@ export async function* readAhead(
     return { address, bytes: await bytes };
   };
   for (const address of addresses) {
-    const bytes = readPart(read, address);
+    const bytes = readPart(read, address, treeSize);
     // Awaited in its turn; until then nobody has failed to handle it.
     bytes.catch(() => {});
     reading.push({ address, bytes });
@@ -101,7 +112,7 @@ function endOfEntryAt(bytes: Buffer, at: number): number {
   return at + 2 <= bytes.length ? at + 2 + bytes.readUInt16BE(at) : Number.POSITIVE_INFINITY;
 }
 
-/** A tile that is not full stays as it is: its length is then the wrong one. */
-function endOfHash(tile: Uint8Array, count: number): number {
-  return tile.length === TILE_WIDTH * HASH_BYTES ? count * HASH_BYTES : tile.length;
+/** A tile that has not the hashes that its name says stays as it is: its length is then the wrong one. */
+function endOfHash(tile: Uint8Array, count: number, named: number): number {
+  return tile.length === named * HASH_BYTES ? count * HASH_BYTES : tile.length;
 }

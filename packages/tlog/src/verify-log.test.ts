@@ -232,4 +232,46 @@ describe("against earlier checkpoints", () => {
     assert.deepEqual((await check(log, { from: 512 })).problems, []);
     assert.equal((await check(log, { from: 511 })).problems.length, 2);
   });
+
+  test("a missing tile is said to be missing, not that the log was rewritten", async () => {
+    const log = makeLog(1000);
+    log.parts.delete("tile/1/000.p/3");
+    assert.deepEqual(messages(await check(log, { earlier: [{ origin: "log", size: 700, root: rootAt(700) }] })), [
+      "tile/1/000.p/3 0 the tile is missing",
+      "tile/1/000.p/3  without this tile it cannot be told whether the log begins with what the checkpoint of 700 entries was signed over",
+    ]);
+  });
+});
+
+describe("a checkpoint of before", () => {
+  for (const [then, now] of [
+    [1, 2],
+    [700, 1000],
+    [768, 1000],
+    [1000, 66_000],
+    [65_536, 65_537],
+    [65_537, 66_000],
+  ] as const) {
+    test(`of ${then} entries verifies by the tiles of a log that has ${now} now`, async () => {
+      const { parts } = makeLog(now);
+      const log = { size: then, root: rootAt(then), parts };
+      const earlier = [{ origin: "log", size: Math.floor(then / 2), root: rootAt(Math.floor(then / 2)) }];
+      assert.deepEqual(await check(log, { treeSize: now, earlier, ahead: 3 }), {
+        problems: [],
+        entries: then,
+        pruned: 0,
+      });
+    });
+  }
+
+  test("does not verify by tiles of another log, or by ones of a wrong length", async () => {
+    const { parts } = makeLog(1000);
+    const log = { size: 700, root: rootAt(701), parts };
+    assert.equal((await check(log, { treeSize: 1000 })).problems.length, 1);
+    for (const path of ["tile/1/000.p/3", "tile/0/002"]) {
+      const cut = new Map(parts).set(path, (parts.get(path) as Uint8Array).subarray(1));
+      const report = await check({ size: 700, root: rootAt(700), parts: cut }, { treeSize: 1000 });
+      assert.ok(report.problems.length > 0, path);
+    }
+  });
 });

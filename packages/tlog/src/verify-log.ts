@@ -23,6 +23,11 @@ export interface VerifyLogOptions {
   readonly earlier?: readonly Checkpoint[];
   /** Whether the oldest bundles may be missing, as those of a log that was pruned. */
   readonly allowPruned?: boolean;
+  /**
+   * Size of the log that is read, when it has grown since the checkpoint: partial tiles of then are looked for as parts of those
+   * of now, too. Not trusted.
+   */
+  readonly treeSize?: number;
   /** How many tiles and bundles are asked for before the first of them is there: 1 by default. */
   readonly ahead?: number;
   /** Is told of each problem as it is found. It may throw: then verifying ends with that error. */
@@ -65,7 +70,8 @@ export async function verifyLog(
   options: VerifyLogOptions = {},
 ): Promise<LogReport> {
   const verifier = new LogVerifier(checkpoint, options);
-  for await (const { address, bytes } of readAhead(read, tilesOf(checkpoint.size, options.from), options.ahead ?? 1)) {
+  const addresses = tilesOf(checkpoint.size, options.from);
+  for await (const { address, bytes } of readAhead(read, addresses, options.ahead ?? 1, options.treeSize)) {
     await verifier.take(address, bytes);
   }
   verifier.end();
@@ -127,9 +133,14 @@ class LogVerifier {
       this.#report({ message: `the log has ${size} entries, fewer than ${name}: its end was cut off` });
       return;
     }
+    let lacking: string | undefined;
     const nodes = nodesOfTiles(size, async (level, index, width) => {
-      const bytes = await readPart(read, { level, index, width });
-      return tileHashes(bytes ?? new Uint8Array(0), width);
+      const address = { level, index, width };
+      const bytes = (await readPart(read, address, this.#options.treeSize ?? 0)) ?? new Uint8Array(0);
+      if (bytes.length !== width * HASH_BYTES) {
+        lacking ??= tilePath(address);
+      }
+      return tileHashes(bytes, width);
     });
     let proof: readonly Buffer[] | undefined;
     try {
@@ -139,7 +150,11 @@ class LogVerifier {
         throw error;
       }
     }
-    if (proof === undefined || !isConsistent(earlier.size, earlier.root, size, root, proof)) {
+    if (lacking !== undefined) {
+      // Lost is not rewritten: that accuses somebody.
+      const message = `without this tile it cannot be told whether the log begins with what ${name} was signed over`;
+      this.#report({ path: lacking, message });
+    } else if (proof === undefined || !isConsistent(earlier.size, earlier.root, size, root, proof)) {
       this.#report({ message: `the log does not begin with what ${name} was signed over: it was rewritten` });
     }
   }

@@ -2,6 +2,7 @@ import {
   type Checkpoint,
   CheckpointRefused,
   NoteMalformed,
+  type OpenedCheckpoint,
   parseTlogProof,
   verifyLog,
   verifyTlogProof,
@@ -11,13 +12,14 @@ import { checkpointFields, checkpointJson, describeProblem } from "../audit/log-
 import { handedOverBefore, openNote, readTrust, refused, TRUST_OPTIONS, type TrustOptions } from "../audit/trust.ts";
 import { defineCommand, type Invocation, option } from "../command.ts";
 import type { ExitCode } from "../exit-codes.ts";
-import { usage } from "../failure.ts";
+import { Failure, usage } from "../failure.ts";
 import { readInput } from "../inputs.ts";
 import { printFields, printJson, printLine, printNote } from "../output.ts";
 import { ProgressLine } from "../progress-line.ts";
 
 interface VerifyOptions extends TrustOptions {
   readonly since?: string;
+  readonly until?: string;
   readonly onlyNew?: boolean;
   readonly allowPruned?: boolean;
   readonly receipt?: string;
@@ -34,15 +36,18 @@ export const auditVerifyCommand = defineCommand<VerifyOptions>({
   details:
     "Rests on nothing but the log's public key, and on the witnesses if a policy names some. With a folder it asks no server:\n" +
     "all entries, all tiles, the root, the checkpoint's signature, and every hand-over are looked at. Without one, the\n" +
-    "server's log is verified as it is fetched, which needs an admin token. Exits with 8, and says what is wrong and where,\n" +
-    "when it does not verify. Files that the checkpoint's tree does not have are not looked at.",
+    "server's log is verified as it is fetched, which needs an admin token. --since and --until name checkpoints that were\n" +
+    "kept: the ends of a range. Exits with 8, and says what is wrong and where, when it does not verify. Files that the\n" +
+    "checkpoint's tree does not have are not looked at.",
   options: [
     ...TRUST_OPTIONS(),
     option("--since <file>", "An older checkpoint, which the log must have grown from"),
-    option("--only-new", "Only entries since that one"),
+    option("--until <file>", "A checkpoint to verify up to, in place of the newest"),
+    option("--only-new", "Only entries since the one of --since"),
     option("--allow-pruned", "The oldest entries may be gone; the tree's hashes of them are verified"),
     option("--receipt <file>", "A receipt (.tlog-proof), and nothing else").conflicts([
       "since",
+      "until",
       "onlyNew",
       "allowPruned",
     ]),
@@ -51,6 +56,7 @@ export const auditVerifyCommand = defineCommand<VerifyOptions>({
   examples: [
     "bunkms audit verify log-mirror --key-file log.vkey",
     "bunkms audit verify log-mirror --key-file log.vkey --since checkpoint-2026-01-31 --only-new",
+    "bunkms audit verify log-mirror --key-file log.vkey --since checkpoint-of-march --until checkpoint-of-april --only-new",
     "bunkms audit verify --policy policy.txt",
     "bunkms audit verify --receipt entry-1234.tlog-proof --key-file log.vkey",
   ],
@@ -68,15 +74,15 @@ async function verifyWhole(invocation: Invocation<VerifyOptions>): Promise<ExitC
   const folder = args[0];
   const place: LogPlace = folder === undefined ? serverPlace(await invocation.connect()) : folderPlace(folder);
   const trust = await readTrust(io, options, options.handovers === undefined ? await place.handovers() : undefined);
-  const opened = openNote(`the checkpoint of ${place.name}`, await place.checkpoint(), trust);
-  const since = await readSince(invocation, options.since, trust);
-  if (since !== undefined && since.origin !== opened.checkpoint.origin) {
-    throw usage(`${options.since} is of another log: ${since.origin}`);
-  }
+  const newest = openNote(`the checkpoint of ${place.name}`, await place.checkpoint(), trust);
+  const opened = (await readKept(invocation, options.until, trust)) ?? newest;
+  const since = (await readKept(invocation, options.since, trust))?.checkpoint;
+  refuseWrongEnds(options, { newest: newest.checkpoint, until: opened.checkpoint, since });
   const progress = new ProgressLine(io);
   const report = await verifyLog(place.read, opened.checkpoint, {
     ahead: place.ahead,
     from: options.onlyNew ? (since?.size ?? 0) : 0,
+    treeSize: newest.checkpoint.size,
     allowPruned: options.allowPruned ?? false,
     earlier: [...(since === undefined ? [] : [since]), ...handedOverBefore(trust, opened.checkpoint)],
     onProgress: (entries) => progress.show(() => `${entries} of ${opened.checkpoint.size} entries`),
@@ -92,7 +98,9 @@ async function verifyWhole(invocation: Invocation<VerifyOptions>): Promise<ExitC
     });
   } else {
     printFields(io, [...checkpointFields(opened), ["verified entries", String(report.entries)]]);
-    notLookedAt(report.pruned, options, since).forEach((line) => void printNote(io, line));
+    notLookedAt(report.pruned, options, { until: opened.checkpoint, since }).forEach(
+      (line) => void printNote(io, line),
+    );
     report.problems.forEach((problem) => void printLine(io, describeProblem(problem)));
     printLine(io, verified ? "verified" : `NOT verified: ${count(report.problems.length)}`);
   }
@@ -103,19 +111,48 @@ function count(problems: number): string {
   return problems === 1 ? "1 problem" : `${problems} problems`;
 }
 
-async function readSince(
+async function readKept(
   { io }: Invocation,
   file: string | undefined,
   trust: Awaited<ReturnType<typeof readTrust>>,
-): Promise<Checkpoint | undefined> {
+): Promise<OpenedCheckpoint | undefined> {
   return file === undefined
     ? undefined
-    : openNote(file, await readInput(io, file, { what: file, limit: MAX_NOTE }), trust).checkpoint;
+    : openNote(file, await readInput(io, file, { what: file, limit: MAX_NOTE }), trust);
 }
 
-function notLookedAt(pruned: number, { onlyNew }: VerifyOptions, since: Checkpoint | undefined): readonly string[] {
+/** The ends of what is verified. */
+interface Ends {
+  readonly until: Checkpoint;
+  readonly since: Checkpoint | undefined;
+}
+
+function refuseWrongEnds(
+  options: VerifyOptions,
+  { newest, until, since }: Ends & { readonly newest: Checkpoint },
+): void {
+  for (const [file, checkpoint] of [[options.until, until] as const, [options.since, since] as const]) {
+    if (checkpoint !== undefined && checkpoint.origin !== newest.origin) {
+      throw usage(`${file} is of another log: ${checkpoint.origin}`);
+    }
+  }
+  if (options.until !== undefined && since !== undefined && since.size > until.size) {
+    throw usage("the checkpoint of --since is of more entries than that of --until");
+  }
+  if (until.size > newest.size) {
+    const message = `the log has ${newest.size} entries, fewer than the checkpoint of ${until.size} entries`;
+    throw new Failure(8, `${message}: its end was cut off`);
+  }
+}
+
+function notLookedAt(
+  pruned: number,
+  { onlyNew, until: file }: VerifyOptions,
+  { until, since }: Ends,
+): readonly string[] {
   return [
     ...(onlyNew ? [`Not looked at: entries before ${since?.size}, in whole bundles of 256.`] : []),
+    ...(file === undefined ? [] : [`Not looked at: entries from ${until.size} on.`]),
     ...(pruned > 0 ? [`Not looked at: ${pruned} entries that were pruned, of which only the hashes are there.`] : []),
   ];
 }
