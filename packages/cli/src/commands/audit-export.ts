@@ -119,7 +119,8 @@ function isWithin(entry: ExportedEntry, since: number | undefined, until: number
   return time === undefined || ((since === undefined || time >= since) && (until === undefined || time < until));
 }
 
-function parseIndex(text: string): number {
+/** Reads an entry's index. */
+export function parseIndex(text: string): number {
   if (!/^(?:0|[1-9]\d{0,14})$/.test(text)) {
     throw new InvalidArgumentError("It must be a whole number from 0 on.");
   }

@@ -1,3 +1,4 @@
+import { requireIndex } from "../audit/entry-index.ts";
 import { defineCommand, option, required } from "../command.ts";
 import { usage } from "../failure.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
@@ -58,10 +59,3 @@ export const auditHashCommand = defineCommand<HashOptions>({
     return 0;
   },
 });
-
-function requireIndex(text: string): string {
-  if (!/^(?:0|[1-9]\d{0,14})$/.test(text)) {
-    throw usage("an entry's index is a whole number from 0 on", 'It is shown by "bunkms audit list".');
-  }
-  return text;
-}

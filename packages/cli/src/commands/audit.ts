@@ -6,6 +6,8 @@ import { formatTime, printMessage, printNote, printTable } from "../output.ts";
 import { parseCount } from "../pages.ts";
 import { attachCommand, attachmentCommand, attachmentsCommand, removeAttachmentCommand } from "./audit-attachment.ts";
 import { auditExportCommand } from "./audit-export.ts";
+import { auditFollowCommand } from "./audit-follow.ts";
+import { auditGetCommand } from "./audit-get.ts";
 import { auditCheckpointCommand, auditKeyCommand, auditRotateKeyCommand } from "./audit-key.ts";
 import { auditMirrorCommand } from "./audit-mirror.ts";
 import { auditHashCommand, auditReceiptCommand } from "./audit-receipt.ts";
@@ -91,6 +93,8 @@ export const auditCommands: CommandGroup = {
   summary: "Read, mirror and verify the audit log",
   commands: [
     list,
+    auditFollowCommand,
+    auditGetCommand,
     auditHashCommand,
     auditKeyCommand,
     auditRotateKeyCommand,

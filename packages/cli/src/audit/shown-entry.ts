@@ -1,0 +1,53 @@
+import type { membersOf } from "./exported-entry.ts";
+
+type Members = NonNullable<ReturnType<typeof membersOf>>;
+
+/** What an entry must have to be shown. All that is given must fit. */
+export interface EntryFilters {
+  readonly operation?: string;
+  readonly resource?: string;
+  /** A token's id or name. */
+  readonly identity?: string;
+  readonly outcome?: string;
+  readonly request?: string;
+}
+
+/** Whether an entry fits. One that is no JSON object has nothing that could. */
+export function fits(members: Members | undefined, filters: EntryFilters): boolean {
+  const { operation, resource, identity, outcome, request } = filters;
+  const has = (member: string, wanted: string | undefined) => wanted === undefined || members?.[member] === wanted;
+  return (
+    has("operation", operation) &&
+    has("resource", resource) &&
+    (has("identity", identity) || has("identity_name", identity)) &&
+    has("outcome", outcome) &&
+    has("request_id", request)
+  );
+}
+
+/** An entry in one line, in the columns of `bunkms audit list`. */
+export function entryLine(index: number, members: Members | undefined): string {
+  const text = (...names: readonly string[]) => names.map((name) => textOf(members?.[name])).find((one) => one !== "");
+  const columns = [
+    text("time"),
+    text("identity_name", "identity"),
+    text("operation"),
+    text("resource"),
+    text("outcome"),
+    text("source", "transport"),
+  ];
+  return [String(index), ...columns.map((column) => column ?? "-")].join("  ");
+}
+
+/** An entry's members, those of request and answer by themselves. */
+export function printableFields(members: Members): readonly (readonly [string, string])[] {
+  return Object.entries(members).flatMap(([name, value]) =>
+    typeof value === "object" && value !== null
+      ? Object.entries(value).map(([inner, one]) => [`${name}.${inner}`, textOf(one)] as const)
+      : [[name, textOf(value)] as const],
+  );
+}
+
+function textOf(value: unknown): string {
+  return value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,33 @@
+import { requireIndex } from "../audit/entry-index.ts";
+import { jsonLine, membersOf } from "../audit/exported-entry.ts";
+import { printableFields } from "../audit/shown-entry.ts";
+import { defineCommand, required } from "../command.ts";
+import { Failure } from "../failure.ts";
+import { printFields } from "../output.ts";
+
+/** `bunkms audit get` */
+export const auditGetCommand = defineCommand({
+  usage: "get <index>",
+  summary: "Show one entry",
+  details:
+    'With all fields that were recorded; --json prints its very bytes after "entry":, as bunkms audit export does. An entry that\n' +
+    "was pruned is shown as long as the archive has it. Of the token's own calls; with an admin token of all.",
+  examples: ["bunkms audit get 1234"],
+  async run(invocation) {
+    const { io, options } = invocation;
+    const index = requireIndex(required(invocation, 0));
+    const { audit } = await invocation.connect();
+    const { entryB64 } = await audit.getAuditReceipt({ index });
+    const entry = { origin: "", index: Number(index), bytes: Buffer.from(entryB64) };
+    if (options.json) {
+      io.stdout.write(`${jsonLine(entry)}\n`);
+      return 0;
+    }
+    const members = membersOf(entry);
+    if (members === undefined) {
+      throw new Failure(7, `entry ${index} is no JSON object`, "--json prints it in base64.");
+    }
+    printFields(io, [["index", index], ...printableFields(members)]);
+    return 0;
+  },
+});
