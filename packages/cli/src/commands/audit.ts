@@ -82,6 +82,11 @@ const list = defineCommand<Filters>({
     );
     if (answer.nextPageToken !== "") {
       printNote(io, `There is more: --limit, or --page-token ${answer.nextPageToken}`);
+    } else if (answer.pruned > 0n) {
+      printNote(
+        io,
+        `Not looked at: entries before ${answer.pruned}, which were pruned. "bunkms audit export" reads them from the archive.`,
+      );
     }
     return 0;
   },
