@@ -55,8 +55,11 @@ export function serverPlace({ audit }: BunkmsClient): LogPlace {
   };
 }
 
+/** A part that the server finds damaged is none either: so what is wrong is told with its place, and the rest is looked at. */
+const NOT_THERE: ReadonlySet<string> = new Set(["not_found", "vault_damaged"]);
+
 function whenNotThere(error: unknown): undefined {
-  if (error instanceof BunkmsApiError && error.code === "not_found") {
+  if (error instanceof BunkmsApiError && NOT_THERE.has(error.code)) {
     return undefined;
   }
   throw error;

@@ -81,7 +81,7 @@ async function* exportLines(io: Io, place: LogPlace, options: ExportOptions): As
       throw new Failure(
         4,
         `${place.name} has no entries around ${address.index * TILE_WIDTH}`,
-        "They may have been pruned: --from INDEX.",
+        "They may have been pruned: --from INDEX. Or be damaged: bunkms audit verify.",
       );
     }
     const entries = decode(bytes, address);

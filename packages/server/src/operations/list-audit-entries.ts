@@ -2,8 +2,10 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type AuditEntrySchema, AuditService, BunkmsError } from "@bunkms/contract";
 import type { AuditFilter, IndexedRecord } from "../audit/reader.ts";
+import { RecordDamaged } from "../vault/record.ts";
 import { defineOperation } from "./operation.ts";
 import { pageSize, pageStart, pageToken } from "./paging.ts";
+import { logDamaged } from "./tile-answer.ts";
 import { timestamp } from "./timestamp.ts";
 
 export const listAuditEntries = defineOperation(AuditService.method.listAuditEntries, async ({ audit }, request) => {
@@ -16,7 +18,7 @@ export const listAuditEntries = defineOperation(AuditService.method.listAuditEnt
     ...givenTime("since", request.since),
     ...givenTime("until", request.until),
   };
-  const page = await audit.list(filter, startIndex(pageStart(request)), pageSize(request));
+  const page = await orDamaged(audit.list(filter, startIndex(pageStart(request)), pageSize(request)));
   return {
     response: {
       entries: page.entries.map(entryMessage),
@@ -27,6 +29,15 @@ export const listAuditEntries = defineOperation(AuditService.method.listAuditEnt
     },
   };
 });
+
+/** A search that cannot see all does not look as if it had. @throws BunkmsError `vault_damaged` */
+async function orDamaged<T>(search: Promise<T>): Promise<T> {
+  try {
+    return await search;
+  } catch (error) {
+    throw error instanceof RecordDamaged || error instanceof RangeError ? logDamaged(error) : error;
+  }
+}
 
 function given<K extends string>(key: K, value: string): { [P in K]?: string } {
   return (value === "" ? {} : { [key]: value }) as { [P in K]?: string };

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BunkmsError, type RawBodySchema } from "@bunkms/contract";
 import { parseTilePath, type TileAddress } from "@bunkms/tlog";
+import { RecordDamaged } from "../vault/record.ts";
 
 export const TILE_TYPE = "application/octet-stream";
 
@@ -18,13 +19,26 @@ export function tileAnswer(data: Buffer): MessageInitShape<typeof RawBodySchema>
   return { contentType: TILE_TYPE, data, immutable: true };
 }
 
-/** What the log does not have is not there: of a size that it has not reached, or pruned. @throws BunkmsError `not_found` */
+/**
+ * What the log does not have is not there: of a size that it has not reached, or pruned. What somebody changed is damaged.
+ * @throws BunkmsError `not_found`, `vault_damaged`
+ */
 export async function orNotFound<T>(read: Promise<T>): Promise<T> {
   try {
     return await read;
   } catch (error) {
+    if (error instanceof RecordDamaged) {
+      throw logDamaged(error);
+    }
     throw error instanceof RangeError ? notFound() : error;
   }
+}
+
+/** Which record it is goes to the server's log. */
+export function logDamaged(cause: Error): BunkmsError {
+  return new BunkmsError("vault_damaged", "the audit log is damaged there; the server's log says which record it is", {
+    cause,
+  });
 }
 
 function notFound(): BunkmsError {

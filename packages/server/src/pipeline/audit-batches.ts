@@ -38,12 +38,12 @@ export function auditBatches(records: Records): BatchSource {
     }
     for (;;) {
       const range = after === undefined ? {} : { after };
-      const page = await records.list("audit", { prefix: BATCH_PREFIX, ...range, reverse: true, limit: PAGE });
+      const page = await openSome(records, { ...range, reverse: true, limit: PAGE });
+      if (page.length === 0) {
+        return;
+      }
       for (const batch of page) {
         yield batch.payload;
-      }
-      if (page.length < PAGE) {
-        return;
       }
       after = page.at(-1)?.path;
     }
@@ -85,14 +85,35 @@ export function tileRecord({ level, index, hashes }: FilledTile): Aside {
   return { table: "audit-tile", path: tileRecordPath(level, index), payload: Buffer.concat(hashes) };
 }
 
-/** Entries from `first` to before `end`. @throws RangeError when one of them is missing. */
+/**
+ * The next batches, opened, so many at most; none at the end. A damaged one is met only when all before it were taken, since
+ * who reads ahead may not need it.
+ */
+async function openSome(
+  records: Records,
+  range: { readonly after?: string; readonly reverse?: boolean; readonly limit: number },
+): ReturnType<Records["list"]> {
+  try {
+    return await records.list("audit", { prefix: BATCH_PREFIX, ...range });
+  } catch (error) {
+    if (!(error instanceof RecordDamaged) || range.limit === 1) {
+      throw error;
+    }
+    return records.list("audit", { prefix: BATCH_PREFIX, ...range, limit: 1 });
+  }
+}
+
+/** Entries from `first` to before `end`. @throws RangeError when one of them is missing; RecordDamaged. */
 async function readEntries(records: Records, first: number, end: number): Promise<readonly Buffer[]> {
   const entries: Buffer[] = [];
   let after = first === 0 ? undefined : batchPath(first - 1);
   // A batch holds one entry or hundreds: a few are read first, so that not many more are opened than are wanted.
   for (let limit = FIRST_PAGE; entries.length < end - first; limit = Math.min(PAGE, limit * 2)) {
     const range = after === undefined ? {} : { after };
-    const page = await records.list("audit", { prefix: BATCH_PREFIX, ...range, limit });
+    const page = await openSome(records, { ...range, limit: Math.min(limit, end - first - entries.length) });
+    if (page.length === 0) {
+      throw new RangeError("the end of the audit log is missing");
+    }
     for (const { payload } of page) {
       const batch = decodeBatch(payload);
       const at = first + entries.length;
@@ -103,9 +124,6 @@ async function readEntries(records: Records, first: number, end: number): Promis
       if (entries.length === end - first) {
         return entries;
       }
-    }
-    if (page.length < limit) {
-      throw new RangeError("the end of the audit log is missing");
     }
     // Whoever reads much lets calls pass in between.
     await setImmediate();

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { runLine } from "../../packages/cli/src/test-bed.ts";
+import { startServer } from "../harness/server.ts";
+
+/** What is done to the record of one batch in the middle, by whoever can write the database. */
+const DAMAGES = [
+  [
+    "changed",
+    "UPDATE audit SET value = CAST(substr(value, 1, 100) || x'00' || substr(value, 102) AS BLOB) WHERE path = ?",
+  ],
+  ["dropped", "DELETE FROM audit WHERE path = ?"],
+] as const;
+
+for (const [what, sql] of DAMAGES) {
+  test(`of a log of which a record was ${what} the server and verify say so, and where`, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "bunkms-damage-"));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const dataPath = join(folder, "data");
+    const first = await startServer({ dataPath });
+    context.after(() => first.remove());
+    const token = first.rootToken;
+    const get = (url: string, path: string) =>
+      fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    for (let i = 0; i < 600; i++) {
+      await get(first.url, "/v1/tokens/self");
+    }
+    const vkey = ((await (await get(first.url, "/v1/audit/keys")).json()) as { keys: { vkey: string }[] }).keys[0]
+      ?.vkey;
+    await first.stop();
+    const db = new DatabaseSync(join(dataPath, "bunkms.db"));
+    const paths = db.prepare("SELECT path FROM audit WHERE tbl = 'audit' ORDER BY path").all() as { path: string }[];
+    const path = paths.find(({ path }) => Number.parseInt(path.slice(5), 16) >= 300)?.path as string;
+    assert.equal(db.prepare(sql).run(path).changes, 1);
+    db.close();
+
+    const server = await startServer({ dataPath });
+    context.after(() => server.remove());
+    const codeOf = async (at: string) => ((await (await get(server.url, at)).json()) as { code?: string }).code;
+    assert.equal(await codeOf("/v1/audit/entries?page_size=1000"), "vault_damaged");
+    assert.equal(await codeOf("/v1/audit/entries?page_size=100"), undefined);
+    if (what === "changed") {
+      assert.equal(await codeOf("/audit/tile/entries/001"), "vault_damaged");
+      assert.equal(await codeOf("/v1/audit/receipts/300"), "vault_damaged");
+      assert.match(server.output(), /a record of the vault is damaged.*audit\/main\//);
+    }
+    assert.equal((await get(server.url, "/audit/tile/entries/000")).status, 200);
+    const { code, stdout } = await runLine(["audit", "verify", "--key", vkey as string], server.url, {
+      env: { BUNKMS_TOKEN: token },
+    });
+    assert.equal(code, 8, stdout);
+    assert.match(stdout, /\ntile\/entries\/001: entry 256: the bundle is missing\nNOT verified: 1 problem\n$/);
+  });
+}
