@@ -1,5 +1,5 @@
 import { type Checkpoint, parseCheckpoint, TILE_WIDTH, treeRoot } from "@bunkms/tlog";
-import { Edges } from "./edges.ts";
+import { Edges, type FilledTile } from "./edges.ts";
 import { AuditLog, type Batch, type LogEnd } from "./log.ts";
 import { AuditTree, type TreeStore } from "./tree.ts";
 
@@ -19,7 +19,21 @@ export class LogDamaged extends Error {
 export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): Promise<LogEnd> {
   const log = new AuditLog();
   log.adopt({ frontier, edges: Edges.EMPTY, bytes });
-  const tree = new AuditTree(store, log);
+  // Tiles that were lost are made again, of pruned entries from the archive; none is kept that does not lead to the root.
+  const made: FilledTile[] = [];
+  const tree = new AuditTree(
+    {
+      tile: (level, index) => store.tile(level, index),
+      keepTile: async (tile) => void made.push(tile),
+      entries: (first, end) => store.entries(first, end),
+      archivedBundle: (index) => store.archivedBundle(index),
+      get pruned() {
+        return store.pruned;
+      },
+    },
+    log,
+    true,
+  );
   const levels: (readonly Buffer[])[] = [];
   try {
     for (let level = 0, hashes = frontier.size; hashes > 0; level++, hashes = Math.floor(hashes / TILE_WIDTH)) {
@@ -42,6 +56,9 @@ export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): 
   log.adopt(end);
   if (!(await treeRoot(frontier.size, tree.nodes(frontier.size))).equals(frontier.root())) {
     throw new LogDamaged("its entries and its last batch do not agree");
+  }
+  for (const tile of made) {
+    await store.keepTile(tile);
   }
   return end;
 }

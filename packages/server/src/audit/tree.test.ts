@@ -140,6 +140,36 @@ test("entries that are pruned while they are read come from the archive; others 
   await assert.rejects(tree.entries(600, 601), RangeError);
 });
 
+test("tiles that were lost of pruned entries are made again from the archive, once they lead to the root", async () => {
+  const { entries, log, store, last, tiles, kept } = logOf(4 * 256 + 7);
+  const archive = new Map(
+    [0, 1, 2].map((index) => [index, encodeBundle(entries.slice(index * 256, (index + 1) * 256))] as const),
+  );
+  const pruned: TreeStore = {
+    ...store,
+    pruned: 3 * 256,
+    entries: async (first, end) => {
+      assert.ok(first >= 3 * 256);
+      return store.entries(first, end);
+    },
+    archivedBundle: async (index) => archive.get(index),
+  };
+  const before = new Map(tiles);
+  tiles.clear();
+  const right = archive.get(1) as Buffer;
+  const changed = Buffer.from(right);
+  changed.writeUInt8((changed.at(-1) as number) ^ 1, changed.length - 1);
+  archive.set(1, changed);
+  await assert.rejects(restoreEnd(pruned, last), LogDamaged);
+  archive.delete(1);
+  await assert.rejects(restoreEnd(pruned, last), /archive does not have them/);
+  assert.deepEqual(kept, []);
+  archive.set(1, right);
+  assert.deepEqual(await restoreEnd(pruned, last), log.end);
+  assert.deepEqual(new Map([...tiles].toSorted()), new Map([...before].toSorted()));
+  assert.deepEqual(await new AuditTree(pruned, log).entries(256, 257), [entries[256]]);
+});
+
 test("a log whose entries are others than its last batch says is damaged, and so is one that lacks an entry", async () => {
   const changed = logOf(300);
   changed.entries[299] = Buffer.from("another");

@@ -36,10 +36,16 @@ export interface TreeStore {
 export class AuditTree {
   readonly #store: TreeStore;
   readonly #log: AuditLog;
+  readonly #isProvenLater: boolean;
 
-  constructor(store: TreeStore, log: AuditLog) {
+  /**
+   * @param isProvenLater Whether archived entries are taken whose hash was lost with the tile above: by who then compares the root
+   * that they lead to, and keeps no tile before.
+   */
+  constructor(store: TreeStore, log: AuditLog, isProvenLater = false) {
     this.#store = store;
     this.#log = log;
+    this.#isProvenLater = isProvenLater;
   }
 
   /**
@@ -104,7 +110,11 @@ export class AuditTree {
     const entries = decodeBundle(bundle, TILE_WIDTH);
     // Not a tile that would itself be made again from these entries.
     const root = (await this.#storedHashes(1, Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH];
-    if (root === undefined || !subtreeRoot(entries.map(leafHash)).equals(root)) {
+    if (root === undefined) {
+      if (!this.#isProvenLater) {
+        throw new RangeError("the tile that tells whether the archive has the right entries was lost");
+      }
+    } else if (!subtreeRoot(entries.map(leafHash)).equals(root)) {
       throw new RangeError("the archive has other entries than those that were archived");
     }
     return entries;
