@@ -107,6 +107,16 @@ describe("bunkms audit get", () => {
     assert.equal((await cli(["audit", "get", index, "--json"])).stdout, exported.stdout);
   });
 
+  test("shows a line end that a caller put into a field as what it is", async () => {
+    const asked = "x\noutcome  forged";
+    await cli(["audit", "list", "--resource", asked]);
+    const listed = await cli(["audit", "list", "--operation", "audit.list", "--limit", "1", "--json"]);
+    const { index } = JSON.parse(listed.stdout).entries[0];
+    const { stdout } = await cli(["audit", "get", index]);
+    assert.match(stdout, /\nrequest\.resource +x\\noutcome {2}forged\n/);
+    assert.doesNotMatch(stdout, /^outcome +forged/m);
+  });
+
   test("refuses an index that is none, or that the log does not have", async () => {
     assert.equal((await cli(["audit", "get", "-1"])).code, 2);
     assert.equal((await cli(["audit", "get", "1e3"])).code, 2);

@@ -48,6 +48,8 @@ export function printableFields(members: Members): readonly (readonly [string, s
   );
 }
 
+/** Recorded text is a caller's: a line end in it would make a line that looks like another field, or another entry. */
 function textOf(value: unknown): string {
-  return value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
+  const text = value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
+  return text.replace(/[\n\r\t]/g, (character) => JSON.stringify(character).slice(1, -1));
 }
