@@ -27,6 +27,8 @@ const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 0xffff);
 /** A named pipe is not waited for: that would take one of the few threads that files are read by. */
 const OLD_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** What a crash left under a draft's name. */
+const OLD_DRAFT = constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * The folder where entry bundles are archived, in the layout of C2SP tlog-tiles: a verifier reads it as it reads a log. It
@@ -117,7 +119,7 @@ async function openNew(path: string): ReturnType<typeof open> {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
       throw error;
     }
-    return open(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW);
+    return open(path, OLD_DRAFT);
   }
 }
 

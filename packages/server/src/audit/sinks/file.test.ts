@@ -18,8 +18,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { mountTmpfs } from "../../../../../test/faults/small-disk.ts";
 import { auditEntries } from "../../../../../test/harness/audit-entries.ts";
+import { watchSyncs } from "../../../../../test/harness/watched-syncs.ts";
 import { FileSink } from "./file.ts";
 import { checkPlace, PlaceRefused } from "./file-place.ts";
 import { DeliveryFailed, type SinkEntry } from "./sink.ts";
@@ -69,6 +71,23 @@ test("entries are lines of a private file, from which their bytes are taken as t
   await sink.deliver(entries.slice(15), never);
   assert.deepEqual(read(path), entries);
   assert.equal(statSync(path).mode & 0o777, 0o600);
+  await sink.close();
+});
+
+test("a new file's name is on disk before entries are in it, and what is said to be delivered as well", async (context) => {
+  const path = fresh();
+  const durable: string[] = [];
+  await watchSyncs(context, async (stats) => {
+    // So that nobody who does not wait for it goes unnoticed.
+    await setTimeout(5);
+    durable.push(stats.isDirectory() ? "folder" : `${stats.size} bytes`);
+  });
+  const sink = sinkAt(path);
+  await sink.deliver(auditEntries(0, 2), never);
+  const { size } = statSync(path);
+  assert.deepEqual(durable, ["folder", `${size} bytes`]);
+  await sink.deliver(auditEntries(2, 1), never);
+  assert.deepEqual(durable, ["folder", `${size} bytes`, `${statSync(path).size} bytes`]);
   await sink.close();
 });
 
