@@ -65,6 +65,13 @@ test("an entry's time is of RFC 3339 with milliseconds, whatever the entry befor
   }
 });
 
+test("an entry says last that its operation is critical, and nothing of it when it is not", () => {
+  const bytes = encodeEntry(record(0, { critical: true }));
+  assert.ok(bytes.toString().endsWith(',"response":{},"critical":"true"}'));
+  assert.deepEqual(decodeEntry(bytes), record(0, { critical: true }));
+  assert.deepEqual(encodeEntry(record(0, { critical: false })), encodeEntry(record(0)));
+});
+
 test("a batch holds its entries and the frontier after them, and reads back", () => {
   const { payloads, log } = logOf([1, 3, 5]);
   const last = decodeBatch(payloads[2] as Buffer);
@@ -86,6 +93,22 @@ test("preparing a batch changes nothing until it is adopted", () => {
   const log = new AuditLog();
   log.prepare([encodeEntry(record(1))], 0);
   assert.equal(log.frontier.size, 0);
+});
+
+test("a batch that was prepared and not adopted leaves nothing in the next: its tiles, payload and end are as if it had never been", () => {
+  const entries = Array.from({ length: 300 }, (_, i) => encodeEntry(record(i)));
+  const log = new AuditLog();
+  log.adopt(log.prepare(entries.slice(0, 250), 0).end);
+  const refused = log.prepare(entries.slice(250), 0);
+  const again = log.prepare(entries.slice(250), 0);
+  assert.deepEqual(again, refused);
+  const whole = new AuditLog().prepare(entries, 0);
+  assert.deepEqual(again.end, whole.end);
+  assert.deepEqual(again.tiles, whole.tiles);
+  assert.deepEqual(
+    [0, 1].map((level) => again.end.edges.level(level).length),
+    [44, 1],
+  );
 });
 
 test("paths of batches are in the order of their entries", () => {
@@ -131,15 +154,47 @@ test("each filter lets just the entries through that fit", async () => {
   assert.deepEqual(await indexes({ operation: "keys.sign", outcome: "ok" }), [5, 1]);
 });
 
+test("entries whose times lag by up to an hour are found after a later one", async () => {
+  const HOUR = 3_600_000;
+  const times = [2 * HOUR, HOUR, 2 * HOUR, HOUR + 1];
+  const { reader } = logOf([2, 2], (i) => ({ time: times[i] as number }));
+  const { entries } = await reader.list({ since: 2 * HOUR }, undefined, 100);
+  assert.deepEqual(
+    entries.map(({ index }) => index),
+    [2, 0],
+  );
+});
+
+test("a page that ends with the oldest entry has no next one, and one beyond the end begins with the newest", async () => {
+  const { reader } = logOf([2, 3]);
+  assert.equal((await reader.list({}, undefined, 5)).next, undefined);
+  assert.equal((await reader.list({}, undefined, 4)).next, 1);
+  assert.deepEqual(await reader.list({}, 1_000, 5), await reader.list({}, undefined, 5));
+});
+
+test("one call looks at twenty thousand entries at most, and says where to go on", async () => {
+  const { reader } = logOf(Array.from({ length: 80 }, () => 256));
+  const filter = { requestId: "r0" };
+  const page = await reader.list(filter, undefined, 100);
+  assert.deepEqual([page.entries.length, page.next], [0, 80 * 256 - 20_000]);
+  const rest = await reader.list(filter, page.next, 100);
+  assert.deepEqual([rest.entries.map(({ index }) => index), rest.next], [[0], undefined]);
+});
+
 test("an empty log has an empty page", async () => {
   const { reader } = logOf([]);
   assert.deepEqual((await reader.list({}, undefined, 10)).entries, []);
 });
 
-test("a batch that is missing in the middle or at the beginning is noticed", async () => {
-  for (const missing of [0, 1]) {
+test("a batch that is missing anywhere, or there twice, is noticed", async () => {
+  for (const there of [
+    [1, 2],
+    [0, 2],
+    [0, 1],
+    [0, 1, 1, 2],
+  ]) {
     const { log, payloads } = logOf([2, 2, 2]);
-    const left = payloads.filter((_, i) => i !== missing).reverse();
+    const left = there.map((i) => payloads[i] as Buffer).reverse();
     const reader = new AuditReader(async function* () {
       yield* left;
     }, log);

@@ -83,6 +83,7 @@ for (const size of SIZES) {
     assert.deepEqual(decodeBundle(await tree.bundle(last, width), width), entries.slice(last * 256));
     await assert.rejects(tree.bundle(last, width + 1), RangeError);
     await assert.rejects(tree.bundle(last, 0), RangeError);
+    await assert.rejects(tree.tile(0, last, 0), RangeError);
   });
 
   test(`a start finds where a log of ${size} entries ends, with its tiles and without`, async () => {
@@ -103,6 +104,73 @@ test("a tile of a higher level that is behind the log is made anew", async () =>
   tiles.set("1/0", (tiles.get("1/0") as Buffer).subarray(0, 2 * HASH_BYTES));
   assert.deepEqual(await restoreEnd(store, last), log.end);
   assert.equal(tiles.get("1/0")?.length, 3 * HASH_BYTES);
+});
+
+test("a tile of a higher level that is ahead of the log is made anew as well", async () => {
+  const { log, store, last, tiles } = logOf(3 * 256 + 7);
+  const before = tiles.get("1/0") as Buffer;
+  tiles.set("1/0", Buffer.concat([before, Buffer.alloc(HASH_BYTES)]));
+  assert.deepEqual(await restoreEnd(store, last), log.end);
+  assert.deepEqual(tiles.get("1/0"), before);
+});
+
+test("no bundle is wider than 256 entries, also where the log goes on", async () => {
+  const { tree } = logOf(600);
+  await assert.rejects(tree.bundle(0, 257), RangeError);
+  await assert.rejects(tree.tile(0, 0, 257), RangeError);
+});
+
+test("a lost tile that cannot be kept fails whoever reads it, and nobody else", async () => {
+  const { log, store, tiles } = logOf(600);
+  tiles.delete("0/1");
+  const keepTile = async (): Promise<void> => {
+    throw new Error("disk full");
+  };
+  await assert.rejects(new AuditTree({ ...store, keepTile }, log).tile(0, 1, 256), /disk full/);
+});
+
+/** A store whose first entries lie in the archive alone, as somebody may have changed it. */
+function prunedStore({ entries, store }: ReturnType<typeof logOf>, pruned: number, changed?: number): TreeStore {
+  return {
+    ...store,
+    pruned,
+    entries: async (first, end) => {
+      assert.ok(first >= pruned, "pruned entries are not in the store");
+      return store.entries(first, end);
+    },
+    archivedBundle: async (index) =>
+      encodeBundle(
+        entries
+          .slice(index * 256, (index + 1) * 256)
+          .map((entry, i) => (index * 256 + i === changed ? Buffer.from("another") : entry)),
+      ),
+  };
+}
+
+test("what the archive has is not believed when the tile that vouches for it is lost", async () => {
+  const made = logOf(65_537);
+  const { log, entries, tiles } = made;
+  const tree = new AuditTree(prunedStore(made, 512), log);
+  assert.deepEqual(await tree.archived(1), entries.slice(256, 512));
+  const forged = new AuditTree(prunedStore(made, 512, 300), log);
+  await assert.rejects(forged.archived(1), /other entries than those that were archived/);
+  // Tiles are made again from entries: these must not vouch for themselves.
+  tiles.delete("1/0");
+  tiles.delete("0/1");
+  await assert.rejects(forged.archived(1), /other entries than those that were archived/);
+  await assert.rejects(tree.archived(1), /other entries than those that were archived/);
+  assert.deepEqual([tiles.has("1/0"), tiles.has("0/1")], [false, false]);
+});
+
+test("a start makes a lost tile of pruned entries again from the archive, as far as the tile above vouches for it", async () => {
+  const made = logOf(3 * 256 + 7);
+  const { log, tiles, last } = made;
+  const before = new Map(tiles);
+  tiles.set("1/0", (tiles.get("1/0") as Buffer).subarray(0, 2 * HASH_BYTES));
+  tiles.delete("0/1");
+  await assert.rejects(restoreEnd(prunedStore(made, 512, 300), last), LogDamaged);
+  assert.deepEqual(await restoreEnd(prunedStore(made, 512), last), log.end);
+  assert.deepEqual(tiles, before);
 });
 
 test("a lost tile is made again when it is read, and kept", async () => {
