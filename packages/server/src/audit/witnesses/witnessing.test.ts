@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { openCheckpoint } from "@bunkms/tlog";
+import { setTimeout } from "node:timers/promises";
+import { ED25519, noteKey, openCheckpoint } from "@bunkms/tlog";
 import {
   LOG_KEY,
   TestReport,
@@ -129,6 +130,26 @@ test("without its quorum a checkpoint is not shown, and who was down is asked fo
   );
 });
 
+test("a checkpoint that does not get its quorum does not keep the next one from being submitted", async () => {
+  const log = await witnessed(2, 2);
+  const [, second] = log.seats;
+  assert.ok(second);
+  second.behave = () => ({ status: 422 });
+  log.witnessing.start();
+  await log.grow(5);
+  await log.look();
+  await log.grow(6);
+  log.time.now += 2_000;
+  await log.look();
+  assert.deepEqual(
+    log.seats.map(({ asked }) => asked),
+    [
+      [testNote(5), testNote(6)],
+      [testNote(5), testNote(6)],
+    ],
+  );
+});
+
 test("while a slow witness is waited for, all are asked for the same checkpoint, and nobody twice at once", async () => {
   const log = await witnessed(2, 2);
   const [, slow] = log.seats;
@@ -165,10 +186,11 @@ test("a slow witness that is not needed does not keep the next checkpoint waitin
   await log.witnessing.idle();
   for (const size of [5, 6]) {
     await log.grow(size);
-    for (const deadline = performance.now() + 10_000; log.checkpoints.cosigned?.size !== size; ) {
+    // Sooner than the slow one is given up, which would end the wait as well.
+    for (const deadline = performance.now() + 5_000; log.checkpoints.cosigned?.size !== size; ) {
       assert.ok(performance.now() < deadline);
       log.witnessing.look();
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await setTimeout(10);
     }
   }
   assert.equal(slow.asked.length, 1);
@@ -182,9 +204,11 @@ test("the operator is told once that the quorum is missing, a minute after a che
   log.witnessing.start();
   await log.grow(5);
   await log.look();
-  log.time.now += 600_000;
-  await log.look();
-  assert.equal(log.witnessing.state.quorum, "satisfied", "a log that does not grow waits for nobody");
+  for (let i = 0; i < 2; i++) {
+    log.time.now += 600_000;
+    await log.look();
+    assert.equal(log.witnessing.state.quorum, "satisfied", "a log that does not grow waits for nobody");
+  }
   second.behave = () => ({ status: 503 });
   await log.grow(6);
   for (let i = 0; i < 60; i++) {
@@ -202,6 +226,33 @@ test("the operator is told once that the quorum is missing, a minute after a che
   await log.look();
   assert.equal(log.witnessing.state.quorum, "satisfied");
   assert.equal(log.report.lines.at(-1), "info: the quorum of witnesses cosigns the audit log again");
+});
+
+test("what was signed while the checkpoint before it was collected for waits since then", async () => {
+  const log = await witnessed(1, 1);
+  const [witness] = log.seats;
+  assert.ok(witness);
+  const gate = Promise.withResolvers<void>();
+  witness.behave = async (note) => {
+    await gate.promise;
+    return { status: 200, body: witness.cosigner.cosign(note) };
+  };
+  log.witnessing.start();
+  await log.witnessing.idle();
+  await log.grow(5);
+  log.witnessing.look();
+  await log.grow(6);
+  log.time.now = 50_000;
+  gate.resolve();
+  await log.witnessing.idle();
+  assert.equal(log.cosigned(), 5);
+  witness.behave = () => ({ status: 503 });
+  log.time.now = 59_999;
+  await log.look();
+  assert.equal(log.witnessing.state.quorum, "satisfied");
+  log.time.now = 60_000;
+  await log.look();
+  assert.equal(log.witnessing.state.quorum, "missing");
 });
 
 test("what cannot be written is not shown, and written at the next look", async () => {
@@ -248,6 +299,66 @@ test("a submission that is under way at the end writes nothing, and the end does
   assert.deepEqual(log.report.lines, []);
 });
 
+test("the end waits for what is being written, and begins no other writing", async () => {
+  const gate = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  let saves = 0;
+  const log = await witnessed(2, 2, {
+    save: async () => {
+      saves += 1;
+      begun.resolve();
+      await gate.promise;
+    },
+  });
+  log.witnessing.start();
+  await log.witnessing.idle();
+  await log.grow(5);
+  log.witnessing.look();
+  await begun.promise;
+  // The other's cosignature comes while the first one's is being written.
+  while (log.witnessing.state.witnesses.some(({ isUp }) => !isUp)) {
+    await setTimeout(5);
+  }
+  let hasEnded = false;
+  const end = log.witnessing.stop().then(() => {
+    hasEnded = true;
+  });
+  await setTimeout(20);
+  assert.equal(hasEnded, false);
+  gate.resolve();
+  await end;
+  assert.equal(saves, 1);
+});
+
+test("the end waits for what is being read, of the witnesses' places and for proofs", async () => {
+  for (const which of ["load", "proveConsistency"] as const) {
+    const gate = Promise.withResolvers<never>();
+    const begun = Promise.withResolvers<void>();
+    const log = await witnessed(1, 1, {
+      load: async () => ({ size: 3, cosignedAt: 0 }),
+      [which]: () => {
+        begun.resolve();
+        return gate.promise;
+      },
+    });
+    log.witnessing.start();
+    await log.grow(5);
+    if (which === "proveConsistency") {
+      await log.witnessing.idle();
+      log.witnessing.look();
+    }
+    await begun.promise;
+    let hasEnded = false;
+    const end = log.witnessing.stop().then(() => {
+      hasEnded = true;
+    });
+    await setTimeout(20);
+    assert.equal(hasEnded, false, which);
+    gate.reject(new Error("closed"));
+    await end;
+  }
+});
+
 test("of an earlier run, what has the policy's quorum is shown from the beginning; what does not is not", async () => {
   for (const needed of [1, 2]) {
     const log = await witnessed(2, needed);
@@ -276,6 +387,45 @@ test("a policy that needs nobody has the newest checkpoint shown, with cosignatu
   await log.grow(6);
   assert.equal(log.checkpoints.published?.note, testNote(6));
   assert.equal(log.witnessing.state.quorum, "none");
+});
+
+test("where nobody is needed, nothing is taken for cosigned without any cosignature", async () => {
+  const log = await witnessed(1, 0);
+  const [slow] = log.seats;
+  assert.ok(slow);
+  const gate = Promise.withResolvers<void>();
+  slow.behave = async (note) => {
+    await gate.promise;
+    return { status: 200, body: slow.cosigner.cosign(note) };
+  };
+  log.witnessing.start();
+  await log.witnessing.idle();
+  await log.grow(5);
+  log.witnessing.look();
+  await log.grow(6);
+  log.witnessing.look();
+  gate.resolve();
+  await log.witnessing.idle();
+  assert.equal(log.cosigned(), 5);
+  assert.deepEqual(log.names(), ["W1"]);
+});
+
+test("a policy that names other logs than this one is reported, and one that names it, or none, is not", async () => {
+  const log = await witnessed(1, 1);
+  const stranger = noteKey(LOG_KEY.name, ED25519, Buffer.alloc(32, 1));
+  for (const [keys, lines] of [
+    [[], 0],
+    [[LOG_KEY], 0],
+    [[stranger, LOG_KEY], 0],
+    [[stranger], 1],
+  ] as const) {
+    const report = new TestReport();
+    const policy = { ...log.policy, policy: { ...log.policy.policy, logs: keys.map((key) => ({ key })) } };
+    const witnessing = new Witnessing({ ...log.parts, policy, report });
+    witnessing.start();
+    await witnessing.stop();
+    assert.equal(report.lines.length, lines, `${keys.length} logs`);
+  }
 });
 
 test("a witness is asked from where it was in an earlier run; what cannot be read is asked for", async () => {
