@@ -178,6 +178,51 @@ test("caches that could not be reloaded after a failure are reloaded before the 
   await committer.submit(entry("put"), await vault.secrets.put("s", Buffer.from("newer"), NOW));
 });
 
+test("caches are read anew before the next commit when somebody else wrote, once, and not when nothing is committed", async () => {
+  const { vault, committer, store, log } = await testVault();
+  await committer.submit(entry("put"), await vault.secrets.put("s", Buffer.from("value"), NOW));
+  const listed: Table[] = [];
+  store.beforeList = (table) => void listed.push(table);
+  const reads = (): number => listed.splice(0).filter((table) => table === "secret").length;
+  await committer.submit(entry("next"));
+  assert.equal(reads(), 0);
+  committer.refresh();
+  await committer.checkpoint();
+  assert.equal(reads(), 0);
+  const { size } = log.frontier;
+  await committer.submit(entry("next"));
+  assert.equal(reads(), 1);
+  await committer.submit(entry("next"));
+  assert.equal(reads(), 0);
+  assert.equal(log.frontier.size, size + 2);
+});
+
+test("the last commit before the vault closes has a checkpoint before anybody is told, and counts without one as well", async () => {
+  const { committer, checkpoints, log, store } = await testVault();
+  const last: Plan<undefined> = { ...NOTHING, result: undefined, isLast: true };
+  const commits = store.commits;
+  let covered: number | undefined;
+  await committer.submit(entry("seal"), {
+    ...last,
+    committed: () => {
+      covered = checkpoints.size;
+    },
+  });
+  assert.deepEqual([covered, log.frontier.size], [log.frontier.size, checkpoints.size]);
+  assert.equal(store.commits, commits + 2);
+  // The commit itself, and then the checkpoint, which cannot be written.
+  let left = 1;
+  store.beforeCommit = () => {
+    left -= 1;
+    if (left < 0) {
+      throw new StoreUnavailable("disk full");
+    }
+  };
+  const index = await committer.submit(entry("seal"), last);
+  assert.deepEqual([index, log.frontier.size, checkpoints.size], [index, index + 1, index]);
+  assert.equal(committer.healthy, true);
+});
+
 test("COSMIAN-2026-011 a use that no longer holds is outdated, and one that is committed with its key's end is before it", async () => {
   const { vault, committer } = await testVault();
   await committer.submit(entry("create"), await planKey(vault, "k"));

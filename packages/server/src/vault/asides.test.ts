@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FaultyStore, testVault } from "../boot/test-vault.ts";
 import { openOrCreate, type Started } from "../boot/unseal.ts";
 import { removePruned } from "../pipeline/audit-batches.ts";
-import { type RecordRevision, RevisionConflict, type Table, type Write } from "../store/store.ts";
+import { type RecordRevision, RevisionConflict, StoreUnavailable, type Table, type Write } from "../store/store.ts";
 import { type Aside, Asides } from "./asides.ts";
 import { PART_LENGTH } from "./attachments.ts";
 import { type Plan, unchanged } from "./plan.ts";
@@ -77,6 +77,8 @@ test("asides are written over whatever is there, or leave, and need not be there
   assert.deepEqual(await store.listRevisions("key", { limit: 9 }), [{ path: "k", revision }]);
   assert.equal(others[0], 0);
   assert.deepEqual(await valuesOf(store), ["ab 13", "abc 14"]);
+  await asides.commit([], [aside("a", "5"), aside("abcd", null)], GENERATION);
+  assert.deepEqual(await valuesOf(store), ["a 15", "ab 13", "abc 14"], "what only begins like it is not in its place");
 });
 
 test("an aside that is sealed by another key meanwhile is written by the newest one, and in the end given up", async () => {
@@ -142,6 +144,21 @@ test("what lies before a path leaves, so many at a time, of this prefix alone, a
   assert.deepEqual(await pathsOf(store, "audit-cursor"), ["0/9", "a/3", "a/4", "a/5"]);
   assert.deepEqual([await remove(), await remove()], [false, false]);
   assert.deepEqual(await pathsOf(store, "audit-cursor"), ["0/9", "a/4", "a/5"]);
+  const { commits } = store;
+  assert.equal(await remove(), false);
+  assert.equal(store.commits, commits, "nothing is written when there is nothing to remove");
+});
+
+test("what cannot be removed since the store does not work is not taken for sealed anew", async () => {
+  const store = new FaultyStore();
+  const { asides } = asidesIn(store);
+  await asides.commit([], [aside("a/1", "x")], GENERATION);
+  store.beforeCommit = () => {
+    throw new StoreUnavailable("the disk failed");
+  };
+  await assert.rejects(asides.removeBefore("audit-cursor", "a/2", 2, "a/"), StoreUnavailable);
+  store.beforeCommit = () => {};
+  assert.deepEqual(await pathsOf(store, "audit-cursor"), ["a/1"]);
 });
 
 test("no table of the state's digest is one of asides, nor of what is removed unread", async () => {
