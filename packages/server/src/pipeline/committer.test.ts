@@ -17,6 +17,22 @@ test("entries of one turn of the event loop share one commit", async () => {
   assert.equal(log.frontier.size, 1 + 32);
 });
 
+test("no commit takes more than 256 entries, on which the longest time without a checkpoint rests", async () => {
+  const { committer, store } = await testVault();
+  const batches = async () => (await store.listRevisions("audit", { limit: 1_000 })).length;
+  const submit = (count: number) =>
+    Promise.all(Array.from({ length: count }, (_, i) => committer.submit(entry(`${i}`))));
+  for (const [count, commits] of [
+    [256, 1],
+    [257, 2],
+    [700, 3],
+  ] as const) {
+    const before = await batches();
+    await submit(count);
+    assert.equal((await batches()) - before, commits, `${count} entries`);
+  }
+});
+
 test("of many plans for one name exactly one is committed, the others are outdated and leave no entry", async () => {
   const { vault, committer, log } = await testVault();
   const size = log.frontier.size;
@@ -186,6 +202,7 @@ test("caches are read anew before the next commit when somebody else wrote, once
   const reads = (): number => listed.splice(0).filter((table) => table === "secret").length;
   await committer.submit(entry("next"));
   assert.equal(reads(), 0);
+  await committer.idle();
   committer.refresh();
   await committer.checkpoint();
   assert.equal(reads(), 0);
