@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { formatCheckpoint, formatNote, openCheckpoint, parseNote } from "@bunkms/tlog";
 import { ownEntry } from "../audit/entry.ts";
 import { saveCheckpoint, saveWitnessed } from "../pipeline/audit-checkpoints.ts";
+import { StoreUnavailable } from "../store/store.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import { testVault } from "./test-vault.ts";
 import { openOrCreate, type Unsealed } from "./unseal.ts";
@@ -112,6 +113,57 @@ test("all tiles may be lost", async () => {
     logs: server.vault.logKeys.all.map(({ key }) => key),
   });
   assert.equal(checkpoint.size, 1001);
+});
+
+test("a damaged tile is made again, and one that the store cannot read now is not", async () => {
+  const server = await testVault();
+  await grow(server, 600);
+  const [tile] = await server.store.list("audit-tile", { prefix: "main/00/", limit: 1 });
+  assert.ok(tile);
+  const before = await server.tree.tile(0, 0, 256);
+  const value = Buffer.from(tile.value);
+  value[value.length - 1] = (value.at(-1) as number) ^ 1;
+  await server.store.commit([{ table: "audit-tile", path: tile.path, value, expected: tile.revision }]);
+  const { get } = server.store;
+  server.store.get = async () => {
+    throw new StoreUnavailable("the disk failed");
+  };
+  const { commits } = server.store;
+  await assert.rejects(server.tree.tile(0, 0, 256), StoreUnavailable);
+  assert.equal(server.store.commits, commits);
+  server.store.get = get;
+  assert.deepEqual(await server.tree.tile(0, 0, 256), before);
+  assert.equal(server.store.commits, commits + 1);
+  assert.deepEqual(await server.tree.tile(0, 0, 256), before);
+  assert.equal(server.store.commits, commits + 1, "what was made again is kept");
+});
+
+test("entries of a batch that is missing are read as missing, and never as others", { timeout: 30_000 }, async () => {
+  const server = await testVault();
+  for (const count of [3, 4, 5]) {
+    await grow(server, count);
+  }
+  const whole = await server.tree.entries(0, 13);
+  const batches = await server.store.list("audit", { prefix: "main/", limit: 10 });
+  const ends = batches.map(({ path }) => Number.parseInt(path.slice("main/".length), 16) + 1);
+  assert.deepEqual(ends, [1, 4, 8, 13]);
+  for (const [missing, gap] of [
+    [2, { first: 4, end: 8 }],
+    [3, { first: 4, end: 13 }],
+  ] as const) {
+    const { path, revision } = batches[missing] as (typeof batches)[number];
+    await server.store.commit([{ table: "audit", path, value: null, expected: revision }]);
+    for (let first = 0; first < 13; first++) {
+      for (let end = first + 1; end <= 13; end++) {
+        const read = server.tree.entries(first, end);
+        if (end <= gap.first || first >= gap.end) {
+          assert.deepEqual(await read, whole.slice(first, end));
+        } else {
+          await assert.rejects(read, RangeError, `${first} to ${end}`);
+        }
+      }
+    }
+  }
 });
 
 test("keys are rotated with a hand-over each; the newest two sign, and only those are still held", async () => {

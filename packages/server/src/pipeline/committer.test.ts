@@ -240,6 +240,22 @@ test("the last commit before the vault closes has a checkpoint before anybody is
   assert.equal(committer.healthy, true);
 });
 
+test("of what is committed together just the one is outdated whose record is there, whatever else has its path or its table", async () => {
+  const { committer } = await testVault();
+  const put = (table: Table, path: string) => committer.submit(entry("put"), changing(table, path, Buffer.from("x")));
+  await put("secret", "ab");
+  const results = await Promise.allSettled([
+    put("alias", "ab"),
+    put("secret", "cd"),
+    put("secret", "ab"),
+    put("key", "ab"),
+  ]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["fulfilled", "fulfilled", "rejected", "fulfilled"],
+  );
+});
+
 test("COSMIAN-2026-011 a use that no longer holds is outdated, and one that is committed with its key's end is before it", async () => {
   const { vault, committer } = await testVault();
   await committer.submit(entry("create"), await planKey(vault, "k"));

@@ -127,6 +127,26 @@ test("REQ-32 what could not be written goes into the next entry", async (context
   assert.equal(entries()[0]?.request["since"], "2026-02-03T04:05:11.000Z");
 });
 
+test("REQ-32 what comes while an entry cannot be written is counted with it, of forty thousand addresses at most", async (context) => {
+  const some = strangers(context);
+  const write = submit;
+  const { promise: disk, reject } = Promise.withResolvers<void>();
+  submit = () => disk;
+  recorded(some, "a", OF_ADDRESS + 3);
+  for (let i = 0; i < 60_000; i++) {
+    some.note(`address ${i}`);
+  }
+  await pass(context, SECOND);
+  // Another second's are counted already when it turns out that these were not written.
+  assert.equal(recorded(some, "new", 25), 20);
+  submit = write;
+  reject(new Error("the disk is full"));
+  await pass(context, 0);
+  await pass(context, SECOND);
+  const counted = 3 + 60_000 - (OF_ALL - OF_ADDRESS) + 5;
+  assert.deepEqual([counts(), failures.length], [[[String(counted), "40000+"]], 1]);
+});
+
 test("REQ-32 what comes while an entry is being written goes into the next", async (context) => {
   const some = strangers(context);
   const write = submit;
@@ -163,6 +183,41 @@ test("REQ-32 closing writes what is left, also after a failure, and nothing twic
   assert.deepEqual([counts(), failures.length], [[["3", "1"]], 1]);
   await pass(context, 10 * SECOND);
   assert.equal(written.length, 1);
+});
+
+test("REQ-32 after the end nothing is tried again, also when the last entry could not be written", async (context) => {
+  const some = strangers(context);
+  let tried = 0;
+  submit = async () => {
+    tried += 1;
+    throw new Error("closed");
+  };
+  recorded(some, "a", OF_ADDRESS + 3);
+  await some.close();
+  assert.equal(tried, 1);
+  await pass(context, 10 * SECOND);
+  assert.deepEqual([tried, failures.length], [1, 1]);
+});
+
+test("no more addresses are remembered than can be below their burst at once", async (context) => {
+  let remembered: Map<unknown, unknown> = new Map();
+  const real = Map.prototype.set;
+  context.mock.method(Map.prototype, "set", function set(this: Map<unknown, unknown>, key: unknown, value: unknown) {
+    if (String(key).startsWith("address ")) {
+      remembered = this;
+    }
+    return real.call(this, key, value);
+  });
+  const some = strangers(context);
+  let most = 0;
+  for (let round = 0; round < 10; round++) {
+    for (let i = 0; i < OF_ALL; i++) {
+      some.note(`address ${round} ${i}`);
+    }
+    most = Math.max(most, remembered.size);
+    await pass(context, 1_000 * SECOND);
+  }
+  assert.equal(most, 2 * OF_ALL);
 });
 
 test("more than forty thousand addresses are not told apart, and newcomers have their entries once there is room", async (context) => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { LogKeyRecordSchema } from "@bunkms/contract/record";
 import { followHandovers, openHandover, parseNote, retiredKeys } from "@bunkms/tlog";
+import { watchWipes } from "../../../../test/harness/watched-wipes.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { loadKeyring, newKeyring } from "./keyring.ts";
 import { firstLogKey, type LogKey, LogKeys, type TreeHead } from "./log-keys.ts";
@@ -30,19 +31,6 @@ const head = (size: number): TreeHead => ({ size, root: Buffer.alloc(32, size) }
 
 /** Whether a buffer holds nothing any more. */
 const isWiped = (bytes: Uint8Array | null): boolean => bytes?.every((byte) => byte === 0) ?? false;
-
-/** Buffers of 32 bytes that were zeroed until the test ends, as they were before, in hexadecimal. */
-function zeroed(context: TestContext): readonly string[] {
-  const seen: string[] = [];
-  const real = Buffer.prototype.fill;
-  context.mock.method(Buffer.prototype, "fill", function fill(this: Buffer, ...args: Parameters<typeof real>) {
-    if (this.length === 32 && (args[0] as unknown) === 0) {
-      seen.push(this.toString("hex"));
-    }
-    return real.apply(this, args);
-  });
-  return seen;
-}
 
 test("each hand-over is signed by the key before and the new one, tells the tree, and leads from the first key to the newest", async () => {
   const { records, keys, apply } = await newLog();
@@ -97,7 +85,7 @@ test("a rotation writes the new key, and takes the seed of just the one that sig
 
 test("every copy of a seed is zeroed: of the key that is made, that is written, that is read and that is retired", async (context) => {
   const { records, keys, apply } = await newLog();
-  const seen = zeroed(context);
+  const seen = watchWipes(context);
   const plan = await keys.rotate(head(3), 1);
   const [{ payload: written = null } = {}] = plan.changes;
   const { seed } = fromBinary(LogKeyRecordSchema, Buffer.from(written as Uint8Array));

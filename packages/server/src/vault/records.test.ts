@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { watchWipes } from "../../../../test/harness/watched-wipes.ts";
+import { secretKey } from "../crypto/keys.ts";
+import { XaesKey } from "../crypto/xaes.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { type ListOptions, type Store, type StoredRecord, StoreUnavailable } from "../store/store.ts";
 import { loadKeyring, newKeyring } from "./keyring.ts";
@@ -144,6 +147,63 @@ test("all that a commit writes is sealed with the generation that it makes, asid
   }
   assert.equal(vault.generation, 2);
   assert.deepEqual(versions, Array(7).fill(2));
+});
+
+test("what a new vault begins with is written by its first commit, whatever else that changes, once, and zeroed after it", async () => {
+  for (const isEmpty of [true, false]) {
+    const store = openMemoryStore();
+    const keyring = loadKeyring(newKeyring());
+    const cluster = Buffer.alloc(16, 1);
+    const genesis = { table: "token" as const, path: "t/0", payload: Buffer.from("genesis"), previous: null };
+    const made = new Records(store, cluster, keyring, [genesis]);
+    const change = { table: "token" as const, path: "t/1", payload: Buffer.from("kept"), previous: null };
+    await made.commit(isEmpty ? [] : [change], { path: "a", payload: Buffer.alloc(0) });
+    assert.deepEqual(genesis.payload, Buffer.alloc(7));
+    assert.equal(change.payload.toString(), "kept", "it is its caller who zeroes that");
+    assert.equal(made.generation, 1);
+    await made.commit([], { path: "b", payload: Buffer.alloc(0) });
+    assert.equal(made.generation, 1);
+    const again = new Records(store, cluster, keyring);
+    await again.reload(1);
+    await again.verifyState(0);
+    assert.equal((await again.read("token", "t/0"))?.payload.toString(), "genesis");
+  }
+});
+
+test("a record that is sealed anew keeps content and version, and what was opened for it is zeroed", async (context) => {
+  const store = openMemoryStore();
+  const keyring = loadKeyring(newKeyring());
+  const made = new Records(store, Buffer.alloc(16, 1), keyring);
+  const content = Buffer.from("a secret of nobody else");
+  const change = { table: "secret-version" as const, path: "s/1", payload: content, previous: null };
+  await made.commit([change], { path: "a", payload: Buffer.alloc(0) });
+  const newer = new XaesKey(secretKey(Buffer.alloc(32, 2)));
+  made.useBarrier({ barrier: new Map([...keyring.barrier, [2, newer]]), barrierVersion: 2 });
+  const zeroed = watchWipes(context);
+  assert.equal((await made.reseal("secret-version")).resealed, 1);
+  assert.deepEqual(
+    zeroed.filter((hex) => hex === content.toString("hex")),
+    [content.toString("hex")],
+  );
+  const record = await made.read("secret-version", "s/1");
+  assert.deepEqual([record?.payload, record?.ref.version], [content, 1]);
+});
+
+test("a store without its state record, or with one of another generation than the log, is refused", async () => {
+  const store = openMemoryStore();
+  const keyring = loadKeyring(newKeyring());
+  const made = new Records(store, Buffer.alloc(16, 1), keyring);
+  const change = { table: "token" as const, path: "t/0", payload: Buffer.of(1), previous: null };
+  await made.commit([change], { path: "a", payload: Buffer.alloc(0) });
+  const again = new Records(store, Buffer.alloc(16, 1), keyring);
+  for (const generation of [undefined, 0, 2]) {
+    await assert.rejects(again.reload(generation), VaultRolledBack);
+  }
+  assert.equal(await again.reload(1), true);
+  assert.equal(await again.reload(1), false);
+  const state = await store.get("meta", "state");
+  await store.commit([{ table: "meta", path: "state", value: null, expected: state?.revision ?? 0 }]);
+  await assert.rejects(again.reload(1), VaultRolledBack);
 });
 
 test("a store that gives a path twice, in one page or in two, is refused", async () => {
