@@ -23,7 +23,7 @@ import { mountTmpfs } from "../../../../../test/faults/small-disk.ts";
 import { auditEntries } from "../../../../../test/harness/audit-entries.ts";
 import { watchSyncs } from "../../../../../test/harness/watched-syncs.ts";
 import { FileSink } from "./file.ts";
-import { checkPlace, PlaceRefused } from "./file-place.ts";
+import { checkPlace, PlaceRefused, unfitness } from "./file-place.ts";
 import { DeliveryFailed, type SinkEntry } from "./sink.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bunkms-audit-file-"));
@@ -161,6 +161,7 @@ test("a single batch that is larger than a file may be has a file of its own", a
   await sink.deliver(auditEntries(2, 2), never);
   await sink.close();
   assert.deepEqual([read(`${path}.1`), read(path)], [auditEntries(0, 2), auditEntries(2, 2)]);
+  assert.equal(existsSync(`${path}.2`), false, "no file is moved that has nothing in it");
 });
 
 test("a restart does not move the file between what is there of a batch and the rest", async () => {
@@ -223,6 +224,20 @@ function writeOpen(path: string, mode: number): void {
   chmodSync(path, mode);
 }
 
+test("a file of another user is refused, whatever its mode", () => {
+  const stats = { isFile: () => true, nlink: 1, mode: 0o100600, uid: process.geteuid?.() ?? 0 };
+  assert.equal(unfitness(stats), undefined);
+  assert.equal(unfitness({ ...stats, uid: stats.uid + 1 }), "belongs to another user");
+});
+
+test("nothing is written after the end, not even a new file", async () => {
+  const path = fresh();
+  const sink = sinkAt(path);
+  const end = new Error("stopped");
+  await assert.rejects(sink.deliver(auditEntries(0, 1), AbortSignal.abort(end)), end);
+  assert.equal(existsSync(path), false);
+});
+
 test("a file that is somebody else's is left as it is", async () => {
   for (const content of ["root:x:0:0::/root:/bin/sh\n", "half a line", "{}\n", '{"index":0}\n{"index":1,', "\n"]) {
     const path = fresh();
@@ -246,10 +261,19 @@ test("a place among the server's own files is refused, by whatever name", () => 
   }
   checkPlace(join(place, "audit.jsonl"), taken);
   checkPlace(join(place, "database"), taken);
+  for (const path of ["data/audit", "other/audit"]) {
+    assert.throws(
+      () => checkPlace(join(place, path), [join(place, "other")]),
+      /server's own files/,
+      `${path} by a link`,
+    );
+  }
 });
 
 test("a folder that is missing, or that everybody may write to, is refused at the start", () => {
   assert.throws(() => checkPlace(join(folder, "missing", "audit"), []), /make the audit file's folder first/);
+  writeFileSync(join(folder, "file"), "", { mode: 0o600 });
+  assert.throws(() => checkPlace(join(folder, "file", "audit"), []), /is no folder/);
   const open = join(folder, "open");
   mkdirSync(open);
   chmodSync(open, 0o777);

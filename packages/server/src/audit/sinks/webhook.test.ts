@@ -11,6 +11,7 @@ import {
   type CannedServer,
   startCannedServer,
 } from "../../../../../test/harness/canned-server.ts";
+import { watchWipes } from "../../../../../test/harness/watched-wipes.ts";
 import { makeAuthority } from "../../../../../test/requirements/certificates.ts";
 import { trusting } from "../../remote/secure-context.ts";
 import { Feeder } from "./feeder.ts";
@@ -69,6 +70,33 @@ test("a batch verifies with the library of Standard Webhooks, and has the entrie
     );
     assert.throws(() => verify(SECRET, { ...request, headers: { ...request.headers, "webhook-id": "other" } }));
   }));
+
+test("the file of secrets and the keys in it are zeroed with each batch, also when it is refused", async (context) => {
+  const files: Buffer[] = [];
+  const readSecrets = (): Buffer => {
+    files.push(Buffer.from(`${SECRET}\n${files.length < 2 ? NEXT : "none"}`));
+    return files.at(-1) as Buffer;
+  };
+  const zeroed = watchWipes(context);
+  for (const status of [200, 503]) {
+    await withAnswer({ status }, async (server) => {
+      const sink = new WebhookSink({ address: server.url, readSecrets, origin: LOG_NAME });
+      await sink.deliver(auditEntries(0, 1), never).catch(() => {});
+      await sink.close();
+    });
+  }
+  const keys = [1, 2].map((fill) => Buffer.alloc(32, fill).toString("hex"));
+  assert.deepEqual(
+    zeroed.filter((hex) => keys.includes(hex)),
+    [...keys, ...keys],
+  );
+  await assert.rejects(
+    new WebhookSink({ address: "http://127.0.0.1:1", readSecrets, origin: LOG_NAME }).deliver([], never),
+    DeliveryFailed,
+  );
+  assert.equal(files.length, 3);
+  assert.ok(files.every((file) => file.every((byte) => byte === 0)));
+});
 
 test("with two secrets each batch verifies with either", () =>
   withAnswer({ status: 200 }, async (server) => {
