@@ -56,6 +56,8 @@ for (const [name, type] of [
   test(`${name}: a signature that is cut, longer or of another type does not verify`, () => {
     const signature = signatureOf(cosignCheckpoint(TEXT, key, privateKey, 5));
     for (const bytes of [
+      signature.signature.subarray(0, 1),
+      signature.signature.subarray(0, 7),
       signature.signature.subarray(0, 8),
       signature.signature.subarray(0, -1),
       Buffer.concat([signature.signature, Buffer.of(0)]),

@@ -64,6 +64,16 @@ test("a hand-over that one of its keys did not sign is refused", () => {
   assert.throws(() => openHandover(signedBy(TEXT, A, B).replace(TEXT, other)), SignatureInvalid);
 });
 
+test("a hand-over whose old or new key is of another log, or makes cosignatures, is refused", () => {
+  const stranger = signer("bkms/4567/main").key;
+  const cosigner = noteKey(A.key.name, COSIGNATURE_ED25519, C.key.publicKey);
+  for (const key of [stranger, cosigner]) {
+    for (const side of ["oldKey", "newKey"] as const) {
+      assert.throws(() => formatHandover({ ...handover(A, B), [side]: key }), /whose name is the log's origin/, side);
+    }
+  }
+});
+
 for (const [what, text] of [
   ["empty", ""],
   ["of another version", TEXT.replace("v1", "v2")],

@@ -6,6 +6,7 @@ import {
   COSIGNATURE_ML_DSA_44,
   ED25519,
   formatVkey,
+  isKeyName,
   isSameKey,
   noteKey,
   parseVkey,
@@ -88,4 +89,20 @@ test("a public key of another length or algorithm than its type is refused", () 
   assert.throws(() => noteKey("a", ED25519, generateKeyPairSync("x25519").publicKey), NoteMalformed);
   assert.throws(() => noteKey("a", ED25519, Buffer.alloc(31)), NoteMalformed);
   assert.throws(() => noteKey("a", 0x02, Buffer.alloc(32)), NoteMalformed);
+});
+
+test("a name that no key may have is refused for itself, not only for an id that does not fit it", () => {
+  const bytes = Buffer.alloc(32, 1);
+  for (const name of ["", " ", "a b", "a\u3000b", "a\u00a0b", "a\nb", "a\u0001b", "a\u001fb", "a+b", "a\ud800b"]) {
+    assert.equal(isKeyName(name), false, JSON.stringify(name));
+    assert.throws(() => noteKey(name, ED25519, bytes), NoteMalformed, JSON.stringify(name));
+  }
+  for (const name of ["a", "a.example/b", "\u{1f511}", "z\u00fcrich"]) {
+    assert.equal(isKeyName(name), true, name);
+    assert.deepEqual(parseVkey(formatVkey(noteKey(name, ED25519, bytes))).name, name);
+  }
+  // 255 bytes at most, however many characters.
+  assert.equal(noteKey("a".repeat(255), ED25519, bytes).name.length, 255);
+  assert.throws(() => noteKey("a".repeat(256), ED25519, bytes), NoteMalformed);
+  assert.throws(() => noteKey("\u00fc".repeat(128), ED25519, bytes), NoteMalformed);
 });

@@ -113,3 +113,15 @@ test("text and lines that would be read as others are not written", () => {
     assert.throws(() => formatNote(text, lines), NoteMalformed);
   }
 });
+
+test("a text is bounded in bytes, not in characters, and has no control character up to U+001F", () => {
+  const wide = "\u00e9".repeat(MAX_TEXT_BYTES / 2 - 1);
+  assert.equal(parseNote(`${wide}\n\n${LINE}`).text, `${wide}\n`);
+  assert.throws(() => parseNote(`${wide}\u00e9\n\n${LINE}`), NoteMalformed);
+  assert.throws(() => formatNote(`${wide}\u00e9\n`, [LINE]), NoteMalformed);
+  for (let code = 0; code < 0x20; code++) {
+    if (code !== 0x0a) {
+      assert.throws(() => parseNote(`a${String.fromCharCode(code)}\n\n${LINE}`), NoteMalformed, `${code}`);
+    }
+  }
+});

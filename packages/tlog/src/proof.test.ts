@@ -61,3 +61,21 @@ test("a leaf that is not there, and a tree that shrinks, are refused", async () 
   assert.equal(isIncluded(LEAVES[0] as Buffer, 5, 5, [], rootOf(5)), false);
   assert.equal(isConsistent(6, rootOf(6), 5, rootOf(5), []), false);
 });
+
+test("what is no count of leaves is no leaf and no tree, and is refused at once", { timeout: 10_000 }, async () => {
+  const [leaf, root] = [LEAVES[0] as Buffer, rootOf(1)];
+  for (const wrong of [-1, -0.5, 0.5, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+    await assert.rejects(proveInclusion(wrong, 5, read), RangeError, `leaf ${wrong}`);
+    await assert.rejects(proveInclusion(0, wrong, read), RangeError, `tree ${wrong}`);
+    await assert.rejects(proveConsistency(wrong, 5, read), RangeError, `from ${wrong}`);
+    await assert.rejects(proveConsistency(1, wrong, read), RangeError, `to ${wrong}`);
+    assert.equal(isIncluded(leaf, wrong, 1, [], root), false, `leaf ${wrong}`);
+    assert.equal(isIncluded(leaf, 0, wrong, [], root), false, `tree ${wrong}`);
+    assert.equal(isConsistent(wrong, root, wrong, root, []), false, `trees ${wrong}`);
+    assert.equal(isConsistent(wrong, root, 1, root, []), false, `from ${wrong}`);
+    assert.equal(isConsistent(1, root, wrong, root, []), false, `to ${wrong}`);
+    assert.equal(isConsistent(0, EMPTY_ROOT, wrong, root, []), false, `from nothing to ${wrong}`);
+  }
+  assert.equal(isConsistent(2, rootOf(2), 1, root, [root]), false);
+  assert.equal(isConsistent(3, rootOf(3), 7, rootOf(7), []), false);
+});

@@ -46,6 +46,13 @@ test("a note that was signed verifies with that key alone", () => {
   }
 });
 
+test("a signature by a known key under another name is nobody's", () => {
+  const line = signNote(TEXT, KEY, PAIR.privateKey);
+  const other = line.replace("a.example", "b.example");
+  assert.throws(() => verifyNote(parseNote(formatNote(TEXT, [other])), [KEY]), /no signature of a known key/);
+  assert.deepEqual(verifyNote(parseNote(formatNote(TEXT, [other, line])), [KEY]), [KEY]);
+});
+
 test("signatures by others are left alone, and those of known keys must all verify", () => {
   const other = noteKey("b.example", ED25519, STRANGER.publicKey);
   const mine = signNote(TEXT, KEY, PAIR.privateKey);

@@ -49,6 +49,7 @@ for (const [what, text] of [
   ["with extra data that is not canonical", TEXT.replace("AAE=", "AAF=")],
   ["with an extra line of nothing", TEXT.replace("extra AAE=", "extra")],
   ["without its index", TEXT.replace("index 73894\n", "")],
+  ["with another word for its index", TEXT.replace("index 73894", "entry 73894")],
   ["with its index twice", TEXT.replace("index 73894\n", "index 73894\nindex 73894\n")],
   ["with a leading zero", TEXT.replace("73894", "073894")],
   ["with a negative index", TEXT.replace("73894", "-1")],

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { Frontier, leafHash } from "./tree.ts";
+import { subtreeRoot } from "./tile.ts";
+import { EMPTY_ROOT, Frontier, leafHash } from "./tree.ts";
 
 function sha256(...parts: readonly Buffer[]): Buffer {
   return createHash("sha256").update(Buffer.concat(parts)).digest();
@@ -59,4 +60,26 @@ test("a frontier whose hashes do not fit its size is refused", () => {
   assert.throws(() => new Frontier(3, []), RangeError);
   assert.throws(() => new Frontier(-1, []), RangeError);
   assert.throws(() => new Frontier(2 ** 53, []), RangeError);
+});
+
+test("who appends is told the root of each full tile of leaves, and of nothing else", () => {
+  const leaves = Array.from({ length: 1_100 }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
+  const told: Buffer[] = [];
+  const most = Frontier.EMPTY.append(leaves.slice(0, 500), (root) => told.push(root));
+  most.append(leaves.slice(500), (root) => told.push(root));
+  assert.deepEqual(
+    told,
+    [0, 1, 2, 3].map((tile) => subtreeRoot(leaves.slice(tile * 256, (tile + 1) * 256))),
+  );
+});
+
+test("there is no frontier of what is no size, and whoever changes the root that he was given changes no other", () => {
+  for (const size of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+    for (let count = 0; count < 3; count++) {
+      assert.throws(() => new Frontier(size, LEAVES.slice(0, count)), RangeError, `${size}`);
+    }
+  }
+  Frontier.EMPTY.root().fill(1);
+  assert.deepEqual(Frontier.EMPTY.root(), sha256());
+  assert.deepEqual(EMPTY_ROOT, sha256());
 });

@@ -145,3 +145,28 @@ test("a key that signs no more vouches for no larger tree than there was then, a
   assert.equal(openCheckpoint(note, trust(7)).log, LOG.key);
   assert.equal(openCheckpoint(formatNote(TEXT, [signed(LOG), signed(NEXT)]), trust(6)).log, NEXT.key);
 });
+
+test("what a key that signs no more is said to have signed on a larger tree does not spoil it, right or wrong", () => {
+  const wrong = signed(LOG, TEXT.replace("7", "8"));
+  const note = formatNote(TEXT, [wrong, signed(NEXT)]);
+  const trust = (after: number): Trust => ({ logs: [LOG.key, NEXT.key], retired: [{ key: LOG.key, after }] });
+  assert.equal(openCheckpoint(note, trust(6)).log, NEXT.key);
+  refused(note, trust(7), "wrong_signature");
+});
+
+test("of two witnesses whose keys have one name, each counts for itself alone", () => {
+  const [one, other] = [signer("w.example", COSIGNATURE_ED25519), signer("w.example", COSIGNATURE_ED25519)];
+  const policy = parsePolicy(
+    Buffer.from(
+      `witness one ${formatVkey(one.key)}\nwitness two ${formatVkey(other.key)}\ngroup both all one two\nquorum both\n`,
+    ),
+  );
+  for (const witness of [one, other]) {
+    refused(formatNote(TEXT, [signed(LOG), cosigned(witness, 10)]), { logs: [LOG.key], policy }, "quorum_missing");
+  }
+  const note = formatNote(TEXT, [signed(LOG), cosigned(one, 10), cosigned(other, 11)]);
+  assert.deepEqual(openCheckpoint(note, { logs: [LOG.key], policy }).witnesses, [
+    { name: "one", timestamp: 10 },
+    { name: "two", timestamp: 11 },
+  ]);
+});
