@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { encodeBundle, subtreeRoot, TILE_WIDTH, type TileAddress, tilePath } from "./tile.ts";
 import { tilesOf } from "./tile-walk.ts";
 import { EMPTY_ROOT, Frontier, HASH_BYTES, leafHash } from "./tree.ts";
@@ -199,6 +200,93 @@ describe("a log that was pruned", () => {
   });
 });
 
+describe("what is given out as verified", () => {
+  const verifiedOf = async (log: Log): Promise<readonly string[]> => {
+    const verified: string[] = [];
+    await check(log, { onVerified: ({ level, index }) => void verified.push(`${level}/${index}`) });
+    return verified;
+  };
+
+  test("is nothing when the tiles at the end do not lead to the root, however well all below fits them", async () => {
+    for (const size of [1, 300, 65_600]) {
+      assert.deepEqual(await verifiedOf({ ...makeLog(size), root: rootAt(size + 1) }), [], `${size} entries`);
+    }
+  });
+
+  test("is nothing of what rests on a tile that is not the one of the tile above", async () => {
+    const log = makeLog(65_536 + 300);
+    const tile = Buffer.from(log.parts.get("tile/1/000") as Uint8Array);
+    tile[5 * HASH_BYTES] = (tile[5 * HASH_BYTES] as number) ^ 1;
+    log.parts.set("tile/1/000", tile);
+    assert.deepEqual(await verifiedOf(log), ["2/0", "1/1", "0/257", "0/256", "entries/256", "entries/257"]);
+  });
+});
+
+describe("whoever is given what is verified", () => {
+  const log = makeLog(65_600);
+
+  test("is waited for, one part after the other", async () => {
+    let [begun, done] = [0, 0];
+    const onVerified = async (): Promise<void> => {
+      assert.equal(begun, done);
+      begun += 1;
+      await setImmediate();
+      done += 1;
+    };
+    assert.deepEqual((await check(log, { onVerified })).problems, []);
+    assert.deepEqual([begun, done], [log.parts.size, log.parts.size]);
+  });
+
+  test("ends it when he cannot take it, whichever part it is", async () => {
+    for (const path of ["tile/0/256.p/64", "tile/0/007", "tile/entries/007"]) {
+      const onVerified = async (address: TileAddress): Promise<void> => {
+        await setImmediate();
+        if (tilePath(address) === path) {
+          throw new Error("disk full");
+        }
+      };
+      await assert.rejects(check(log, { onVerified }), /^Error: disk full$/, path);
+    }
+  });
+});
+
+describe("what is looked at and not right", () => {
+  test("a bundle with one other entry is not given out as verified", async () => {
+    const log = makeLog(600);
+    const entries = Array.from({ length: 256 }, (_, i) => entry(256 + i));
+    entries[7] = Buffer.from("another");
+    log.parts.set("tile/entries/001", encodeBundle(entries));
+    const verified: string[] = [];
+    const report = await check(log, { onVerified: (address) => void verified.push(tilePath(address)) });
+    assert.deepEqual([report.problems.length, report.problems[0]?.entry, report.entries], [1, 263, 599]);
+    assert.deepEqual(
+      verified.toSorted(),
+      [...log.parts.keys()].filter((path) => path !== "tile/entries/001").toSorted(),
+    );
+  });
+
+  test("a bundle that ends within the length of an entry is said to be cut short", async () => {
+    const log = makeLog(3);
+    const bundle = log.parts.get("tile/entries/000.p/3") as Uint8Array;
+    log.parts.set("tile/entries/000.p/3", bundle.subarray(0, 2 * (2 + entry(0).length) + 1));
+    assert.deepEqual(messages(await check(log)), ["tile/entries/000.p/3 2 the bundle is cut short"]);
+  });
+
+  test("entries whose tile is missing are not counted as verified", async () => {
+    const log = makeLog(600);
+    log.parts.delete("tile/0/001");
+    assert.equal((await check(log)).entries, 600 - 256);
+  });
+
+  test("a tile that is longer than it may be is said to be, not cut", async () => {
+    for (const path of ["tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"]) {
+      const log = makeLog(600);
+      log.parts.set(path, Buffer.concat([log.parts.get(path) as Uint8Array, Buffer.alloc(HASH_BYTES)]));
+      assert.match(messages(await check(log))[0] ?? "", /^tile\/.* the tile is \d+ bytes long, not \d+ hashes$/, path);
+    }
+  });
+});
+
 describe("against earlier checkpoints", () => {
   test("a log that grew from them verifies, whole or only what is new", async () => {
     for (const size of [1, 1000, 65_537]) {
@@ -240,6 +328,33 @@ describe("against earlier checkpoints", () => {
       "tile/1/000.p/3 0 the tile is missing",
       "tile/1/000.p/3  without this tile it cannot be told whether the log begins with what the checkpoint of 700 entries was signed over",
     ]);
+  });
+
+  test("a tile that is missing, or too short, is a problem of the comparison as well, and a failed read ends it", async () => {
+    const log = makeLog(1000);
+    const options = { earlier: [{ origin: "log", size: 700, root: rootAt(700) }] };
+    for (const tile of [undefined, Buffer.alloc(HASH_BYTES)]) {
+      const parts = new Map(log.parts);
+      parts.delete("tile/0/002");
+      if (tile !== undefined) {
+        parts.set("tile/0/002", tile);
+      }
+      const found = messages(await check({ ...log, parts }, options));
+      assert.match(found[0] ?? "", /^tile\/0\/002 512 the tile is /);
+      assert.match(
+        found.at(-1) ?? "",
+        /cannot be told whether the log begins with what the checkpoint of 700 entries was signed over/,
+      );
+    }
+    let reads = 0;
+    const read = async (address: TileAddress) => {
+      reads += 1;
+      if (reads > log.parts.size) {
+        throw new Error("the disk");
+      }
+      return log.parts.get(tilePath(address));
+    };
+    await assert.rejects(verifyLog(read, { origin: "log", size: 1000, root: log.root }, options), /^Error: the disk$/);
   });
 });
 
