@@ -380,7 +380,7 @@ async function refusedStart(folder: string, env: Record<string, string>): Promis
   return server.output();
 }
 
-test("SINKS CVE-2025-6000 what is no fit place for the audit file, or no fit address, stops the start and nothing is made", async (t) => {
+test("SINKS CVE-2025-6000 what is no fit place for the audit file or the archive, or no fit address, stops the start and nothing is made", async (t) => {
   const folder = folderFor(t);
   const target = join(folder, "target");
   symlinkSync(target, join(folder, "link"));
@@ -396,6 +396,11 @@ test("SINKS CVE-2025-6000 what is no fit place for the audit file, or no fit add
     [{ BUNKMS_AUDIT_FILE: join(folder, "missing", "audit") }, /cannot be entered/],
     [{ BUNKMS_AUDIT_FILE: "/dev/null" }, /plain file|everybody/],
     [{ BUNKMS_AUDIT_FILE: "" }, /is empty/],
+    [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "program") }, /no folder/],
+    [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "open") }, /everybody/],
+    [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "data") }, /folder of its own/],
+    [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "data", "archive") }, /folder of its own/],
+    [{ BUNKMS_AUDIT_ARCHIVE: folder }, /folder of its own/],
     [{ BUNKMS_AUDIT_SYSLOG: "tcp://192.0.2.1:514" }, /tls:/],
     [{ BUNKMS_AUDIT_OTLP: "http://192.0.2.1:4318" }, /https/],
     [{ BUNKMS_AUDIT_WEBHOOK: "http://192.0.2.1", BUNKMS_AUDIT_WEBHOOK_SECRET_FILE: join(folder, "secret") }, /https/],

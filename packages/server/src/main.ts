@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
-import { checkSinks } from "./boot/audit-sinks.ts";
+import { checkAudit } from "./boot/audit-sinks.ts";
 import { ConfiguredSeals } from "./boot/configured-seals.ts";
 import {
   devMasterKeyPath,
@@ -61,7 +61,7 @@ export async function run(): Promise<void> {
 }
 
 async function start(config: Config, configHome: string | undefined, log: Logger): Promise<void> {
-  checkSinks(config);
+  checkAudit(config);
   const seals = configureSeals(config);
   // Nothing could be answered any more, and another process may take the folder: whoever looks after this one starts it anew.
   const store = await openStore(config, (reason) => fail(reason, log));

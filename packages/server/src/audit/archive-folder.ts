@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir, open, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { encodeBundle, TILE_WIDTH, tilePath } from "@bunkms/tlog";
 import { sha256 } from "../crypto/hash.ts";
@@ -41,6 +41,15 @@ export class ArchiveFolder {
   /** @param path From the settings alone, never from a caller. */
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** Whether the folder is there: the first archiving makes it. */
+  async isThere(): Promise<boolean> {
+    try {
+      return (await stat(this.#path)).isDirectory();
+    } catch {
+      return false;
+    }
   }
 
   /**

@@ -1,3 +1,4 @@
+import { checkArchivePlace } from "../audit/archive-place.ts";
 import type { CursorStore, LogSource, SinkTally } from "../audit/sinks/feeder.ts";
 import { Feeder } from "../audit/sinks/feeder.ts";
 import { FileSink } from "../audit/sinks/file.ts";
@@ -47,7 +48,7 @@ export class AuditSinks {
   readonly #tls: ContextSource | undefined;
   #feeders: ReadonlyMap<SinkName, Feeder> = new Map();
 
-  /** @param settings Those that passed `checkSinks`. @throws ConfigError when the client certificate is another since. */
+  /** @param settings Those that passed `checkAudit`. @throws ConfigError when the client certificate is another since. */
   constructor(settings: AuditSettings, report: SinkReport) {
     this.#settings = settings;
     this.#report = report;
@@ -155,7 +156,8 @@ function readHeaders(headers: HiddenText | undefined): Readonly<Record<string, s
  * Looks at all that can be known before the start: a typing error is found then, not in the log an hour later.
  * @throws ConfigError when what the settings name cannot be used. Nothing was written then.
  */
-export function checkSinks(config: Config): void {
+export function checkAudit(config: Config): void {
+  const { auditArchive, dataPath } = config;
   const { file, otlp, webhook } = config.audit;
   const reasons: string[] = [];
   const check = (name: SettingName, look: () => void): void => {
@@ -168,6 +170,9 @@ export function checkSinks(config: Config): void {
       reasons.push(`${label(name)}: ${(error as Error).message}`);
     }
   };
+  if (auditArchive !== undefined) {
+    check("auditArchive", () => checkArchivePlace(auditArchive, dataPath));
+  }
   if (file !== undefined) {
     check("auditFile", () => checkPlace(file.path, ownPaths(config)));
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -199,6 +199,18 @@ test("without a folder for it nothing is archived", async () => {
   await grow(vault, 600);
   assert.equal(await vault.code("audit.archive", {}), "archive_not_configured");
   assert.equal(await vault.code("audit.prune", { before: "256" }), "archive_not_configured");
+});
+
+test("an archive that is not there any more is not begun anew elsewhere", async (context) => {
+  const vault = await vaultWith(context, 600);
+  await vault.call("audit.archive", {});
+  await grow(vault, 900);
+  renameSync(vault.folder, `${vault.folder}.away`);
+  assert.equal(await vault.code("audit.archive", {}), "storage_unavailable");
+  assert.ok(!existsSync(vault.folder));
+  assert.equal(vault.unsealed.vault.retention.current.archived, 512);
+  renameSync(`${vault.folder}.away`, vault.folder);
+  assert.equal((await vault.call("audit.archive", {}))["end"], "768");
 });
 
 test("a folder that cannot be written archives nothing, and says so", async (context) => {

@@ -441,7 +441,7 @@ export const SETTINGS = Object.freeze({
     "BUNKMS_MAX_IN_FLIGHT",
     count(1, 65536),
     "1024",
-    "Requests at work at once; more are refused with 429",
+    "Requests at work at once, a quarter of them of one token; more are refused with 429",
   ),
   config: setting("--config", "BUNKMS_CONFIG", PATH, undefined, "File of NAME=value lines with the names above"),
   dev: setting(

@@ -23,6 +23,13 @@ export const archiveAuditLog = defineOperation(AuditService.method.archiveAuditL
       `there is no full bundle to archive before ${whole}: entries before ${first} are archived`,
     );
   }
+  if (first > 0 && !(await folder.isThere())) {
+    // A disk that is not mounted: the archive would go on elsewhere, in pieces.
+    throw new BunkmsError(
+      "storage_unavailable",
+      "the archive's folder is not there any more: mount its disk, or make the folder anew if it was moved away on purpose",
+    );
+  }
   const digests: Buffer[] = [];
   for (let at = first; at < end; at += TILE_WIDTH) {
     refuseAborted(ending);

@@ -3,7 +3,8 @@ import { basename, dirname, join, sep } from "node:path";
 
 /** Any right of the group or of others, and to execute. */
 const NOT_PRIVATE = 0o177;
-const WRITABLE_BY_ALL = 0o002;
+/** Right of all others to write. */
+export const WRITABLE_BY_ALL = 0o002;
 
 /** The place of the file sink is not used. Its message says why. */
 export class PlaceRefused extends Error {
@@ -58,7 +59,7 @@ function realFolder(folder: string): string {
 }
 
 /** A path without links; as it is when nothing is there. */
-function realPath(path: string): string {
+export function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
