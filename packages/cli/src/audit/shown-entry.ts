@@ -1,3 +1,4 @@
+import { option } from "../command.ts";
 import type { membersOf } from "./exported-entry.ts";
 
 type Members = NonNullable<ReturnType<typeof membersOf>>;
@@ -11,6 +12,15 @@ export interface EntryFilters {
   readonly outcome?: string;
   readonly request?: string;
 }
+
+/** Made anew for each command, since options know their command. */
+export const FILTER_OPTIONS = () => [
+  option("--operation <action>", "Only this, for example keys.encrypt"),
+  option("--resource <resource>", "Only on this, for example key/invoices"),
+  option("--identity <token>", "Only by this token's id or name"),
+  option("--outcome <outcome>", "ok, or an error code such as permission_denied"),
+  option("--request <id>", "Only the request with this id"),
+];
 
 /** Whether an entry fits. One that is no JSON object has nothing that could. */
 export function fits(members: Members | undefined, filters: EntryFilters): boolean {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BunkmsClient } from "@bunkms/client";
 import { decodeBundle, TILE_WIDTH, tilePath, tileWidth } from "@bunkms/tlog";
 import { type ExportedEntry, jsonLine, membersOf } from "../audit/exported-entry.ts";
-import { type EntryFilters, entryLine, fits } from "../audit/shown-entry.ts";
+import { type EntryFilters, entryLine, FILTER_OPTIONS, fits } from "../audit/shown-entry.ts";
 import { defineCommand, option } from "../command.ts";
 import { printLine, printNote } from "../output.ts";
 import { parseIndex } from "./audit-export.ts";
@@ -22,14 +22,7 @@ export const auditFollowCommand = defineCommand<FollowOptions>({
     "The last ten first, or those from --from on, and then what is new, at most a second after it happened, until it is ended\n" +
     "with Ctrl+C. With --json each line is an object as of bunkms audit export. All filters must fit. Each look at the log is a\n" +
     "call, and recorded; the command leaves out its own looks. Needs an admin token.",
-  options: [
-    option("--operation <action>", "Only this, for example keys.encrypt"),
-    option("--resource <resource>", "Only on this, for example key/invoices"),
-    option("--identity <token>", "Only by this token's id or name"),
-    option("--outcome <outcome>", "ok, or an error code such as permission_denied"),
-    option("--request <id>", "Only the request with this id"),
-    option("--from <index>", "From this entry on").argParser(parseIndex),
-  ],
+  options: [...FILTER_OPTIONS(), option("--from <index>", "From this entry on").argParser(parseIndex)],
   examples: [
     "bunkms audit follow",
     "bunkms audit follow --resource key/invoices --outcome permission_denied",

@@ -1,5 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { AuditEntry, BunkmsClient, ListAuditEntriesResponse } from "@bunkms/client";
+import { type EntryFilters, FILTER_OPTIONS } from "../audit/shown-entry.ts";
 import { type CommandGroup, defineCommand, option } from "../command.ts";
 import { parseTime } from "../durations.ts";
 import { formatTime, printMessage, printNote, printTable } from "../output.ts";
@@ -20,12 +21,7 @@ import {
 } from "./audit-retention.ts";
 import { auditVerifyCommand } from "./audit-verify.ts";
 
-interface Filters {
-  readonly operation?: string;
-  readonly resource?: string;
-  readonly identity?: string;
-  readonly outcome?: string;
-  readonly request?: string;
+interface Filters extends EntryFilters {
   readonly since?: string;
   readonly until?: string;
   readonly limit?: number;
@@ -40,11 +36,7 @@ const list = defineCommand<Filters>({
   summary: "List audit entries, the newest first",
   details: "All filters must fit. --json shows the recorded fields of request and answer, too.",
   options: [
-    option("--operation <action>", "Only this, for example keys.encrypt"),
-    option("--resource <resource>", "Only on this, for example key/invoices"),
-    option("--identity <token>", "Only by this token's id or name"),
-    option("--outcome <outcome>", "ok, or an error code such as permission_denied"),
-    option("--request <id>", "Only the request with this id"),
+    ...FILTER_OPTIONS(),
     option("--since <time>", "At or after: RFC 3339, or 15m, 1h, 7d ago"),
     option("--until <time>", "Before: likewise"),
     option("--limit <count>", "At most this many (100)").argParser(parseCount),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { witnessed } from "./test-witnessed.ts";
+import { witnessed } from "../../../../../test/audit/witnessed-log.ts";
 
 test("a submission that is under way at the end writes nothing, and the end does not wait for the witness", async () => {
   const log = await witnessed(1, 1);

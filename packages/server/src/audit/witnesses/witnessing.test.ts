@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { ED25519, noteKey } from "@bunkms/tlog";
 import { LOG_KEY, TestReport, testFrontier, testNote } from "../../../../../test/audit/cosigned-log.ts";
-import { witnessed } from "./test-witnessed.ts";
+import { witnessed } from "../../../../../test/audit/witnessed-log.ts";
 import { Witnessing } from "./witnessing.ts";
 
 test("what enough have cosigned is on disk, and then shown, with all cosignatures that there are", async () => {

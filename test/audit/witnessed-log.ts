@@ -1,15 +1,8 @@
 import { after } from "node:test";
 import { openCheckpoint } from "@bunkms/tlog";
-import {
-  LOG_KEY,
-  TestReport,
-  testCheckpoints,
-  testCosigner,
-  testFrontier,
-  testPolicy,
-} from "../../../../../test/audit/cosigned-log.ts";
-import { type CannedAnswer, type CannedServer, startCannedServer } from "../../../../../test/harness/canned-server.ts";
-import { Witnessing, type WitnessingParts } from "./witnessing.ts";
+import { Witnessing, type WitnessingParts } from "../../packages/server/src/audit/witnesses/witnessing.ts";
+import { type CannedAnswer, type CannedServer, startCannedServer } from "../harness/canned-server.ts";
+import { LOG_KEY, TestReport, testCheckpoints, testCosigner, testFrontier, testPolicy } from "./cosigned-log.ts";
 
 const servers: CannedServer[] = [];
 after(() => Promise.all(servers.map((server) => server.close())));
