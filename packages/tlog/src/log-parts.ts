@@ -3,7 +3,8 @@ import { HASH_BYTES, leafHashAt } from "./tree.ts";
 
 /**
  * Where a log's tiles and bundles come from. Nothing of it is trusted.
- * @returns undefined when it is not there. Then, in place of a partial one, the full one is asked for (C2SP tlog-tiles).
+ * @returns undefined when it is not there. Then, in place of a partial one, the full one is asked for (C2SP tlog-tiles). No bytes
+ * when whoever keeps it has lost it: a bundle that is not there may count as pruned, such a one never does.
  */
 export type ReadLog = (address: TileAddress) => Promise<Uint8Array | undefined>;
 

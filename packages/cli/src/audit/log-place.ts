@@ -50,17 +50,23 @@ export function serverPlace({ audit }: BunkmsClient): LogPlace {
       const path = rest.join("/");
       const answer =
         level === "entries" ? audit.getAuditBundle({ bundle: path }) : audit.getAuditTile({ level, tile: path });
-      return await answer.then(({ data }) => data, whenNotThere);
+      return await answer.then(({ data }) => data, insteadOf);
     },
   };
 }
 
-/** A part that the server finds damaged is none either: so what is wrong is told with its place, and the rest is looked at. */
-const NOT_THERE: ReadonlySet<string> = new Set(["not_found", "vault_damaged"]);
+/**
+ * What a verifier is given in place of a part, so that what is wrong is told with its place and the rest is looked at. One that the
+ * server finds damaged is there, and wrong: no verifier takes it for one that was pruned.
+ */
+const INSTEAD: ReadonlyMap<string, Uint8Array | undefined> = new Map([
+  ["not_found", undefined],
+  ["vault_damaged", new Uint8Array(0)],
+]);
 
-function whenNotThere(error: unknown): undefined {
-  if (error instanceof BunkmsApiError && NOT_THERE.has(error.code)) {
-    return undefined;
+function insteadOf(error: unknown): Uint8Array | undefined {
+  if (error instanceof BunkmsApiError && INSTEAD.has(error.code)) {
+    return INSTEAD.get(error.code);
   }
   throw error;
 }
