@@ -18,12 +18,19 @@ export function printNote(io: Io, text: string): void {
 
 /** Prints any JSON value. */
 export function printJson(io: Io, value: unknown): void {
-  // JSON leaves these control characters as they are, and some terminals obey them.
-  const text = JSON.stringify(value, null, 2).replace(
-    /[\u007f-\u009f]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-  io.stdout.write(`${text}\n`);
+  io.stdout.write(`${harmlessJson(JSON.stringify(value, null, 2))}\n`);
+}
+
+/** Prints JSON as somebody else has written it, byte for byte; to a terminal with what it would obey as escapes. */
+export function printJsonText(io: Io, json: string): void {
+  io.stdout.write(`${io.stdout.isTTY ? harmlessJson(json) : json}\n`);
+}
+
+/** JSON may hold these characters as they are, within strings: control characters, and those that reorder what is shown. */
+function harmlessJson(json: string): string {
+  return json.replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }
 
 /** Prints a message of the contract as the API's JSON. */
@@ -50,7 +57,8 @@ export function printVerdict(
 
 /** Prints rows under a header, in aligned columns. Prints the header alone when there are no rows. */
 export function printTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): void {
-  const cells = [header, ...rows].map((row) => row.map(printable));
+  // A line end would make a row of its own.
+  const cells = [header, ...rows].map((row) => row.map((cell) => printable(cell).replaceAll("\n", "\\n")));
   const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   for (const row of cells) {
     const line = row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
@@ -62,7 +70,7 @@ export function printTable(io: Io, header: readonly string[], rows: readonly (re
 export function printFields(io: Io, fields: readonly (readonly [name: string, value: string])[]): void {
   const width = Math.max(...fields.map(([name]) => name.length));
   for (const [name, value] of fields) {
-    io.stdout.write(`${`${name.padEnd(width)}  ${printable(value)}`.trimEnd()}\n`);
+    io.stdout.write(`${`${printable(name).padEnd(width)}  ${printable(value)}`.trimEnd()}\n`);
   }
 }
 
@@ -155,10 +163,14 @@ function isHarmlessText(bytes: Uint8Array): boolean {
   return isUtf8(bytes) && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.test(Buffer.from(bytes).toString());
 }
 
-/** Text from the server with control characters made visible, so that a terminal does not obey them. */
+/**
+ * Text from the server with control characters made visible, so that a terminal does not obey them, and those that reorder a line,
+ * lest it reads as another.
+ */
 function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`;
   });
 }

@@ -53,8 +53,8 @@ export function entryLine(index: number, members: Members | undefined): string {
 export function printableFields(members: Members): readonly (readonly [string, string])[] {
   return Object.entries(members).flatMap(([name, value]) =>
     typeof value === "object" && value !== null
-      ? Object.entries(value).map(([inner, one]) => [`${name}.${inner}`, textOf(one)] as const)
-      : [[name, textOf(value)] as const],
+      ? Object.entries(value).map(([inner, one]) => [textOf(`${name}.${inner}`), textOf(one)] as const)
+      : [[textOf(name), textOf(value)] as const],
   );
 }
 

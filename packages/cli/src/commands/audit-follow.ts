@@ -4,7 +4,8 @@ import { decodeBundle, TILE_WIDTH, tilePath, tileWidth } from "@bunkms/tlog";
 import { type ExportedEntry, jsonLine, membersOf } from "../audit/exported-entry.ts";
 import { type EntryFilters, entryLine, FILTER_OPTIONS, fits } from "../audit/shown-entry.ts";
 import { defineCommand, option } from "../command.ts";
-import { printLine, printNote } from "../output.ts";
+import { Failure } from "../failure.ts";
+import { printJsonText, printLine, printNote } from "../output.ts";
 import { parseIndex } from "./audit-export.ts";
 
 interface FollowOptions extends EntryFilters {
@@ -21,7 +22,8 @@ export const auditFollowCommand = defineCommand<FollowOptions>({
   details:
     "The last ten first, or those from --from on, and then what is new, at most a second after it happened, until it is ended\n" +
     "with Ctrl+C. With --json each line is an object as of bunkms audit export. All filters must fit. Each look at the log is a\n" +
-    "call, and recorded; the command leaves out its own looks. Needs an admin token.",
+    "call, and recorded; the command leaves out its own looks. It exits with 8 when the log has fewer entries than before.\n" +
+    "Needs an admin token.",
   options: [...FILTER_OPTIONS(), option("--from <index>", "From this entry on").argParser(parseIndex)],
   examples: [
     "bunkms audit follow",
@@ -35,7 +37,7 @@ export const auditFollowCommand = defineCommand<FollowOptions>({
         for await (const entry of log.newEntries()) {
           const members = membersOf(entry);
           if (fits(members, options)) {
-            options.json ? io.stdout.write(`${jsonLine(entry)}\n`) : printLine(io, entryLine(entry.index, members));
+            options.json ? printJsonText(io, jsonLine(entry)) : printLine(io, entryLine(entry.index, members));
           }
         }
         await sleep(LOOK_MS);
@@ -66,6 +68,14 @@ class FollowedLog {
     // Not the published checkpoint's: that one waits for witnesses.
     const size = Number((await this.#audit.getAuditStatus({}, this.#look())).size);
     this.next ??= Math.max(0, size - SHOWN_AT_FIRST);
+    if (size < this.next) {
+      // Waited for, what comes in the place of lost entries would be passed over in silence.
+      throw new Failure(
+        8,
+        `the log has ${size} entries, fewer than ${this.next}`,
+        "It is another log, or its end was cut off, as after an old copy of the data was put back: bunkms audit verify --since.",
+      );
+    }
     while (this.next < size) {
       const index = Math.floor(this.next / TILE_WIDTH);
       const width = tileWidth("entries", index, size);

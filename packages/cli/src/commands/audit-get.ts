@@ -3,15 +3,16 @@ import { jsonLine, membersOf } from "../audit/exported-entry.ts";
 import { printableFields } from "../audit/shown-entry.ts";
 import { defineCommand, required } from "../command.ts";
 import { Failure } from "../failure.ts";
-import { printFields } from "../output.ts";
+import { printFields, printJsonText } from "../output.ts";
 
 /** `bunkms audit get` */
 export const auditGetCommand = defineCommand({
   usage: "get <index>",
   summary: "Show one entry",
   details:
-    'With all fields that were recorded; --json prints its very bytes after "entry":, as bunkms audit export does. An entry that\n' +
-    "was pruned is shown as long as the archive has it. Of the token's own calls; with an admin token of all.",
+    'With all fields that were recorded; --json prints its very bytes after "entry":, as bunkms audit export does, unless a\n' +
+    "terminal would act on them. An entry that was pruned is shown as long as the archive has it. Of the token's own calls;\n" +
+    "with an admin token of all.",
   examples: ["bunkms audit get 1234"],
   async run(invocation) {
     const { io, options } = invocation;
@@ -20,7 +21,7 @@ export const auditGetCommand = defineCommand({
     const { entryB64 } = await audit.getAuditReceipt({ index });
     const entry = { origin: "", index: Number(index), bytes: Buffer.from(entryB64) };
     if (options.json) {
-      io.stdout.write(`${jsonLine(entry)}\n`);
+      printJsonText(io, jsonLine(entry));
       return 0;
     }
     const members = membersOf(entry);

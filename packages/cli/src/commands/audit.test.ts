@@ -23,4 +23,11 @@ describe("bunkms audit list", () => {
       assert.match((await runLine(["audit", "list", "--limit", "1"], server.url)).stderr, expected);
     }
   });
+
+  test("shows a line end within a field as an escape: it would make a row", async () => {
+    await using server = await fakeServer({
+      "GET /v1/audit/entries": page([{ ...ENTRY, resource: "key/a\n9  forged" }], "", "0"),
+    });
+    assert.match((await runLine(["audit", "list"], server.url)).stdout, /^1 .* key\/a\\n9 {2}forged/m);
+  });
 });
