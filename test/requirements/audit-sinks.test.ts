@@ -401,6 +401,7 @@ test("SINKS CVE-2025-6000 what is no fit place for the audit file or the archive
     [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "data") }, /folder of its own/],
     [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "data", "archive") }, /folder of its own/],
     [{ BUNKMS_AUDIT_ARCHIVE: folder }, /folder of its own/],
+    [{ BUNKMS_AUDIT_ARCHIVE: "/" }, /folder of its own/],
     [{ BUNKMS_AUDIT_SYSLOG: "tcp://192.0.2.1:514" }, /tls:/],
     [{ BUNKMS_AUDIT_OTLP: "http://192.0.2.1:4318" }, /https/],
     [{ BUNKMS_AUDIT_WEBHOOK: "http://192.0.2.1", BUNKMS_AUDIT_WEBHOOK_SECRET_FILE: join(folder, "secret") }, /https/],

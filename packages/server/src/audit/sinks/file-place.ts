@@ -59,7 +59,7 @@ function realFolder(folder: string): string {
 }
 
 /** A path without links; as it is when nothing is there. */
-export function realPath(path: string): string {
+function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
