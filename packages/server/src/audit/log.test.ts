@@ -201,3 +201,23 @@ test("a batch that is missing anywhere, or there twice, is noticed", async () =>
     await assert.rejects(reader.list({}, undefined, 100), RangeError);
   }
 });
+
+test("entries that are pruned while a page is read do not make the log look damaged", async () => {
+  for (const [before, left] of [
+    [undefined, [5, 4]],
+    [2, []],
+  ] as const) {
+    const { log, payloads } = logOf([2, 2, 2]);
+    let pruned = 0;
+    const reader = new AuditReader(
+      async function* () {
+        pruned = 4;
+        yield* before === undefined ? payloads.slice(2) : [];
+      },
+      log,
+      () => pruned,
+    );
+    const page = await reader.list({}, before, 100);
+    assert.deepEqual([page.entries.map(({ index }) => index), page.next, page.pruned], [left, undefined, 4]);
+  }
+});

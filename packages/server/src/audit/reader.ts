@@ -57,8 +57,21 @@ export class AuditReader {
    * @throws RangeError when a batch on the way is missing or damaged.
    */
   async list(filter: AuditFilter, before: number | undefined, limit: number): Promise<AuditPage> {
+    for (;;) {
+      const pruned = this.#pruned();
+      try {
+        return await this.#list(filter, before, limit, pruned);
+      } catch (error) {
+        // Pruned while they were read: nothing of what is to be there is missing.
+        if (!(error instanceof RangeError) || this.#pruned() === pruned) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  async #list(filter: AuditFilter, before: number | undefined, limit: number, first: number): Promise<AuditPage> {
     const { size } = this.#log.frontier;
-    const first = this.#pruned();
     const whole = { size, pruned: first, root: this.#log.frontier.root() };
     const start = Math.min(before ?? size, size);
     const entries: IndexedRecord[] = [];
