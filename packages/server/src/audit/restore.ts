@@ -19,12 +19,14 @@ export class LogDamaged extends Error {
 export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): Promise<LogEnd> {
   const log = new AuditLog();
   log.adopt({ frontier, edges: Edges.EMPTY, bytes });
-  // Tiles that were lost are made again, of pruned entries from the archive; none is kept that does not lead to the root.
+  // Tiles that were lost are made again, of pruned entries from the archive; none is kept that does not lead to the root. Those of
+  // leaves are made twice: to hold them until then would take more memory than there may be.
   const made: FilledTile[] = [];
+  const lostLeaves = new Set<number>();
   const tree = new AuditTree(
     {
       tile: (level, index) => store.tile(level, index),
-      keepTile: async (tile) => void made.push(tile),
+      keepTile: async (tile) => void (tile.level === 0 ? lostLeaves.add(tile.index) : made.push(tile)),
       entries: (first, end) => store.entries(first, end),
       archivedBundle: (index) => store.archivedBundle(index),
       get pruned() {
@@ -59,6 +61,10 @@ export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): 
   }
   for (const tile of made) {
     await store.keepTile(tile);
+  }
+  const proven = new AuditTree(store, log);
+  for (const index of lostLeaves) {
+    await proven.tile(0, index, TILE_WIDTH);
   }
   return end;
 }

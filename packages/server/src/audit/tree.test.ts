@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
   decodeBundle,
   encodeBundle,
@@ -12,7 +14,7 @@ import {
   TILE_WIDTH,
   tileWidth,
 } from "@bunkms/tlog";
-import { AuditLog, decodeBatch } from "./log.ts";
+import { AuditLog, type Batch, decodeBatch } from "./log.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "./restore.ts";
 import { AuditTree, type TreeStore } from "./tree.ts";
 
@@ -236,6 +238,42 @@ test("tiles that were lost of pruned entries are made again from the archive, on
   assert.deepEqual(await restoreEnd(pruned, last), log.end);
   assert.deepEqual(new Map([...tiles].toSorted()), new Map([...before].toSorted()));
   assert.deepEqual(await new AuditTree(pruned, log).entries(256, 257), [entries[256]]);
+});
+
+test("however many tiles were lost, they are not all held until they lead to the root", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const size = 400 * 256 + 7;
+  const entries = async (first: number, end: number) =>
+    Array.from({ length: end - first }, (_, i) => Buffer.from(`entry ${first + i}`));
+  let frontier = Frontier.EMPTY;
+  for (let at = 0; at < size; at += 256) {
+    frontier = frontier.append((await entries(at, Math.min(size, at + 256))).map(leafHash));
+  }
+  let before = 0;
+  let held = 0;
+  const kept: number[] = [];
+  const store: TreeStore = {
+    entries,
+    pruned: 0,
+    archivedBundle: async () => undefined,
+    async tile() {
+      if (before === 0) {
+        collect();
+        before = process.memoryUsage().heapUsed;
+      }
+      return undefined;
+    },
+    async keepTile({ level }) {
+      if (kept.push(level) === 1) {
+        collect();
+        held = process.memoryUsage().heapUsed - before;
+      }
+    },
+  };
+  await restoreEnd(store, { frontier, bytes: 0 } as Batch);
+  assert.deepEqual(kept.filter((level) => level === 0).length, 400);
+  assert.ok(held < 8 * 1024 * 1024, `${held} bytes`);
 });
 
 test("a log whose entries are others than its last batch says is damaged, and so is one that lacks an entry", async () => {
