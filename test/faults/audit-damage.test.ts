@@ -12,12 +12,11 @@ const DAMAGES = [
   [
     "changed",
     "UPDATE audit SET value = CAST(substr(value, 1, 100) || x'00' || substr(value, 102) AS BLOB) WHERE path = ?",
-    "the bundle has 0 entries, not 256",
   ],
-  ["dropped", "DELETE FROM audit WHERE path = ?", "the bundle is missing"],
+  ["dropped", "DELETE FROM audit WHERE path = ?"],
 ] as const;
 
-for (const [what, sql, told] of DAMAGES) {
+for (const [what, sql] of DAMAGES) {
   test(`of a log of which a record was ${what} the server and verify say so, and where`, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), "bunkms-damage-"));
     context.after(() => rmSync(folder, { recursive: true }));
@@ -44,8 +43,9 @@ for (const [what, sql, told] of DAMAGES) {
     const codeOf = async (at: string) => ((await (await get(server.url, at)).json()) as { code?: string }).code;
     assert.equal(await codeOf("/v1/audit/entries?page_size=1000"), "vault_damaged");
     assert.equal(await codeOf("/v1/audit/entries?page_size=100"), undefined);
+    assert.equal(await codeOf("/audit/tile/entries/001"), "vault_damaged");
+    assert.equal(await codeOf("/audit/tile/entries/009"), "not_found");
     if (what === "changed") {
-      assert.equal(await codeOf("/audit/tile/entries/001"), "vault_damaged");
       assert.equal(await codeOf("/v1/audit/receipts/300"), "vault_damaged");
       assert.match(server.output(), /a record of the vault is damaged.*audit\/main\//);
     }
@@ -54,39 +54,42 @@ for (const [what, sql, told] of DAMAGES) {
       env: { BUNKMS_TOKEN: token },
     });
     assert.equal(code, 8, stdout);
-    assert.ok(stdout.endsWith(`\ntile/entries/001: entry 256: ${told}\nNOT verified: 1 problem\n`), stdout);
+    assert.match(
+      stdout,
+      /\ntile\/entries\/001: entry 256: the bundle has 0 entries, not 256\nNOT verified: 1 problem\n$/,
+    );
+  });
+
+  test(`a record among the oldest that was ${what} is not taken for entries that were pruned`, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "bunkms-damage-"));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const dataPath = join(folder, "data");
+    const first = await startServer({ dataPath });
+    context.after(() => first.remove());
+    const options = { env: { BUNKMS_TOKEN: first.rootToken } };
+    for (let i = 0; i < 300; i++) {
+      await fetch(`${first.url}/v1/tokens/self`, { headers: { authorization: `Bearer ${first.rootToken}` } });
+    }
+    const keyFile = join(folder, "log.vkey");
+    assert.equal((await runLine(["audit", "key", "--out", keyFile], first.url, options)).code, 0);
+    await first.stop();
+    const db = new DatabaseSync(join(dataPath, "bunkms.db"));
+    const { path } = db.prepare("SELECT path FROM audit WHERE tbl = 'audit' ORDER BY path LIMIT 1 OFFSET 5").get() as {
+      path: string;
+    };
+    assert.equal(db.prepare(sql).run(path).changes, 1);
+    db.close();
+
+    const server = await startServer({ dataPath });
+    context.after(() => server.remove());
+    const verify = ["audit", "verify", "--allow-pruned", "--key-file", keyFile];
+    const { code, stdout } = await runLine(verify, server.url, options);
+    assert.equal(code, 8, stdout);
+    const mirrored = await runLine(
+      ["audit", "mirror", join(folder, "mirror"), "--allow-pruned", "--key-file", keyFile],
+      server.url,
+      options,
+    );
+    assert.equal(mirrored.code, 8, mirrored.stdout);
   });
 }
-
-test("a changed record among the oldest is not taken for entries that were pruned", async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), "bunkms-damage-"));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const dataPath = join(folder, "data");
-  const first = await startServer({ dataPath });
-  context.after(() => first.remove());
-  const options = { env: { BUNKMS_TOKEN: first.rootToken } };
-  for (let i = 0; i < 300; i++) {
-    await fetch(`${first.url}/v1/tokens/self`, { headers: { authorization: `Bearer ${first.rootToken}` } });
-  }
-  const keyFile = join(folder, "log.vkey");
-  assert.equal((await runLine(["audit", "key", "--out", keyFile], first.url, options)).code, 0);
-  await first.stop();
-  const db = new DatabaseSync(join(dataPath, "bunkms.db"));
-  const { path } = db.prepare("SELECT path FROM audit WHERE tbl = 'audit' ORDER BY path LIMIT 1 OFFSET 5").get() as {
-    path: string;
-  };
-  assert.equal(db.prepare(DAMAGES[0][1]).run(path).changes, 1);
-  db.close();
-
-  const server = await startServer({ dataPath });
-  context.after(() => server.remove());
-  const verify = ["audit", "verify", "--allow-pruned", "--key-file", keyFile];
-  const { code, stdout } = await runLine(verify, server.url, options);
-  assert.equal(code, 8, stdout);
-  const mirrored = await runLine(
-    ["audit", "mirror", join(folder, "mirror"), "--allow-pruned", "--key-file", keyFile],
-    server.url,
-    options,
-  );
-  assert.equal(mirrored.code, 8, mirrored.stdout);
-});

@@ -30,6 +30,14 @@ export interface TreeStore {
   archivedBundle(index: number): Promise<Buffer | undefined>;
 }
 
+/** Entries that the store must have are not there: somebody removed them. */
+export class EntriesLost extends RangeError {
+  constructor(what: string) {
+    super(what);
+    this.name = "EntriesLost";
+  }
+}
+
 /**
  * The log's Merkle tree, read from its tiles. Tiles are derived from the entries: one that was lost is made again.
  */
@@ -74,16 +82,24 @@ export class AuditTree {
     return encodeBundle(await this.entries(index * TILE_WIDTH, index * TILE_WIDTH + width));
   }
 
-  /** Entries from `first` to before `end`, archived ones as well. @throws RangeError when one is missing. */
+  /**
+   * Entries from `first` to before `end`, archived ones as well.
+   * @throws EntriesLost when the store lacks one; RangeError when the archive does, or the log is not that long.
+   */
   async entries(first: number, end: number): Promise<readonly Buffer[]> {
     for (;;) {
       const { pruned } = this.#store;
       try {
         return await this.#read(first, end);
       } catch (error) {
-        // Pruned while they were read: they are in the archive now.
-        if (!(error instanceof RangeError) || this.#store.pruned === pruned) {
+        if (!(error instanceof RangeError)) {
           throw error;
+        }
+        // If more is pruned now, they were while they were read, and are in the archive.
+        if (this.#store.pruned === pruned) {
+          throw first >= pruned && end <= this.#log.frontier.size
+            ? new EntriesLost(`${error.message}: of ${first} to ${end - 1}`)
+            : error;
         }
       }
     }

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BunkmsError, type RawBodySchema } from "@bunkms/contract";
 import { parseTilePath, type TileAddress } from "@bunkms/tlog";
+import { EntriesLost } from "../audit/tree.ts";
 import { RecordDamaged } from "../vault/record.ts";
 
 export const TILE_TYPE = "application/octet-stream";
@@ -20,14 +21,14 @@ export function tileAnswer(data: Buffer): MessageInitShape<typeof RawBodySchema>
 }
 
 /**
- * What the log does not have is not there: of a size that it has not reached, or pruned. What somebody changed is damaged.
+ * What the log does not have is not there: of a size that it has not reached, or pruned. What somebody changed or removed is damaged.
  * @throws BunkmsError `not_found`, `vault_damaged`
  */
 export async function orNotFound<T>(read: Promise<T>): Promise<T> {
   try {
     return await read;
   } catch (error) {
-    if (error instanceof RecordDamaged) {
+    if (error instanceof RecordDamaged || error instanceof EntriesLost) {
       throw logDamaged(error);
     }
     throw error instanceof RangeError ? notFound() : error;
