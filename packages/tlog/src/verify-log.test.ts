@@ -330,6 +330,30 @@ describe("against earlier checkpoints", () => {
     ]);
   });
 
+  test("a damaged tile accuses nobody of having rewritten the log, and a rewritten one is accused beside it", async () => {
+    const log = makeLog(1000);
+    const spoil = (path: string) => {
+      const tile = Buffer.from(log.parts.get(path) as Uint8Array);
+      tile.writeUInt8(tile.readUInt8(0) ^ 1, 0);
+      return { ...log, parts: new Map(log.parts).set(path, tile) };
+    };
+    const earlier = (root: Buffer) => ({ earlier: [{ origin: "log", size: 700, root }] });
+    const untold =
+      "  tiles are damaged, so that it cannot be told whether the log begins with what the checkpoint of 700 entries was signed over";
+    for (const path of ["tile/0/002", "tile/1/000.p/3"]) {
+      const found = messages(await check(spoil(path), earlier(rootAt(700))));
+      assert.equal(found.at(-1), untold, path);
+      assert.ok(found.length > 1 && !found.join().includes("rewritten"), path);
+    }
+    // Not one that the comparison needs.
+    assert.match(messages(await check(spoil("tile/0/000"), earlier(rootAt(701)))).at(-1) ?? "", /it was rewritten$/);
+    assert.ok(
+      !messages(await check(spoil("tile/0/000"), earlier(rootAt(700))))
+        .join()
+        .includes("rewritten"),
+    );
+  });
+
   test("a tile that is missing, or too short, is a problem of the comparison as well, and a failed read ends it", async () => {
     const log = makeLog(1000);
     const options = { earlier: [{ origin: "log", size: 700, root: rootAt(700) }] };

@@ -1,6 +1,6 @@
 import type { Checkpoint } from "./checkpoint.ts";
 import { hashBundle, type ReadLog, readAhead, readPart } from "./log-parts.ts";
-import { isConsistent, proveConsistency } from "./proof.ts";
+import { isConsistent, proveConsistency, treeRoot } from "./proof.ts";
 import { nodesOfTiles, TILE_WIDTH, type TileAddress, tileHashes, tilePath } from "./tile.ts";
 import { edgeTiles, tilesOf } from "./tile-walk.ts";
 import { Frontier, HASH_BYTES, packedRoot } from "./tree.ts";
@@ -142,19 +142,23 @@ class LogVerifier {
       }
       return tileHashes(bytes, width);
     });
-    let proof: readonly Buffer[] | undefined;
+    // What the tiles say that the log began with, once it is proven; before, it accuses nobody.
+    let begin: Buffer | undefined;
     try {
-      proof = earlier.size === 0 ? [] : await proveConsistency(earlier.size, size, nodes);
+      const claimed = earlier.size === size ? root : await treeRoot(earlier.size, nodes);
+      const proof = await proveConsistency(earlier.size, size, nodes);
+      begin = isConsistent(earlier.size, claimed, size, root, proof) ? claimed : undefined;
     } catch (error) {
       if (!(error instanceof RangeError)) {
         throw error;
       }
     }
+    const untold = `it cannot be told whether the log begins with what ${name} was signed over`;
     if (lacking !== undefined) {
-      // Lost is not rewritten: that accuses somebody.
-      const message = `without this tile it cannot be told whether the log begins with what ${name} was signed over`;
-      this.#report({ path: lacking, message });
-    } else if (proof === undefined || !isConsistent(earlier.size, earlier.root, size, root, proof)) {
+      this.#report({ path: lacking, message: `without this tile ${untold}` });
+    } else if (begin === undefined) {
+      this.#report({ message: `tiles are damaged, so that ${untold}` });
+    } else if (!begin.equals(earlier.root)) {
       this.#report({ message: `the log does not begin with what ${name} was signed over: it was rewritten` });
     }
   }
