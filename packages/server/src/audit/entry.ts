@@ -50,11 +50,11 @@ let lastSecond = { at: Number.NaN, text: "" };
 
 /** RFC 3339, with milliseconds. Under load thousands of entries are of one second. */
 function timeText(at: number): string {
-  const ms = at % 1000;
-  if (at - ms !== lastSecond.at) {
-    lastSecond = { at: at - ms, text: new Date(at - ms).toISOString().slice(0, -"000Z".length) };
+  const second = Math.floor(at / 1000) * 1000;
+  if (second !== lastSecond.at) {
+    lastSecond = { at: second, text: new Date(second).toISOString().slice(0, -"000Z".length) };
   }
-  return `${lastSecond.text}${String(ms).padStart(3, "0")}Z`;
+  return `${lastSecond.text}${String(Math.floor(at - second)).padStart(3, "0")}Z`;
 }
 
 /** An entry for what the server does by itself, or at its own console by whoever holds the master key. */

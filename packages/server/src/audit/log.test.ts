@@ -59,6 +59,10 @@ test("an entry's time is of RFC 3339 with milliseconds, whatever the entry befor
     second,
     0,
     1,
+    // A clock that is not set, and one that tells more.
+    -1,
+    -1500,
+    1.5,
     253_402_300_799_999,
   ]) {
     assert.equal(JSON.parse(encodeEntry(record(time)).toString()).time, new Date(time).toISOString());
