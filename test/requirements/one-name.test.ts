@@ -108,9 +108,10 @@ test("REQ-22 the server finds a key under its own name and its alias only, and r
   const random = seeded();
   t.diagnostic(`BUNKMS_TEST_SEED=${random.seed}`);
   const names = ["@live", "@blue", "live", "blue-key"];
+  const asTheyAre = [...names, "%40live"];
   const sent = new Map<string, { readonly target: string; readonly key: string | undefined; readonly code: string }>();
   for (let i = 0; i < SAMPLED; i++) {
-    const spelt = i < names.length ? (names[i] as string) : aliasOf(names[i % names.length] as string, random);
+    const spelt = asTheyAre[i] ?? aliasOf(names[i % names.length] as string, random);
     const target = `/v1/keys/${spelt}`;
     const meant = plainReading(spelt) ?? "";
     const key = meant.startsWith("@") ? KEY_OF_ALIAS[meant.slice(1)] : meant;
