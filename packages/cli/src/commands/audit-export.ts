@@ -7,8 +7,8 @@ import {
   type TileAddress,
   tileWidth,
 } from "@bunkms/tlog";
-import { InvalidArgumentError } from "commander";
 import { cefLine } from "../audit/cef-line.ts";
+import { parseIndex } from "../audit/entry-index.ts";
 import { type ExportedEntry, jsonLine, timeOf } from "../audit/exported-entry.ts";
 import { folderPlace, type LogPlace, serverPlace } from "../audit/log-place.ts";
 import { defineCommand, option } from "../command.ts";
@@ -117,12 +117,4 @@ function isWithin(entry: ExportedEntry, since: number | undefined, until: number
   }
   const time = timeOf(entry);
   return time === undefined || ((since === undefined || time >= since) && (until === undefined || time < until));
-}
-
-/** Reads an entry's index. */
-export function parseIndex(text: string): number {
-  if (!/^(?:0|[1-9]\d{0,14})$/.test(text)) {
-    throw new InvalidArgumentError("It must be a whole number from 0 on.");
-  }
-  return Number(text);
 }

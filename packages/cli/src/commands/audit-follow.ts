@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BunkmsClient } from "@bunkms/client";
 import { decodeBundle, TILE_WIDTH, tilePath, tileWidth } from "@bunkms/tlog";
+import { parseIndex } from "../audit/entry-index.ts";
 import { type ExportedEntry, jsonLine, membersOf } from "../audit/exported-entry.ts";
 import { type EntryFilters, entryLine, FILTER_OPTIONS, fits } from "../audit/shown-entry.ts";
 import { defineCommand, option } from "../command.ts";
 import { Failure } from "../failure.ts";
 import { printJsonText, printLine, printNote } from "../output.ts";
-import { parseIndex } from "./audit-export.ts";
 
 interface FollowOptions extends EntryFilters {
   readonly from?: number;

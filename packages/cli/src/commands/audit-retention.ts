@@ -1,5 +1,6 @@
 import type { AuditHold } from "@bunkms/client";
 import { InvalidArgumentError } from "commander";
+import { isIndex } from "../audit/entry-index.ts";
 import { defineCommand, option, required } from "../command.ts";
 import { usage } from "../failure.ts";
 import { formatTime, printFields, printLine, printMessage, printNote, printTable } from "../output.ts";
@@ -141,7 +142,7 @@ function holdRow({ name, from, until, createdAt, reason }: AuditHold): string[] 
 }
 
 function parseIndex(text: string): string {
-  if (!/^(0|[1-9]\d{0,14})$/.test(text)) {
+  if (!isIndex(text)) {
     throw new InvalidArgumentError("It must be a whole number of at most 15 digits.");
   }
   return text;
