@@ -1,6 +1,7 @@
 import { type AuditRecord, decodeEntry } from "./entry.ts";
 import type { AuditLog } from "./log.ts";
 import { decodeBatch } from "./log.ts";
+import { besidePruning } from "./pruning.ts";
 
 /** Payloads of stored batches, the newest first, beginning with the one that holds the entry before this index. */
 export type BatchSource = (before: number | undefined) => AsyncIterable<Buffer>;
@@ -57,17 +58,7 @@ export class AuditReader {
    * @throws RangeError when a batch on the way is missing or damaged.
    */
   async list(filter: AuditFilter, before: number | undefined, limit: number): Promise<AuditPage> {
-    for (;;) {
-      const pruned = this.#pruned();
-      try {
-        return await this.#list(filter, before, limit, pruned);
-      } catch (error) {
-        // Pruned while they were read: nothing of what is to be there is missing.
-        if (!(error instanceof RangeError) || this.#pruned() === pruned) {
-          throw error;
-        }
-      }
-    }
+    return besidePruning(this.#pruned, (pruned) => this.#list(filter, before, limit, pruned));
   }
 
   async #list(filter: AuditFilter, before: number | undefined, limit: number, first: number): Promise<AuditPage> {

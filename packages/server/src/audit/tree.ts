@@ -15,6 +15,7 @@ import {
 } from "@bunkms/tlog";
 import type { FilledTile } from "./edges.ts";
 import type { AuditLog } from "./log.ts";
+import { besidePruning } from "./pruning.ts";
 
 /** Where the tree's parts lie. */
 export interface TreeStore {
@@ -87,21 +88,17 @@ export class AuditTree {
    * @throws EntriesLost when the store lacks one; RangeError when the archive does, or the log is not that long.
    */
   async entries(first: number, end: number): Promise<readonly Buffer[]> {
-    for (;;) {
-      const { pruned } = this.#store;
-      try {
-        return await this.#read(first, end);
-      } catch (error) {
-        if (!(error instanceof RangeError)) {
-          throw error;
-        }
-        // If more is pruned now, they were while they were read, and are in the archive.
-        if (this.#store.pruned === pruned) {
-          throw first >= pruned && end <= this.#log.frontier.size
-            ? new EntriesLost(`${error.message}: of ${first} to ${end - 1}`)
-            : error;
-        }
-      }
+    try {
+      // Those that are pruned meanwhile are in the archive.
+      return await besidePruning(
+        () => this.#store.pruned,
+        () => this.#read(first, end),
+      );
+    } catch (error) {
+      const isToBeThere = first >= this.#store.pruned && end <= this.#log.frontier.size;
+      throw error instanceof RangeError && isToBeThere
+        ? new EntriesLost(`${error.message}: of ${first} to ${end - 1}`)
+        : error;
     }
   }
 
