@@ -7,8 +7,8 @@ import { LOG_KEY, TestReport, testCheckpoints, testCosigner, testFrontier, testP
 const servers: CannedServer[] = [];
 after(() => Promise.all(servers.map((server) => server.close())));
 
-/** What a witness does with the note of a submission. */
-type Behaviour = (note: string) => CannedAnswer | Promise<CannedAnswer>;
+/** What a witness does with the note of a submission; undefined: it cosigns, then. */
+type Behaviour = (note: string) => CannedAnswer | Promise<CannedAnswer | undefined>;
 
 /** A log under test with its witnesses, each of which cosigns unless it is told otherwise. */
 export async function witnessed(count: number, needed: number, changes: Partial<WitnessingParts> = {}) {

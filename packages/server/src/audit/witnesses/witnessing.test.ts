@@ -76,11 +76,8 @@ test("while a slow witness is waited for, all are asked for the same checkpoint,
   const log = await witnessed(2, 2);
   const [, slow] = log.seats;
   assert.ok(slow);
-  const gate = Promise.withResolvers<void>();
-  slow.behave = async (note) => {
-    await gate.promise;
-    return { status: 200, body: slow.cosigner.cosign(note) };
-  };
+  const gate = Promise.withResolvers<undefined>();
+  slow.behave = () => gate.promise;
   log.witnessing.start();
   await log.witnessing.idle();
   await log.grow(5);
@@ -88,7 +85,7 @@ test("while a slow witness is waited for, all are asked for the same checkpoint,
   await log.grow(6);
   log.witnessing.look();
   log.witnessing.look();
-  gate.resolve();
+  gate.resolve(undefined);
   await log.witnessing.idle();
   assert.equal(log.checkpoints.cosigned?.size, 5);
   assert.deepEqual(
@@ -154,18 +151,15 @@ test("what was signed while the checkpoint before it was collected for waits sin
   const log = await witnessed(1, 1);
   const [witness] = log.seats;
   assert.ok(witness);
-  const gate = Promise.withResolvers<void>();
-  witness.behave = async (note) => {
-    await gate.promise;
-    return { status: 200, body: witness.cosigner.cosign(note) };
-  };
+  const gate = Promise.withResolvers<undefined>();
+  witness.behave = () => gate.promise;
   log.witnessing.start();
   await log.witnessing.idle();
   await log.grow(5);
   log.witnessing.look();
   await log.grow(6);
   log.time.now = 50_000;
-  gate.resolve();
+  gate.resolve(undefined);
   await log.witnessing.idle();
   assert.equal(log.cosigned(), 5);
   witness.behave = () => ({ status: 503 });
@@ -232,18 +226,15 @@ test("where nobody is needed, nothing is taken for cosigned without any cosignat
   const log = await witnessed(1, 0);
   const [slow] = log.seats;
   assert.ok(slow);
-  const gate = Promise.withResolvers<void>();
-  slow.behave = async (note) => {
-    await gate.promise;
-    return { status: 200, body: slow.cosigner.cosign(note) };
-  };
+  const gate = Promise.withResolvers<undefined>();
+  slow.behave = () => gate.promise;
   log.witnessing.start();
   await log.witnessing.idle();
   await log.grow(5);
   log.witnessing.look();
   await log.grow(6);
   log.witnessing.look();
-  gate.resolve();
+  gate.resolve(undefined);
   await log.witnessing.idle();
   assert.equal(log.cosigned(), 5);
   assert.deepEqual(log.names(), ["W1"]);
