@@ -23,12 +23,15 @@ import { Checkpoints } from "../packages/server/src/audit/checkpoints.ts";
 import { Edges } from "../packages/server/src/audit/edges.ts";
 import { type AuditRecord, decodeEntry, encodeEntry } from "../packages/server/src/audit/entry.ts";
 import { AuditLog, decodeBatch } from "../packages/server/src/audit/log.ts";
+import { findInShard, LotTerms, lotFingerprint, shardOf, termOf } from "../packages/server/src/audit/lot-terms.ts";
 import { AuditProofs } from "../packages/server/src/audit/proofs.ts";
 import { AuditTree } from "../packages/server/src/audit/tree.ts";
 import { privateEd25519, publicEd25519 } from "../packages/server/src/crypto/ed25519.ts";
 import { secretKey } from "../packages/server/src/crypto/keys.ts";
 import { auditFields } from "../packages/server/src/pipeline/audit-fields.ts";
+import { lotStore } from "../packages/server/src/pipeline/audit-lots.ts";
 import { logOrigin } from "../packages/server/src/vault/log-keys.ts";
+import { type AuditIndexFile, auditIndexVectors } from "./vectors/audit-index-vectors.ts";
 import { type AuditProofFile, auditProofVectors } from "./vectors/audit-proof-vectors.ts";
 import { type AuditFile, auditVectors, type BatchVector } from "./vectors/audit-vectors.ts";
 
@@ -168,4 +171,46 @@ test("the vectors' hand-over leads from the first key to the second", () => {
     signNote(text, key, privateEd25519(bytes(PROOFS.seeds[i] as string))),
   );
   assert.equal(formatNote(text, signatures), PROOFS.handover);
+});
+
+const INDEX = JSON.parse(readFileSync(new URL("vectors/audit-index.json", import.meta.url), "utf8")) as AuditIndexFile;
+
+test("audit-index.json is what its generator makes", () => {
+  assert.deepEqual(INDEX, auditIndexVectors());
+});
+
+test("a lot's records are those of the vectors, at their paths, and are read as they say", async () => {
+  const key = secretKey(bytes(INDEX.audit_index_key));
+  const fingerprint = lotFingerprint(key, INDEX.bundles.map(bytes));
+  const lot = new LotTerms(key, 0);
+  for (let position = 0; position < 4096; position++) {
+    const { time, identity, identity_name, resource } = INDEX.entries.find((one) => one.position === position) ?? {
+      ...{ time: 1_895_564_800_000, identity: "", identity_name: "", resource: "" },
+    };
+    lot.add(
+      encodeEntry({
+        ...{ time, requestId: "", operation: "keys.encrypt", resource, outcome: "ok", source: "", transport: "rest" },
+        // An id is never empty where there is a name.
+        ...(identity === "" ? {} : { identity: { id: identity, name: identity_name, role: "user" } }),
+        ...{ request: {}, response: {} },
+      }),
+    );
+  }
+  const shards = lot.encode(fingerprint);
+  const kept: { readonly path: string; readonly payload: string }[] = [];
+  const keep = async (asides: readonly { readonly path: string; readonly payload: Uint8Array | null }[]) =>
+    void kept.push(
+      ...asides.map(({ path, payload }) => ({ path, payload: Buffer.from(payload ?? []).toString("hex") })),
+    );
+  await lotStore({ keep } as never).keep(INDEX.lot, shards);
+  assert.deepEqual(kept, INDEX.records);
+  for (const { field, value, term } of INDEX.terms) {
+    assert.equal(termOf(key, { field: field as "identity" | "resource", value }), term);
+    const record = bytes(INDEX.records[shardOf(term)]?.payload ?? "");
+    const entries = INDEX.entries.filter((one) =>
+      field === "resource" ? one.resource === value : [one.identity, one.identity_name].includes(value),
+    );
+    const positions = entries.map(({ position }) => position);
+    assert.deepEqual(findInShard(record, fingerprint, term), { positions, oldest: 1_795_564_799_000 });
+  }
 });

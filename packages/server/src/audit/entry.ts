@@ -72,6 +72,39 @@ export function ownEntry(operation: string, resource: string, time: number): Buf
   });
 }
 
+/** What of an entry it is searched by. */
+export interface EntryMarks {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Token id and name of the caller; empty when nobody was authenticated. */
+  readonly identity: string;
+  readonly identityName: string;
+  readonly resource: string;
+}
+
+const TEXT = String.raw`(?:[^"\\]|\\.)*`;
+const MARKS = new RegExp(
+  `^\\{"v":1,"time":"([^"]*)","request_id":"${TEXT}","identity":"(${TEXT})","identity_name":"(${TEXT})",` +
+    `"role":"${TEXT}","operation":"${TEXT}","resource":"(${TEXT})",`,
+);
+
+/** Reads the marks of an entry that `encodeEntry` wrote, in a third of the time that all of it takes; undefined of anything else. */
+export function readMarks(bytes: Buffer): EntryMarks | undefined {
+  const [, time = "", identity = "", identityName = "", resource = ""] = MARKS.exec(bytes.toString("utf8")) ?? [];
+  return time === ""
+    ? undefined
+    : {
+        time: Date.parse(time),
+        identity: plain(identity),
+        identityName: plain(identityName),
+        resource: plain(resource),
+      };
+}
+
+function plain(text: string): string {
+  return text.includes("\\") ? JSON.parse(`"${text}"`) : text;
+}
+
 /** Reads an entry of the log, which nobody but `encodeEntry` wrote. */
 export function decodeEntry(bytes: Buffer): AuditRecord {
   const json = JSON.parse(bytes.toString("utf8"));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type AuditRecord, decodeEntry, encodeEntry } from "./entry.ts";
 import { AuditLog, batchPath, decodeBatch } from "./log.ts";
-import { AuditReader } from "./reader.ts";
+import { AuditReader, type BatchSource } from "./reader.ts";
 
 function record(time: number, fields: Partial<AuditRecord> = {}): AuditRecord {
   return {
@@ -20,6 +20,11 @@ function record(time: number, fields: Partial<AuditRecord> = {}): AuditRecord {
   };
 }
 
+/** A reader without an index. */
+function readerOf(log: AuditLog, newestFirst: BatchSource["newestFirst"], pruned = () => 0): AuditReader {
+  return new AuditReader({ batches: { newestFirst, holding: async () => assert.fail() }, log, pruned });
+}
+
 /** A log in memory with batches of these sizes. */
 function logOf(sizes: readonly number[], fields: (index: number) => Partial<AuditRecord> = () => ({})) {
   const log = new AuditLog();
@@ -31,9 +36,9 @@ function logOf(sizes: readonly number[], fields: (index: number) => Partial<Audi
     payloads.push(batch.payload);
     log.adopt(batch.end);
   }
-  const reader = new AuditReader(async function* (before) {
-    yield* payloads.filter((payload) => decodeBatch(payload).first < (before ?? Number.POSITIVE_INFINITY)).reverse();
-  }, log);
+  const reader = readerOf(log, async function* (before) {
+    yield* payloads.filter((payload) => decodeBatch(payload).first < before).reverse();
+  });
   return { log, payloads, reader };
 }
 
@@ -199,9 +204,9 @@ test("a batch that is missing anywhere, or there twice, is noticed", async () =>
   ]) {
     const { log, payloads } = logOf([2, 2, 2]);
     const left = there.map((i) => payloads[i] as Buffer).reverse();
-    const reader = new AuditReader(async function* () {
+    const reader = readerOf(log, async function* () {
       yield* left;
-    }, log);
+    });
     await assert.rejects(reader.list({}, undefined, 100), RangeError);
   }
 });
@@ -213,14 +218,11 @@ test("entries that are pruned while a page is read do not make the log look dama
   ] as const) {
     const { log, payloads } = logOf([2, 2, 2]);
     let pruned = 0;
-    const reader = new AuditReader(
-      async function* () {
-        pruned = 4;
-        yield* before === undefined ? payloads.slice(2) : [];
-      },
-      log,
-      () => pruned,
-    );
+    const read = async function* () {
+      pruned = 4;
+      yield* before === undefined ? payloads.slice(2) : [];
+    };
+    const reader = readerOf(log, read, () => pruned);
     const page = await reader.list({}, before, 100);
     assert.deepEqual([page.entries.map(({ index }) => index), page.next, page.pruned], [left, undefined, 4]);
   }

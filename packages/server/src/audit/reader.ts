@@ -1,10 +1,17 @@
 import { type AuditRecord, decodeEntry } from "./entry.ts";
-import type { AuditLog } from "./log.ts";
-import { decodeBatch } from "./log.ts";
+import { type AuditLog, type Batch, decodeBatch } from "./log.ts";
+import type { Mark } from "./lot-terms.ts";
 import { besidePruning } from "./pruning.ts";
+import type { SearchIndex } from "./search-index.ts";
+import { CLOCK_STEP, type Span, spans } from "./spans.ts";
 
-/** Payloads of stored batches, the newest first, beginning with the one that holds the entry before this index. */
-export type BatchSource = (before: number | undefined) => AsyncIterable<Buffer>;
+/** The payloads of stored batches. */
+export interface BatchSource {
+  /** The newest first, beginning with the one that holds the entry before this index. */
+  newestFirst(before: number): AsyncIterable<Buffer>;
+  /** Those that hold these entries, each once, in the order of the entries. */
+  holding(indexes: readonly number[]): Promise<readonly Buffer[]>;
+}
 
 /** Which entries to show. All that is given must fit. */
 export interface AuditFilter {
@@ -39,18 +46,31 @@ export interface AuditPage {
 
 /** One call looks at no more entries than this; a page may therefore be short and still have a next one. */
 const SCANNED = 20_000;
+/** So many entries that may fit are read at once: those of a page, since most do. */
+const LEAST_READ = 16;
+const MOST_READ = 256;
+
+interface FoundEntry {
+  readonly index: number;
+  readonly bytes: Buffer;
+}
+
+/** What a reader reads. */
+interface ReaderParts {
+  readonly batches: BatchSource;
+  readonly log: AuditLog;
+  /** Without one all entries are looked at. */
+  readonly index?: Pick<SearchIndex, "find">;
+  /** Index of the first entry that the store still has. */
+  readonly pruned: () => number;
+}
 
 /** Reads the log back. */
 export class AuditReader {
-  readonly #batches: BatchSource;
-  readonly #log: AuditLog;
-  readonly #pruned: () => number;
+  readonly #parts: ReaderParts;
 
-  /** @param pruned Index of the first entry that the store still has. */
-  constructor(batches: BatchSource, log: AuditLog, pruned: () => number = () => 0) {
-    this.#batches = batches;
-    this.#log = log;
-    this.#pruned = pruned;
+  constructor(parts: ReaderParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -58,49 +78,92 @@ export class AuditReader {
    * @throws RangeError when a batch on the way is missing or damaged.
    */
   async list(filter: AuditFilter, before: number | undefined, limit: number): Promise<AuditPage> {
-    return besidePruning(this.#pruned, (pruned) => this.#list(filter, before, limit, pruned));
+    return besidePruning(this.#parts.pruned, (pruned) => this.#list(filter, before, limit, pruned));
   }
 
   async #list(filter: AuditFilter, before: number | undefined, limit: number, first: number): Promise<AuditPage> {
-    const { size } = this.#log.frontier;
-    const whole = { size, pruned: first, root: this.#log.frontier.root() };
+    const { log, index } = this.#parts;
+    const { size } = log.frontier;
+    const whole = { size, pruned: first, root: log.frontier.root() };
     const start = Math.min(before ?? size, size);
     const entries: IndexedRecord[] = [];
-    if (start <= first) {
-      return { ...whole, entries, next: undefined };
-    }
-    let next: number | undefined;
-    for await (const payload of this.#batches(start)) {
-      const batch = decodeBatch(payload);
-      // Each batch ends where the one after it begins; the first that is read holds the entry before `start`.
-      const end = batch.first + batch.entries.length;
-      if (next === undefined ? batch.first >= start || end < start : end !== next) {
-        throw new RangeError("a batch of the audit log is missing");
-      }
-      next = batch.first;
-      for (let i = Math.min(batch.entries.length, start - batch.first) - 1; i >= 0; i--) {
-        const index = batch.first + i;
-        const record = decodeEntry(batch.entries[i] as Buffer);
-        if (index < first || (filter.since !== undefined && record.time < filter.since - CLOCK_STEP)) {
+    let looked = 0;
+    for await (const span of spans(
+      { first, end: start, since: filter.since, until: filter.until, marks: marksOf(filter) },
+      index,
+    )) {
+      for await (const found of this.#read(span, Math.max(LEAST_READ, Math.min(limit, MOST_READ)))) {
+        const record = decodeEntry(found.bytes);
+        if (span.at === undefined && filter.since !== undefined && record.time < filter.since - CLOCK_STEP) {
           return { ...whole, entries, next: undefined };
         }
         if (fits(record, filter)) {
-          entries.push({ ...record, index });
+          entries.push({ ...record, index: found.index });
         }
-        if (index > first && (entries.length === limit || start - index >= SCANNED)) {
-          return { ...whole, entries, next: index };
+        looked += 1;
+        if (found.index > first && (entries.length === limit || looked >= SCANNED)) {
+          return { ...whole, entries, next: found.index };
         }
       }
-      if (next <= first) {
-        return { ...whole, entries, next: undefined };
+      if (span.isLast) {
+        return { ...whole, entries, next: span.from > first ? span.from : undefined };
+      }
+    }
+    return { ...whole, entries, next: undefined };
+  }
+
+  #read(span: Span, atOnce: number): AsyncIterable<FoundEntry> {
+    return span.at === undefined ? this.#all(span) : this.#some(span.at, atOnce);
+  }
+
+  /** The entries of a span, the newest first. @throws RangeError when one is missing. */
+  async *#all({ from, end }: Span): AsyncIterable<FoundEntry> {
+    let next = end;
+    for await (const payload of this.#parts.batches.newestFirst(end)) {
+      const batch = decodeBatch(payload);
+      // Each batch ends where the one after it begins; the first that is read holds the entry before the end.
+      const last = batch.first + batch.entries.length;
+      if (next === end ? batch.first >= end || last < end : last !== next) {
+        throw new RangeError("a batch of the audit log is missing");
+      }
+      for (let index = Math.min(last, end) - 1; index >= Math.max(batch.first, from); index--) {
+        yield { index, bytes: entryOf(batch, index) };
+      }
+      next = batch.first;
+      if (next <= from) {
+        return;
       }
     }
     throw new RangeError("the beginning of the audit log is missing");
   }
+
+  /** These entries, in their order. @throws RangeError when one is missing. */
+  async *#some(indexes: readonly number[], atOnce: number): AsyncIterable<FoundEntry> {
+    for (let at = 0; at < indexes.length; at += atOnce) {
+      const some = indexes.slice(at, at + atOnce);
+      const batches = (await this.#parts.batches.holding(some)).map(decodeBatch);
+      for (const index of some) {
+        const batch = batches.find(({ first, entries }) => first <= index && index < first + entries.length);
+        if (batch === undefined) {
+          throw new RangeError("a batch of the audit log is missing");
+        }
+        yield { index, bytes: entryOf(batch, index) };
+      }
+    }
+  }
 }
 
-/** Entries are in the order of their commits, times may lag by the length of a call or a step of the clock: an hour. */
-const CLOCK_STEP = 3_600_000;
+function entryOf(batch: Batch, index: number): Buffer {
+  return batch.entries[index - batch.first] as Buffer;
+}
+
+/** What the index knows of the filter. */
+function marksOf({ identity, resource }: AuditFilter): readonly Mark[] {
+  return [
+    ...(identity === undefined ? [] : [{ field: "identity", value: identity } as const]),
+    ...(resource === undefined ? [] : [{ field: "resource", value: resource } as const]),
+  ];
+}
 
 function fits(record: AuditRecord, filter: AuditFilter): boolean {
   return (

@@ -122,7 +122,7 @@ export class AuditTree {
     }
     const entries = decodeBundle(bundle, TILE_WIDTH);
     // Not a tile that would itself be made again from these entries.
-    const root = (await this.#storedHashes(1, Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH];
+    const root = (await this.known(1, Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH];
     if (root === undefined) {
       if (!this.#isProvenLater) {
         throw new RangeError("the tile that tells whether the archive has the right entries was lost");
@@ -133,8 +133,8 @@ export class AuditTree {
     return entries;
   }
 
-  /** The hashes that there are of a tile; none when it was lost. */
-  async #storedHashes(level: number, index: number): Promise<readonly Buffer[]> {
+  /** The hashes that there are of a tile; none when it was lost, for it is not made again here. */
+  async known(level: number, index: number): Promise<readonly Buffer[]> {
     const { frontier, edges } = this.#log.end;
     if (tileWidth(level, index, frontier.size) < TILE_WIDTH && edges.level(level).length > 0) {
       return edges.level(level);

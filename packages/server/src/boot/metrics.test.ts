@@ -15,6 +15,7 @@ function metrics(): Metrics {
   return new Metrics({
     auditEntries: () => 0,
     auditBytes: () => 0,
+    auditUnindexed: () => 0,
     auditSigned: () => 0,
     healthy: () => true,
     sealed: () => true,

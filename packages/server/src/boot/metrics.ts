@@ -12,6 +12,8 @@ interface MetricSources {
   readonly auditEntries: () => number;
   /** Bytes of those that are in the store. */
   readonly auditBytes: () => number;
+  /** Number of those that searches look at one by one. */
+  readonly auditUnindexed: () => number;
   /** Number of entries under the newest signed checkpoint. */
   readonly auditSigned: () => number;
   /** Whether the last commit succeeded. */
@@ -84,6 +86,7 @@ export class Metrics {
   constructor({
     auditEntries,
     auditBytes,
+    auditUnindexed,
     auditSigned,
     healthy,
     sealed,
@@ -94,6 +97,8 @@ export class Metrics {
     collectRuntimeMetrics(this.#registry);
     gauge(this.#registry, "bunkms_audit_entries", "Entries in the audit log", auditEntries);
     gauge(this.#registry, "bunkms_audit_stored_bytes", "Bytes of the audit entries in the store", auditBytes);
+    const unindexed = "Audit entries that searches look at one by one since they are not indexed yet";
+    gauge(this.#registry, "bunkms_audit_index_lag_entries", unindexed, auditUnindexed);
     gauge(this.#registry, "bunkms_audit_signed_entries", "Audit entries under the newest checkpoint", auditSigned);
     gauge(this.#registry, "bunkms_store_healthy", "1 when the last commit succeeded", () => Number(healthy()));
     gauge(this.#registry, "bunkms_sealed", "1 when no vault is open", () => Number(sealed()));

@@ -25,6 +25,7 @@ const TABLES: readonly Table[] = [
   "idempotency",
   "audit",
   "audit-tile",
+  "audit-index",
   "audit-checkpoint",
   "audit-cursor",
   "audit-key",

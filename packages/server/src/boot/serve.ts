@@ -105,6 +105,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
   const metrics = new Metrics({
     auditEntries: () => keeper.unsealed?.log.frontier.size ?? 0,
     auditBytes: () => keeper.current?.services.auditSpace.stored() ?? 0,
+    auditUnindexed: () => keeper.unsealed?.index.lag ?? 0,
     auditSigned: () => keeper.unsealed?.checkpoints.size ?? 0,
     healthy: () => keeper.unsealed?.committer.healthy ?? true,
     sealed: () => keeper.current === undefined,

@@ -25,11 +25,12 @@ export function openServices(
   seals: SealControl,
   { auditArchive, auditMaxBytes, witnessing }: AuditRoom,
 ): Services {
-  const { vault, tokens, log, tree, checkpoints, committer } = unsealed;
+  const { vault, tokens, log, tree, checkpoints, committer, index } = unsealed;
+  const pruned = (): number => vault.retention.current.pruned;
   return {
     vault,
     tokens,
-    audit: new AuditReader(auditBatches(vault.records), log, () => vault.retention.current.pruned),
+    audit: new AuditReader({ batches: auditBatches(vault.records), log, index, pruned }),
     auditProofs: new AuditProofs({ log, tree, checkpoints, signNow: () => committer.checkpoint() }),
     auditSpace: new AuditSpace(log, () => vault.retention.current.prunedBytes, auditMaxBytes),
     auditArchive,

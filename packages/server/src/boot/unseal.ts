@@ -3,9 +3,11 @@ import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import { Checkpoints } from "../audit/checkpoints.ts";
 import { ownEntry } from "../audit/entry.ts";
 import { AuditLog } from "../audit/log.ts";
+import { SearchIndex } from "../audit/search-index.ts";
 import { AuditTree, type TreeStore } from "../audit/tree.ts";
 import { type Archive, lastBatch, treeStore } from "../pipeline/audit-batches.ts";
 import { saveCheckpoint } from "../pipeline/audit-checkpoints.ts";
+import { lotStore } from "../pipeline/audit-lots.ts";
 import { Committer } from "../pipeline/committer.ts";
 import type { Seal } from "../seal/seal.ts";
 import type { Store } from "../store/store.ts";
@@ -24,6 +26,8 @@ export interface Unsealed {
   readonly logStore: TreeStore;
   readonly tree: AuditTree;
   readonly checkpoints: Checkpoints;
+  /** What the log is searched by. */
+  readonly index: SearchIndex;
   readonly committer: Committer;
 }
 
@@ -101,6 +105,8 @@ function assemble(vault: Vault, folder: ArchiveFolder | undefined): Unsealed {
   };
   const logStore = treeStore(records, archive);
   const tree = new AuditTree(logStore, log);
+  const { pruned } = archive;
+  const index = new SearchIndex({ key: vault.auditIndexKey, log, tree, lots: lotStore(records), pruned });
   const checkpoints = new Checkpoints({
     origin: logKeys.origin,
     sign: (text) => logKeys.sign(text),
@@ -112,6 +118,7 @@ function assemble(vault: Vault, folder: ArchiveFolder | undefined): Unsealed {
     records,
     log,
     checkpoints,
+    onAppended: (first, entries) => index.append(first, entries),
     readEnd: async () => readEnd(await lastBatch(records), logStore),
     onReload: async () => {
       // A change of the root key or the barrier key may have come through though its commit failed. If the keyring does not
@@ -122,7 +129,7 @@ function assemble(vault: Vault, folder: ArchiveFolder | undefined): Unsealed {
       records.forgetResealed();
     },
   });
-  return { vault, tokens, log, logStore, tree, checkpoints, committer };
+  return { vault, tokens, log, logStore, tree, checkpoints, index, committer };
 }
 
 /** Makes a root token, recorded as this operation of the server's own. @param ttlSeconds 0: it does not expire. */

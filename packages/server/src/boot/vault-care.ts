@@ -42,12 +42,16 @@ export class VaultCare {
     this.#timer.unref();
     this.reseal.start();
     this.checks.start();
+    this.#unsealed.index.start((err) =>
+      this.#parts.report.error({ err }, "the audit log's search index is incomplete"),
+    );
   }
 
   /** Ends it, once what is under way is done. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.checks.stop();
+    await this.#unsealed.index.stop();
     await this.reseal.stop();
   }
 

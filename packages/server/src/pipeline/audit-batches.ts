@@ -2,10 +2,13 @@ import { setImmediate } from "node:timers/promises";
 import type { FilledTile } from "../audit/edges.ts";
 import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
 import type { BatchSource } from "../audit/reader.ts";
+import { lotOf } from "../audit/search-index.ts";
 import type { TreeStore } from "../audit/tree.ts";
+import type { ListOptions } from "../store/store.ts";
 import type { Aside } from "../vault/asides.ts";
 import { RecordDamaged } from "../vault/record.ts";
 import type { Records } from "../vault/records.ts";
+import { removeLotsBefore } from "./audit-lots.ts";
 
 const PAGE = 64;
 const FIRST_PAGE = 4;
@@ -24,30 +27,28 @@ export async function lastBatch(records: Records): Promise<StoredBatch | undefin
 
 /** The stored batches, for reading the log back. */
 export function auditBatches(records: Records): BatchSource {
-  return async function* newestFirst(before) {
-    let after: string | undefined;
-    if (before !== undefined) {
-      // The batch that holds the entry `before - 1` is the first whose last entry is not before that one.
-      const from = before >= 2 ? { after: batchPath(before - 2) } : {};
-      const [holder] = await records.list("audit", { prefix: BATCH_PREFIX, ...from, limit: 1 });
-      if (holder === undefined) {
-        return;
-      }
-      yield holder.payload;
-      after = holder.path;
-    }
-    for (;;) {
-      const range = after === undefined ? {} : { after };
-      const page = await openSome(records, { ...range, reverse: true, limit: PAGE });
-      if (page.length === 0) {
-        return;
-      }
-      for (const batch of page) {
-        yield batch.payload;
-      }
-      after = page.at(-1)?.path;
-    }
+  return {
+    newestFirst: (before) => newestFirst(records, before),
+    async holding(indexes) {
+      const paths = await Promise.all(indexes.map((index) => records.paths("audit", holderOf(index))));
+      return (await records.readMany("audit", [...new Set(paths.flat())])).map(({ payload }) => payload);
+    },
   };
+}
+
+async function* newestFirst(records: Records, before: number): AsyncIterable<Buffer> {
+  let page = await records.list("audit", holderOf(before - 1));
+  for (let after = page.at(-1)?.path; after !== undefined; after = page.at(-1)?.path) {
+    for (const batch of page) {
+      yield batch.payload;
+    }
+    page = await openSome(records, { after, reverse: true, limit: PAGE });
+  }
+}
+
+/** What lists the batch that holds an entry: the first whose last entry is not before that one. */
+function holderOf(index: number): ListOptions {
+  return { prefix: BATCH_PREFIX, ...(index === 0 ? {} : { after: batchPath(index - 1) }), limit: 1 };
 }
 
 /** Where entries lie that are not in the store any more. */
@@ -133,9 +134,12 @@ async function readEntries(records: Records, first: number, end: number): Promis
 }
 
 /**
- * Removes the next batches that have only entries before this index.
+ * Removes the next batches that have only entries before this index, and then what searches looked them up by.
  * @returns Whether there may be more.
  */
-export function removePruned(records: Records, pruned: number): Promise<boolean> {
-  return records.removeBefore("audit", batchPath(pruned), PAGE, BATCH_PREFIX);
+export async function removePruned(records: Records, pruned: number): Promise<boolean> {
+  return (
+    (await records.removeBefore("audit", batchPath(pruned), PAGE, BATCH_PREFIX)) ||
+    (await removeLotsBefore(records, lotOf(pruned)))
+  );
 }

@@ -28,6 +28,8 @@ interface Targets {
   readonly checkpoints: Checkpoints;
   /** Where the stored log ends, with the generation that its last batch carries. */
   readonly readEnd: () => Promise<{ readonly end: LogEnd; readonly generation: number } | undefined>;
+  /** Told of the entries that are in the log now, the first of them with this index. */
+  readonly onAppended: (first: number, entries: readonly Buffer[]) => void;
   /** Called when the store turned out to be ahead of what memory knows. */
   readonly onReload: () => Promise<void>;
 }
@@ -169,18 +171,17 @@ export class Committer {
       await this.#reload();
     }
     for (let left = stillHolding(items); left.length > 0; ) {
-      const { records, log, checkpoints } = this.#targets;
+      const { records, log, checkpoints, onAppended } = this.#targets;
       const first = log.frontier.size;
-      const batch = log.prepare(
-        left.map((item) => item.entry),
-        checkpoints.size,
-      );
+      const entries = left.map((item) => item.entry);
+      const batch = log.prepare(entries, checkpoints.size);
       try {
         const written = await records.commit(
           left.flatMap((item) => item.plan?.changes ?? []),
           { ...batch, asides: batch.tiles.map(tileRecord) },
         );
         log.adopt(batch.end);
+        onAppended(first, entries);
         if (left.some(({ plan }) => plan?.isLast)) {
           // Its commit counts, signed or not.
           await checkpoints.sign(log.frontier).catch(() => {});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownEntry } from "../audit/entry.ts";
 import { batchPath } from "../audit/log.ts";
-import { AuditReader, type IndexedRecord } from "../audit/reader.ts";
+import { type AuditFilter, AuditReader, type IndexedRecord } from "../audit/reader.ts";
 import { planKey, testVault } from "../boot/test-vault.ts";
 import { openOrCreate, type Unsealed } from "../boot/unseal.ts";
 import { StoreUnavailable } from "../store/store.ts";
@@ -53,8 +53,9 @@ async function versionOf({ vault }: Unsealed): Promise<number> {
   return (await vault.keys.get("k")).latestVersion;
 }
 
-async function entriesOf({ vault, log }: Unsealed, operation: string): Promise<readonly IndexedRecord[]> {
-  return (await new AuditReader(auditBatches(vault.records), log).list({ operation }, undefined, 1000)).entries;
+async function entriesOf({ vault, log }: Unsealed, filter: AuditFilter): Promise<readonly IndexedRecord[]> {
+  const reader = new AuditReader({ batches: auditBatches(vault.records), log, pruned: () => 0 });
+  return (await reader.list(filter, undefined, 1000)).entries;
 }
 
 test("a key rotates by itself when its period is over, not a millisecond before, and then a period later", async () => {
@@ -71,7 +72,7 @@ test("a key rotates by itself when its period is over, not a millisecond before,
     assert.equal(await versionOf(vault), version, new Date(now).toISOString());
   }
   assert.deepEqual(failures, []);
-  const entries = await entriesOf(vault, "keys.rotate");
+  const entries = await entriesOf(vault, { operation: "keys.rotate" });
   assert.deepEqual(
     entries.map(({ resource, transport, outcome, time }) => [resource, transport, outcome, time]),
     [
@@ -147,7 +148,7 @@ test("REQ-12 a key is destroyed when its window is over, not a millisecond befor
   await periodicOf(again).roundAt(START + 8 * DAY);
   assert.deepEqual(failures, []);
   assert.deepEqual(
-    (await entriesOf(again, "keys.destroy")).map(({ resource }) => resource),
+    (await entriesOf(again, { operation: "keys.destroy" })).map(({ resource }) => resource),
     ["key/k"],
   );
 });
@@ -222,8 +223,8 @@ test("what failed is told, and tried again in the next round, once", async () =>
     assert.equal((await vault.vault.keys.get("gone")).state, "destroyed");
     // The log in memory learns of a commit that only seemed to fail with the next one.
     await vault.committer.submit(ownEntry("test", "", START));
-    assert.equal((await entriesOf(vault, "keys.rotate")).length, 1);
-    assert.equal((await entriesOf(vault, "keys.destroy")).length, 1);
+    assert.equal((await entriesOf(vault, { operation: "keys.rotate" })).length, 1);
+    assert.equal((await entriesOf(vault, { operation: "keys.destroy" })).length, 1);
   }
 });
 
@@ -398,8 +399,7 @@ test("of a key with both due the destruction comes before the rotation", async (
   const { roundAt, failures } = periodicOf(vault);
   await roundAt(START + 7 * DAY);
   assert.deepEqual(failures, []);
-  const [latest, before] = (await new AuditReader(auditBatches(vault.vault.records), vault.log).list({}, undefined, 2))
-    .entries;
+  const [latest, before] = await entriesOf(vault, {});
   assert.deepEqual([before?.operation, latest?.operation], ["keys.destroy", "keys.rotate"]);
 });
 

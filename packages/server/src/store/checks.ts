@@ -34,6 +34,7 @@ const TABLES: ReadonlySet<string> = new Set(
     idempotency: true,
     audit: true,
     "audit-tile": true,
+    "audit-index": true,
     "audit-checkpoint": true,
     "audit-cursor": true,
     "audit-key": true,

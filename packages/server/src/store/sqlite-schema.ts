@@ -42,7 +42,7 @@ function recordTable(name: string): string {
 
 /** The SQL table that holds the records of a table of the port. */
 export function sqlTableOf(table: Table): "audit" | "record" {
-  return table === "audit" || table === "audit-tile" ? "audit" : "record";
+  return table === "audit" || table === "audit-tile" || table === "audit-index" ? "audit" : "record";
 }
 
 /**

@@ -20,6 +20,7 @@ export type Table =
   | "idempotency"
   | "audit"
   | "audit-tile"
+  | "audit-index"
   | "audit-checkpoint"
   | "audit-cursor"
   | "audit-key"

@@ -11,6 +11,7 @@ export interface Aside {
     UndigestedTable,
     | "audit"
     | "audit-tile"
+    | "audit-index"
     | "audit-checkpoint"
     | "audit-cursor"
     | "idempotency"

@@ -21,6 +21,8 @@ export interface Keyring {
   readonly token: KeyObject;
   /** Hashed fields of the audit log. */
   readonly audit: KeyObject;
+  /** What entries of the audit log are searched by. */
+  readonly auditIndex: KeyObject;
   /** The multiset hash of record versions. */
   readonly state: KeyObject;
   /** Check values of key material. */
@@ -48,6 +50,7 @@ export function loadKeyring(content: KeyringMessage): Keyring {
     index: deriveKey(base, "bunkms index v1"),
     token: deriveKey(base, "bunkms token v1"),
     audit: deriveKey(base, "bunkms audit v1"),
+    auditIndex: deriveKey(base, "bunkms audit index v1"),
     state: deriveKey(base, "bunkms state v1"),
     check: deriveKey(base, "bunkms material check v1"),
     backup: deriveKey(base, "bunkms backup v1"),

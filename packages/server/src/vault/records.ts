@@ -126,6 +126,11 @@ export class Records {
     return (await this.#store.list(table, options)).map((record) => this.#open(table, record));
   }
 
+  /** The paths of a page of records, whose values are not read. @throws StoreUnavailable */
+  async paths(table: Table, options: ListOptions): Promise<readonly string[]> {
+    return (await this.#store.listRevisions(table, options)).map(({ path }) => path);
+  }
+
   /** All records of a table or prefix, read in pages of so many. */
   async *all(table: Table, prefix = "", pageSize = PAGE): AsyncIterable<OpenedRecord> {
     for await (const page of this.#pages(table, prefix, pageSize)) {

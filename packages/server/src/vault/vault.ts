@@ -35,6 +35,7 @@ export interface Vault {
   readonly attachments: Attachments;
   readonly tokenKey: KeyObject;
   readonly auditKey: KeyObject;
+  readonly auditIndexKey: KeyObject;
   readonly witnessKey: KeyObject;
 }
 
@@ -149,6 +150,7 @@ function openVault(store: Store, root: Root, keys: Keyring, genesis?: Genesis): 
     attachments: new Attachments(records, keys.index),
     tokenKey: keys.token,
     auditKey: keys.audit,
+    auditIndexKey: keys.auditIndex,
     witnessKey: keys.witness,
   };
 }
