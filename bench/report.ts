@@ -1,11 +1,12 @@
 import type { AuditCost } from "./audit/measure-cost.ts";
 import type { LogFigures } from "./audit/measure-log.ts";
 import type { FileFigures } from "./files.ts";
-import { mib, percent, table } from "./markdown-table.ts";
+import { mib, percent, table, timesTable } from "./markdown-table.ts";
 import type { Cell } from "./measure.ts";
 import type { Memory } from "./process-figures.ts";
 import { median } from "./statistics.ts";
 import type { StartTimes } from "./targets/bunkms-starts.ts";
+import type { Times } from "./times.ts";
 
 /** What was measured of one server beside its requests. */
 export interface ServerFigures {
@@ -80,7 +81,7 @@ export function filesMarkdown({ cells, bytes, ageVersion }: FileFigures, machine
 }
 
 /** What auditing a log costs. */
-export function logMarkdown(figures: LogFigures, cost: AuditCost, machine: string): string {
+export function logMarkdown(figures: LogFigures, cost: AuditCost, searches: readonly Times[], machine: string): string {
   const { log, wallSeconds, cpuSeconds, peakBytes, proofMs, slowProofMs } = figures;
   return [
     `${machine} A log of ${log.size} entries, ${(log.bytes / 1e6).toFixed(0)} MB of them.`,
@@ -107,6 +108,8 @@ export function logMarkdown(figures: LogFigures, cost: AuditCost, machine: strin
         ["added to it by recording, µs", (cost.recorded.cpuPerRequest - cost.unrecorded.cpuPerRequest).toFixed(1)],
       ],
     ),
+    "",
+    ...timesTable("Search over REST", searches),
   ].join("\n");
 }
 

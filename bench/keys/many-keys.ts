@@ -2,19 +2,11 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { profiling, type Run } from "../modes/run.ts";
 import { cpuTimeOf, type Memory, memoryOf } from "../process-figures.ts";
-import { median } from "../statistics.ts";
 import { type BunkmsProcess, dataFolder, startBunkms } from "../targets/bunkms-process.ts";
 import { bunkmsWorkloads } from "../targets/bunkms-workloads.ts";
-import { COMMON_TAG, fillVault, RARE_KEYS, RARE_TAG } from "./fill-vault.ts";
-
-/** Milliseconds of something done over and over: of the clock, and of CPU time that the server spent. */
-export interface Times {
-  readonly name: string;
-  readonly median: number;
-  readonly max: number;
-  /** The mean of all of them. */
-  readonly cpu: number;
-}
+import { fillVault } from "../targets/filled-vault.ts";
+import { type Times, timeRequests, timesOf } from "../times.ts";
+import { addKeys, COMMON_TAG, RARE_KEYS, RARE_TAG } from "./many-keys-vault.ts";
 
 /** What a vault with many keys is like. */
 export interface ManyKeysFigures {
@@ -40,7 +32,7 @@ export async function measureManyKeys({ options, folder: parent, say, keep }: Ru
   const folder = join(parent, "many-keys");
   const keys = options.manyKeys;
   say(`making ${keys} keys`);
-  const rootToken = await fillVault(folder, keys);
+  const rootToken = await fillVault(folder, (vault) => addKeys(vault, keys));
   const databaseBytes = (await stat(join(dataFolder(folder), "bunkms.db"))).size;
   say("starting with them");
   const first = await start(folder);
@@ -97,22 +89,13 @@ async function measureLists(server: BunkmsProcess, keys: number): Promise<readon
   ];
   const lists: Times[] = [];
   for (const { name, query, found } of cases) {
-    const times: number[] = [];
-    const cpuBefore = await cpuTimeOf(server.pid);
-    for (let i = 0; i < REQUESTS; i++) {
-      const began = performance.now();
+    const ask = async (): Promise<void> => {
       const answer = await page(query);
-      times.push(performance.now() - began);
       if (answer.keys.length !== found) {
         throw new Error(`${name}: found ${answer.keys.length}`);
       }
-    }
-    lists.push(timesOf(name, times, ((await cpuTimeOf(server.pid)) - cpuBefore) / 1000));
+    };
+    lists.push(await timeRequests(name, server.pid, REQUESTS, ask));
   }
   return lists;
-}
-
-/** @param cpu Milliseconds of CPU time, all together. */
-function timesOf(name: string, times: readonly number[], cpu: number): Times {
-  return { name, median: median(times), max: Math.max(...times), cpu: cpu / times.length };
 }

@@ -1,4 +1,4 @@
-import { mib, percent, table } from "../markdown-table.ts";
+import { mib, percent, table, timesTable } from "../markdown-table.ts";
 import type { BatchCell } from "./batches.ts";
 import type { BesideCell } from "./beside.ts";
 import type { ManyKeysFigures } from "./many-keys.ts";
@@ -77,10 +77,7 @@ export function manyKeysMarkdown({ keys, databaseBytes, times, memory }: ManyKey
   const [ready, after] = memory;
   const vault = `${keys} keys, ${mib(databaseBytes)} MiB of database`;
   return [
-    ...table(
-      [vault, "median ms", "max ms", "CPU ms"],
-      times.map(({ name, median, max, cpu }) => [name, median.toFixed(1), max.toFixed(1), cpu.toFixed(1)]),
-    ),
+    ...timesTable(vault, times),
     ...table(
       ["Resident memory, MiB", "ready", "after the pages", "peak"],
       [[vault, mib(ready.now), mib(after.now), mib(after.peak)]],
