@@ -106,20 +106,28 @@ export function tileRecordPath(level: number, index: number): string {
 }
 
 function encodeBatch({ first, entries, frontier, bytes, signed }: Batch): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES);
-  head.writeUInt8(FORMAT, 0);
-  head.writeBigUInt64BE(BigInt(first), 1);
-  head.writeUInt32BE(entries.length, 9);
-  head.writeBigUInt64BE(BigInt(bytes), 13);
-  head.writeBigUInt64BE(BigInt(signed), 21);
-  const parts: Buffer[] = [head];
+  const length = entries.reduce(
+    (sum, entry) => sum + 4 + entry.length,
+    HEAD_BYTES + HASH_BYTES * frontier.hashes.length,
+  );
+  // Every byte of it is written.
+  const batch = Buffer.allocUnsafe(length);
+  batch.writeUInt8(FORMAT, 0);
+  batch.writeBigUInt64BE(BigInt(first), 1);
+  batch.writeUInt32BE(entries.length, 9);
+  batch.writeBigUInt64BE(BigInt(bytes), 13);
+  batch.writeBigUInt64BE(BigInt(signed), 21);
+  let at = HEAD_BYTES;
   for (const entry of entries) {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(entry.length);
-    parts.push(length, entry);
+    batch.writeUInt32BE(entry.length, at);
+    batch.set(entry, at + 4);
+    at += 4 + entry.length;
   }
-  parts.push(...frontier.hashes);
-  return Buffer.concat(parts);
+  for (const hash of frontier.hashes) {
+    batch.set(hash, at);
+    at += HASH_BYTES;
+  }
+  return batch;
 }
 
 /**

@@ -21,8 +21,7 @@ export const XAES_CIPHER: DataCipher = Object.freeze<DataCipher>({
   encrypt(version, plaintext, aad) {
     const header = Buffer.alloc(HEADER_LENGTH);
     writeHeader(header, XAES_256_GCM, version);
-    const sealed = xaesKey(version.key).seal(plaintext, Buffer.concat([header, aad]));
-    const ciphertext = Buffer.concat([header, sealed]);
+    const ciphertext = xaesKey(version.key).seal(plaintext, Buffer.concat([header, aad]), header);
     return { ciphertext, nonce: ciphertext.subarray(NONCE_AT, DATA_AT), data: ciphertext.subarray(DATA_AT) };
   },
   decrypt(version, ciphertext, aad) {

@@ -6,6 +6,7 @@ import { fillRandom } from "./random.ts";
 const KEY_LENGTH = 32;
 const BLOCK = 16;
 const NONCE_LENGTH = 24;
+const NOTHING = new Uint8Array(0);
 
 /** Sealed bytes did not open. It says no more: whatever was wrong looks the same. */
 export class OpenFailure extends Error {
@@ -43,12 +44,16 @@ export class XaesKey {
    * Encrypts and authenticates.
    *
    * @param aad Authenticated, not stored.
-   * @returns nonce (24 bytes), ciphertext (as long as the plaintext), tag (16 bytes).
+   * @param header Put before the result, for who would copy it there.
+   * @returns header, nonce (24 bytes), ciphertext (as long as the plaintext), tag (16 bytes), in memory of its own.
    */
-  seal(plaintext: Uint8Array, aad: Uint8Array): Buffer {
-    const sealed = Buffer.allocUnsafeSlow(NONCE_LENGTH + plaintext.length + GCM_TAG_LENGTH);
+  seal(plaintext: Uint8Array, aad: Uint8Array, header: Uint8Array = NOTHING): Buffer {
+    const all = Buffer.allocUnsafeSlow(header.length + NONCE_LENGTH + plaintext.length + GCM_TAG_LENGTH);
+    all.set(header);
+    const sealed = all.subarray(header.length);
     fillRandom(sealed.subarray(0, NONCE_LENGTH));
-    return this.#sealAfterNonce(sealed, plaintext, aad);
+    this.#sealAfterNonce(sealed, plaintext, aad);
+    return all;
   }
 
   /**

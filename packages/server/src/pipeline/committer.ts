@@ -252,6 +252,9 @@ const RESTED_ON: readonly Table[] = ["attachment", "audit-retention", "key", "to
  * legal hold that would have refused it, and all that a caller did before the end of his token.
  */
 function usesFirst(items: readonly Item[]): readonly Item[] {
+  if (items.every(({ plan }) => plan === undefined || plan.changes.length === 0)) {
+    return items;
+  }
   const rank = ({ plan }: Item): number => {
     const ends = (plan?.changes ?? []).filter((change) => change.table !== "token" || endsToken(change));
     return Math.max(-1, ...ends.map(({ table }) => RESTED_ON.indexOf(table)));

@@ -95,9 +95,7 @@ class StoreThread implements Store {
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
     // Before anything is copied: what is refused need not go to the other thread.
     checkWrites(writes);
-    const copies = writes.map((write) => ({ ...write, value: write.value && copyOf(write.value) }));
-    const values = copies.flatMap(({ value }) => value?.buffer ?? []);
-    return this.#ask({ ask: "commit", writes: copies }, values) as Promise<readonly number[]>;
+    return this.#ask({ ask: "commit", writes: writes.map(inOwnMemory) }) as Promise<readonly number[]>;
   }
 
   async close(): Promise<void> {
@@ -109,16 +107,22 @@ class StoreThread implements Store {
     }
   }
 
-  async #ask(question: Question, transferred?: readonly ArrayBuffer[]): Promise<unknown> {
+  async #ask(question: Question): Promise<unknown> {
     if (this.#ended !== undefined) {
       throw this.#ended;
     }
-    const reply = await this.#thread.ask(question, transferred);
+    const reply = await this.#thread.ask(question);
     if ("failure" in reply) {
       throw errorOf(reply.failure);
     }
     return reply.value;
   }
+}
+
+/** A value that lies in larger memory is copied, as what the barrier seals need not be. To hand memory over takes longer than a copy. */
+function inOwnMemory(write: Write): Write {
+  const { value } = write;
+  return value === null || value.byteLength === value.buffer.byteLength ? write : { ...write, value: copyOf(value) };
 }
 
 function errorOf(failure: Failure): unknown {

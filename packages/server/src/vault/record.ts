@@ -37,7 +37,7 @@ export function sealRecord(key: XaesKey, keyVersion: number, address: RecordAddr
   header.writeUInt8(FORMAT, 0);
   header.writeUInt32BE(keyVersion, KEY_VERSION_AT);
   header.writeBigUInt64BE(BigInt(address.version), VERSION_AT);
-  return Buffer.concat([header, key.seal(payload, addressData(header, address))]);
+  return key.seal(payload, addressData(header, address), header);
 }
 
 /** The version that a sealed record says it is of. Not to be believed before the record was opened. */
