@@ -1,4 +1,4 @@
-import type { AuditCost } from "./audit/measure-cost.ts";
+import { type AuditCost, CONNECTIONS } from "./audit/measure-cost.ts";
 import type { LogFigures } from "./audit/measure-log.ts";
 import type { FileFigures } from "./files.ts";
 import { mib, percent, table, timesTable } from "./markdown-table.ts";
@@ -81,7 +81,12 @@ export function filesMarkdown({ cells, bytes, ageVersion }: FileFigures, machine
 }
 
 /** What auditing a log costs. */
-export function logMarkdown(figures: LogFigures, cost: AuditCost, searches: readonly Times[], machine: string): string {
+export function logMarkdown(
+  figures: LogFigures,
+  costs: readonly AuditCost[],
+  searches: readonly Times[],
+  machine: string,
+): string {
   const { log, wallSeconds, cpuSeconds, peakBytes, proofMs, slowProofMs } = figures;
   return [
     `${machine} A log of ${log.size} entries, ${(log.bytes / 1e6).toFixed(0)} MB of them.`,
@@ -99,18 +104,22 @@ export function logMarkdown(figures: LogFigures, cost: AuditCost, searches: read
     ),
     "",
     ...table(
-      [`${cost.operation}, ${cost.connections} connections`, ""],
+      [`Encrypt, ${CONNECTIONS} connections`, ...costs.map(({ transport }) => transport)],
       [
-        ["recorded, requests/s", cost.recorded.requestsPerSecond.toFixed(0)],
-        ["not recorded, requests/s", cost.unrecorded.requestsPerSecond.toFixed(0)],
-        ["recorded of not recorded", `${rateShare(cost).toFixed(0)} %`],
-        ["CPU time of one that is recorded, µs", cost.recorded.cpuPerRequest.toFixed(1)],
-        ["added to it by recording, µs", (cost.recorded.cpuPerRequest - cost.unrecorded.cpuPerRequest).toFixed(1)],
+        ["recorded, requests/s", ...costs.map(({ recorded }) => recorded.requestsPerSecond.toFixed(0))],
+        ["not recorded, requests/s", ...costs.map(({ unrecorded }) => unrecorded.requestsPerSecond.toFixed(0))],
+        ["recorded of not recorded", ...costs.map((cost) => `${rateShare(cost).toFixed(0)} %`)],
+        ["CPU time of one that is recorded, µs", ...costs.map(({ recorded }) => recorded.cpuPerRequest.toFixed(1))],
+        ["added to it by recording, µs", ...costs.map((cost) => addedTime(cost).toFixed(1))],
       ],
     ),
     "",
     ...timesTable("Search over REST", searches),
   ].join("\n");
+}
+
+function addedTime({ recorded, unrecorded }: AuditCost): number {
+  return recorded.cpuPerRequest - unrecorded.cpuPerRequest;
 }
 
 function rateShare({ recorded, unrecorded }: AuditCost): number {

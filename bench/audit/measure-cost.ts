@@ -7,10 +7,9 @@ import { bunkmsTarget } from "../targets/bunkms.ts";
 import { startBunkms } from "../targets/bunkms-process.ts";
 import type { Target, Workload } from "../targets/target.ts";
 
-/** What recording costs an operation. */
+/** What recording costs an encrypt. */
 export interface AuditCost {
-  readonly operation: string;
-  readonly connections: number;
+  readonly transport: "REST" | "gRPC";
   /** Of the server as it is, and of one that does not record uses of keys. */
   readonly recorded: Rates;
   readonly unrecorded: Rates;
@@ -23,33 +22,40 @@ interface Rates {
   readonly cpuPerRequest: number;
 }
 
-const CONNECTIONS = 32;
+export const CONNECTIONS = 32;
 const UNRECORDED = join(import.meta.dirname, "unrecorded.ts");
 
-/** Loads a server as it is and one that does not record, in turns, round by round. */
-export async function measureCost({ options, folder, keep }: Run, load: LoadProcess): Promise<AuditCost> {
-  const start = async (name: string, nodeFlags: readonly string[]): Promise<[Target, Workload]> => {
-    const server = keep(await startBunkms({ folder: join(folder, name), logLevel: "warn", nodeFlags }));
-    const target = await bunkmsTarget(name, server);
-    const encrypt = target.workloads.find((one) => one.operation === "encrypt" && one.transport === "REST") as Workload;
-    return [target, encrypt];
+/** Loads a server as it is and one that does not record, in turns, round by round, over each transport. */
+export async function measureCosts(run: Run, load: LoadProcess): Promise<readonly AuditCost[]> {
+  const start = async (name: string, nodeFlags: readonly string[]): Promise<Target> => {
+    const folder = join(run.folder, name);
+    return bunkmsTarget(name, run.keep(await startBunkms({ folder, logLevel: "warn", nodeFlags })));
   };
   const servers = [await start("recorded", []), await start("unrecorded", ["--import", UNRECORDED])] as const;
+  return [await measureCost(run, load, servers, "REST"), await measureCost(run, load, servers, "gRPC")];
+}
+
+async function measureCost(
+  { options }: Run,
+  load: LoadProcess,
+  servers: readonly [Target, Target],
+  transport: AuditCost["transport"],
+): Promise<AuditCost> {
+  const encrypts = servers.map((target) => {
+    const isWanted = (one: Workload): boolean => one.operation === "encrypt" && one.transport === transport;
+    const workload = target.workloads.find(isWanted) as Workload;
+    return (ms: number): Promise<Figures> => measureWorkload(load, target, workload, CONNECTIONS, ms);
+  });
   const rounds: [Figures[], Figures[]] = [[], []];
-  for (const [target, workload] of servers) {
-    await measureWorkload(load, target, workload, CONNECTIONS, options.warmUpMs);
+  for (const encrypt of encrypts) {
+    await encrypt(options.warmUpMs);
   }
   for (let round = 0; round < options.rounds; round++) {
-    for (const [i, [target, workload]] of servers.entries()) {
-      rounds[i]?.push(await measureWorkload(load, target, workload, CONNECTIONS, options.cellMs));
+    for (const [i, encrypt] of encrypts.entries()) {
+      rounds[i]?.push(await encrypt(options.cellMs));
     }
   }
-  return {
-    operation: "encrypt over REST",
-    connections: CONNECTIONS,
-    recorded: medians(rounds[0]),
-    unrecorded: medians(rounds[1]),
-  };
+  return { transport, recorded: medians(rounds[0]), unrecorded: medians(rounds[1]) };
 }
 
 function medians(rounds: readonly Figures[]): Rates {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { measureCost } from "../audit/measure-cost.ts";
+import { measureCosts } from "../audit/measure-cost.ts";
 import { measureLog } from "../audit/measure-log.ts";
 import { measureSearch } from "../audit/measure-search.ts";
 import { writeLog } from "../audit/write-log.ts";
@@ -11,10 +11,10 @@ import { conditions, type Run } from "./run.ts";
 export async function benchAudit(run: Run): Promise<string> {
   const { options, folder, say, keep } = run;
   say("measuring calls that are recorded, and calls that are not");
-  const cost = await measureCost(run, keep(startLoadProcess()));
+  const costs = await measureCosts(run, keep(startLoadProcess()));
   const searches = await measureSearch(run);
   say(`writing a log of ${options.auditEntries} entries`);
   const log = await writeLog(join(folder, "log"), options.auditEntries);
   say("verifying it");
-  return logMarkdown(await measureLog(log, options.rounds), cost, searches, conditions(options));
+  return logMarkdown(await measureLog(log, options.rounds), costs, searches, conditions(options));
 }
