@@ -59,12 +59,12 @@ function receiptOf(headers: Headers): { readonly index: number; readonly proof: 
 }
 
 test("REQ-29 who asks for it gets the proof of his call with its answer, of a success and of a refusal", async () => {
-  for (const [path, status, outcome] of [
-    ["/v1/keys/k", 200, "ok"],
-    ["/v1/keys/never", 404, "not_found"],
-    ["/v1/nonsense", 404, "unknown_operation"],
+  for (const [path, status, outcome, word] of [
+    ["/v1/keys/k", 200, "ok", "true"],
+    ["/v1/keys/never", 404, "not_found", "TRUE"],
+    ["/v1/nonsense", 404, "unknown_operation", "True"],
   ] as const) {
-    const answer = await get(path, { "bunkms-receipt": "true", "x-request-id": "mine" });
+    const answer = await get(path, { "bunkms-receipt": word, "x-request-id": "mine" });
     assert.equal(answer.status, status);
     const { index, proof } = receiptOf(answer.headers);
     const parsed = parseTlogProof(proof);
@@ -77,35 +77,65 @@ test("REQ-29 who asks for it gets the proof of his call with its answer, of a su
 });
 
 test("nobody gets a receipt who does not ask for one, nor who is not let in", async () => {
-  for (const value of [undefined, "1", "TRUE", "true, true"]) {
-    const { headers } = await get("/v1/keys/k", value === undefined ? {} : { "bunkms-receipt": value });
-    assert.deepEqual([headers.has("bunkms-receipt"), headers.has("bunkms-audit-index")], [false, false]);
+  for (const value of [undefined, "false", "FALSE"]) {
+    const { status, headers } = await get("/v1/keys/k", value === undefined ? {} : { "bunkms-receipt": value });
+    const found = [status, headers.has("bunkms-receipt"), headers.has("bunkms-audit-index")];
+    assert.deepEqual(found, [200, false, false]);
   }
   const stranger = await fetch(`${server.url}/v1/keys/k`, { headers: { "bunkms-receipt": "true" } });
   assert.deepEqual([stranger.status, stranger.headers.has("bunkms-receipt")], [401, false]);
 });
 
-test("gRPC gives the same receipt in its trailers", async () => {
+/** Asks over gRPC for a key, and for a receipt by this word. */
+async function grpcStatusOf(client: grpc.Client, name: string, receipt: string): Promise<grpc.StatusObject> {
   const { method } = operationOf("keys.get");
+  const metadata = new grpc.Metadata();
+  metadata.set("authorization", `Bearer ${server.rootToken}`);
+  metadata.set("bunkms-receipt", receipt);
+  const request = Buffer.concat([Buffer.of(10, name.length), Buffer.from(name)]);
+  const path = `/${method.parent.typeName}/${method.name}`;
+  const same = (bytes: Buffer): Buffer => bytes;
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(path, same, same, request, metadata, () => {}).on("status", resolve);
+  });
+}
+
+test("gRPC gives the same receipt in its trailers", async () => {
   const client = new grpc.Client(server.grpcAddr, grpc.credentials.createInsecure());
   try {
-    for (const name of ["k", "never"]) {
-      const metadata = new grpc.Metadata();
-      metadata.set("authorization", `Bearer ${server.rootToken}`);
-      metadata.set("bunkms-receipt", "true");
-      const request = Buffer.concat([Buffer.of(10, name.length), Buffer.from(name)]);
-      const trailers = await new Promise<grpc.Metadata>((resolve) => {
-        const path = `/${method.parent.typeName}/${method.name}`;
-        const same = (bytes: Buffer): Buffer => bytes;
-        client
-          .makeUnaryRequest(path, same, same, request, metadata, () => {})
-          .on("status", ({ metadata: last }) => resolve(last));
-      });
+    for (const [name, word] of [
+      ["k", "true"],
+      ["never", "TRUE"],
+    ] as const) {
+      const { metadata: trailers } = await grpcStatusOf(client, name, word);
       const proof = Buffer.from(String(trailers.get("bunkms-receipt")[0]), "base64").toString();
       const parsed = parseTlogProof(proof);
       assert.equal(String(parsed.index), trailers.get("bunkms-audit-index")[0]);
       verifyTlogProof(parsed, parsed.extra as Buffer, await logs());
     }
+  } finally {
+    client.close();
+  }
+});
+
+test("what is neither a wish for a receipt nor none is refused, and changes nothing", async () => {
+  const text = "bunkms-receipt is `true`, for a receipt with the answer, or `false`";
+  for (const value of ["1", "yes", "true, true", "truely", ""]) {
+    const answer = await fetch(`${server.url}/v1/keys`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.rootToken}`, "bunkms-receipt": value },
+      body: JSON.stringify({ name: "unwished" }),
+    });
+    const { code, error } = (await answer.json()) as JsonObject;
+    assert.deepEqual([answer.status, code, error], [400, "invalid_request", text], value);
+    assert.deepEqual([answer.headers.has("bunkms-receipt"), answer.headers.has("bunkms-audit-index")], [false, false]);
+  }
+  assert.equal((await call("keys.get", { name: "unwished" })).code, "not_found");
+  const client = new grpc.Client(server.grpcAddr, grpc.credentials.createInsecure());
+  try {
+    const { code, details } = await grpcStatusOf(client, "k", "1");
+    assert.deepEqual([code, details], [grpc.status.INVALID_ARGUMENT, text]);
+    assert.equal((await grpcStatusOf(client, "k", "False")).code, grpc.status.OK);
   } finally {
     client.close();
   }

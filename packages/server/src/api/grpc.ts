@@ -13,7 +13,7 @@ import { addReflectionService } from "./grpc-reflection.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { addStreams } from "./grpc-stream.ts";
 import { catchUnknownMethods, unknownMethods } from "./grpc-unknown.ts";
-import { receiptFor } from "./headers.ts";
+import { checkReceiptWish, receiptFor } from "./headers.ts";
 import type { Health } from "./health.ts";
 
 /** What the gRPC listener works with. */
@@ -77,10 +77,12 @@ async function answer(
       aborted.abort(cancellation(call));
     }
   });
-  const { receiptHeaders, onReceipt } = receiptFor(call.metadata.get("bunkms-receipt")[0]);
-  const plain = pipelineCall(spec, call.metadata, call, secure, aborted.signal, async () =>
-    decodeRequest(spec, call.request),
-  );
+  const [receiptWish] = call.metadata.get("bunkms-receipt");
+  const { receiptHeaders, onReceipt } = receiptFor(receiptWish);
+  const plain = pipelineCall(spec, call.metadata, call, secure, aborted.signal, async () => {
+    checkReceiptWish(receiptWish);
+    return decodeRequest(spec, call.request);
+  });
   const pipelined = { ...plain, onReceipt };
   try {
     const message = await pipeline.run(pipelined);

@@ -1,3 +1,4 @@
+import { BunkmsError } from "@bunkms/contract";
 import { randomBytes } from "../crypto/random.ts";
 import type { Receipt } from "../pipeline/call.ts";
 
@@ -53,7 +54,7 @@ const MAX_RECEIPT_CHARACTERS = 8 * 1024;
  * `bunkms-audit-index`, the entry's index, and `bunkms-receipt`, the proof's text in base64, unless that is too long for a header.
  */
 export function receiptFor(header: unknown): WantedReceipt {
-  if (header !== "true") {
+  if (!isWord(header, "true")) {
     return NO_RECEIPT;
   }
   const receiptHeaders = new Map<string, string>();
@@ -65,4 +66,19 @@ export function receiptFor(header: unknown): WantedReceipt {
     }
   };
   return { receiptHeaders, onReceipt };
+}
+
+/**
+ * Refuses a value of `bunkms-receipt` that means nothing: who sent it expects a receipt, and would go without one unawares.
+ * @throws BunkmsError `invalid_request`
+ */
+export function checkReceiptWish(header: unknown): void {
+  if (header !== undefined && !isWord(header, "true") && !isWord(header, "false")) {
+    throw new BunkmsError("invalid_request", "bunkms-receipt is `true`, for a receipt with the answer, or `false`");
+  }
+}
+
+/** In whatever case: programs write `True` and `TRUE` as well. */
+function isWord(value: unknown, word: string): boolean {
+  return typeof value === "string" && value.toLowerCase() === word;
 }

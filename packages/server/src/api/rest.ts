@@ -7,7 +7,7 @@ import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
 import { bodyFromGo, refusalForGo } from "./bunbase-dialect.ts";
-import { bearerToken, chooseRequestId, idempotencyKey, receiptFor, vaultToken } from "./headers.ts";
+import { bearerToken, checkReceiptWish, chooseRequestId, idempotencyKey, receiptFor, vaultToken } from "./headers.ts";
 import type { Health } from "./health.ts";
 import { plainAddress } from "./peer-address.ts";
 import { requestFromHttp } from "./rest-request.ts";
@@ -58,7 +58,8 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
         aborted.abort(new BunkmsError("cancelled"));
       }
     });
-    const { receiptHeaders, onReceipt } = receiptFor(request.headers["bunkms-receipt"]);
+    const receiptWish = request.headers["bunkms-receipt"];
+    const { receiptHeaders, onReceipt } = receiptFor(receiptWish);
     const token =
       bearerToken(request.headers.authorization) ??
       (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined);
@@ -74,7 +75,10 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
         operation: route.operation,
         signal: aborted.signal,
         onReceipt,
-        readRequest: (spec) => readRequest(request, spec, route, query, dialect),
+        readRequest: async (spec) => {
+          checkReceiptWish(receiptWish);
+          return readRequest(request, spec, route, query, dialect);
+        },
       });
       setHeaders(response, receiptHeaders);
       sendMessage(response, requestId, route.operation as OperationSpec, message);
