@@ -199,8 +199,16 @@ test("what the log does not have is not found, and what no path of it is neither
   ]) {
     assert.ok([400, 404].includes((await get(path)).status), path);
   }
-  assert.equal((await call("audit.consistency", { from: "2", to: "1" })).code, "not_found");
-  assert.equal((await call("audit.consistency", { from: "0", to: "999999" })).code, "not_found");
+  for (const [from, to, text] of [
+    [2, 1, /^from, 2, is larger than to, 1: the smaller size comes first$/],
+    [1_000_000, 999_999, /^from, 1000000, is larger than to, 999999/],
+    [0, 999_999, /^to, 999999, is larger than the audit log, which has [1-9]\d* entries$/],
+    [999_999, 999_999, /^to, 999999, is larger than the audit log/],
+  ] as const) {
+    const answer = await call("audit.consistency", { from: String(from), to: String(to) });
+    assert.equal(answer.code, "not_found");
+    assert.match(answer.text, text);
+  }
 });
 
 test("without the setting for it nothing of the log is shown without a token; with it hashes and keys are, entries never", async () => {
