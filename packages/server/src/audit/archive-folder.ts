@@ -141,6 +141,7 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function bundlePath(index: number): string {
+/** Where a bundle lies in the folder. */
+export function bundlePath(index: number): string {
   return tilePath({ level: "entries", index, width: TILE_WIDTH });
 }

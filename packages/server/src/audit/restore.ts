@@ -1,7 +1,9 @@
 import { type Checkpoint, parseCheckpoint, TILE_WIDTH, treeRoot } from "@bunkms/tlog";
-import { Edges, type FilledTile } from "./edges.ts";
+import { ArchiveUnfit } from "./archive-unfit.ts";
+import { Edges } from "./edges.ts";
 import { AuditLog, type Batch, type LogEnd } from "./log.ts";
 import { AuditTree, type TreeStore } from "./tree.ts";
+import { Unproven } from "./unproven.ts";
 
 /** The stored log is not what was signed, or not in itself whole. */
 export class LogDamaged extends Error {
@@ -14,28 +16,15 @@ export class LogDamaged extends Error {
 /**
  * Finds where the stored log ends: computes the tree's edges anew from tiles and entries, and compares them with what the
  * last batch says.
- * @throws LogDamaged
+ * @throws LogDamaged; ArchiveUnfit when tiles were lost that are made again from the archive, and it does not have the entries.
  */
 export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): Promise<LogEnd> {
   const log = new AuditLog();
   log.adopt({ frontier, edges: Edges.EMPTY, bytes });
   // Tiles that were lost are made again, of pruned entries from the archive; none is kept that does not lead to the root. Those of
-  // leaves are made twice: to hold them until then would take more memory than there may be.
-  const made: FilledTile[] = [];
-  const lostLeaves = new Set<number>();
-  const tree = new AuditTree(
-    {
-      tile: (level, index) => store.tile(level, index),
-      keepTile: async (tile) => void (tile.level === 0 ? lostLeaves.add(tile.index) : made.push(tile)),
-      entries: (first, end) => store.entries(first, end),
-      archivedBundle: (index) => store.archivedBundle(index),
-      get pruned() {
-        return store.pruned;
-      },
-    },
-    log,
-    true,
-  );
+  // leaves are made twice.
+  const unproven = new Unproven();
+  const tree = new AuditTree(store, log, unproven);
   const levels: (readonly Buffer[])[] = [];
   try {
     for (let level = 0, hashes = frontier.size; hashes > 0; level++, hashes = Math.floor(hashes / TILE_WIDTH)) {
@@ -49,7 +38,7 @@ export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): 
       }
     }
   } catch (error) {
-    if (error instanceof RangeError) {
+    if (error instanceof RangeError && !(error instanceof ArchiveUnfit)) {
       throw new LogDamaged(error.message);
     }
     throw error;
@@ -57,13 +46,13 @@ export async function restoreEnd(store: TreeStore, { frontier, bytes }: Batch): 
   const end = { frontier, edges: new Edges(levels), bytes };
   log.adopt(end);
   if (!(await treeRoot(frontier.size, tree.nodes(frontier.size))).equals(frontier.root())) {
-    throw new LogDamaged("its entries and its last batch do not agree");
+    throw unproven.refusal() ?? new LogDamaged("its entries and its last batch do not agree");
   }
-  for (const tile of made) {
+  for (const tile of unproven.tiles) {
     await store.keepTile(tile);
   }
   const proven = new AuditTree(store, log);
-  for (const index of lostLeaves) {
+  for (const index of unproven.leaves) {
     await proven.tile(0, index, TILE_WIDTH);
   }
   return end;

@@ -14,6 +14,8 @@ import {
   TILE_WIDTH,
   tileWidth,
 } from "@bunkms/tlog";
+import { ArchiveChanged } from "./archive-unfit.ts";
+import { Edges } from "./edges.ts";
 import { AuditLog, type Batch, decodeBatch } from "./log.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "./restore.ts";
 import { AuditTree, type TreeStore } from "./tree.ts";
@@ -149,19 +151,63 @@ function prunedStore({ entries, store }: ReturnType<typeof logOf>, pruned: numbe
   };
 }
 
-test("what the archive has is not believed when the tile that vouches for it is lost", async () => {
+test("what the archive has is not believed when the tile that vouches for it is lost, before it leads to the tile above", async () => {
   const made = logOf(65_537);
-  const { log, entries, tiles } = made;
+  const { log, entries, tiles, kept } = made;
+  const before = new Map(tiles);
   const tree = new AuditTree(prunedStore(made, 512), log);
   assert.deepEqual(await tree.archived(1), entries.slice(256, 512));
   const forged = new AuditTree(prunedStore(made, 512, 300), log);
-  await assert.rejects(forged.archived(1), /other entries than those that were archived/);
+  const isForged = {
+    name: "ArchiveChanged",
+    message: /other entries than those that were archived, in tile\/entries\/001$/,
+  };
+  await assert.rejects(forged.archived(1), isForged);
   // Tiles are made again from entries: these must not vouch for themselves.
   tiles.delete("1/0");
   tiles.delete("0/1");
-  await assert.rejects(forged.archived(1), /the tile that tells whether .* was lost/);
-  await assert.rejects(tree.archived(1), /the tile that tells whether .* was lost/);
-  assert.deepEqual([tiles.has("1/0"), tiles.has("0/1")], [false, false]);
+  await assert.rejects(forged.archived(1), isForged);
+  await assert.rejects(forged.proveInclusion(300, 65_537), isForged);
+  await assert.rejects(forged.tile(1, 0, 256), isForged);
+  assert.deepEqual(kept, []);
+  assert.deepEqual(await tree.archived(1), entries.slice(256, 512));
+  assert.deepEqual(kept, ["1/0"]);
+  const proof = await tree.proveInclusion(300, 65_537);
+  assert.equal(isIncluded(leafHash(entries[300] as Buffer), 300, 65_537, proof, log.frontier.root()), true);
+  assert.deepEqual(kept, ["1/0", "0/1"]);
+  assert.deepEqual(new Map([...tiles].toSorted()), new Map([...before].toSorted()));
+});
+
+test("tiles of all levels that were lost together over pruned entries come back from the archive, in a log of millions", async () => {
+  const size = 256 ** 3 + 300;
+  const entry = Buffer.from("always the same");
+  // Of equal entries all full tiles of a level are equal: none needs to be made before it is read.
+  const row = [leafHash(entry)];
+  for (let level = 1; level <= 3; level++) {
+    row.push(subtreeRoot(Array.from({ length: 256 }, () => row[level - 1] as Buffer)));
+  }
+  const hashes = (level: number, count: number) => Array.from({ length: count }, () => row[level] as Buffer);
+  const log = new AuditLog();
+  const frontier = new Frontier(256 ** 3, hashes(3, 1)).append(hashes(0, 300));
+  log.adopt({ frontier, edges: new Edges([hashes(0, 44), hashes(1, 1), [], hashes(3, 1)]), bytes: 0 });
+  const lost = new Set(["2/0", "1/5", "0/1287"]);
+  const storeWith = (archived: Buffer): TreeStore => ({
+    tile: async (level, index) => (lost.has(`${level}/${index}`) ? undefined : Buffer.concat(hashes(level, 256))),
+    keepTile: async ({ level, index, hashes: made }) => {
+      assert.deepEqual(made, hashes(level, 256));
+      lost.delete(`${level}/${index}`);
+    },
+    entries: () => assert.fail("pruned entries are not in the store"),
+    pruned: 256 ** 3,
+    archivedBundle: async (index) =>
+      encodeBundle(Array.from({ length: 256 }, () => (index === 1287 ? archived : entry))),
+  });
+  const forged = new AuditTree(storeWith(Buffer.from("another")), log);
+  await assert.rejects(forged.proveInclusion(1287 * 256, size), ArchiveChanged);
+  assert.equal(lost.size, 3);
+  const proof = await new AuditTree(storeWith(entry), log).proveInclusion(1287 * 256, size);
+  assert.equal(isIncluded(leafHash(entry), 1287 * 256, size, proof, frontier.root()), true);
+  assert.equal(lost.size, 0);
 });
 
 test("a start makes a lost tile of pruned entries again from the archive, as far as the tile above vouches for it", async () => {
@@ -170,7 +216,7 @@ test("a start makes a lost tile of pruned entries again from the archive, as far
   const before = new Map(tiles);
   tiles.set("1/0", (tiles.get("1/0") as Buffer).subarray(0, 2 * HASH_BYTES));
   tiles.delete("0/1");
-  await assert.rejects(restoreEnd(prunedStore(made, 512, 300), last), LogDamaged);
+  await assert.rejects(restoreEnd(prunedStore(made, 512, 300), last), /other entries .*, in tile\/entries\/001$/);
   assert.deepEqual(await restoreEnd(prunedStore(made, 512), last), log.end);
   assert.deepEqual(tiles, before);
 });
@@ -230,9 +276,12 @@ test("tiles that were lost of pruned entries are made again from the archive, on
   const changed = Buffer.from(right);
   changed.writeUInt8((changed.at(-1) as number) ^ 1, changed.length - 1);
   archive.set(1, changed);
-  await assert.rejects(restoreEnd(pruned, last), LogDamaged);
+  const anyOfThem = /other entries .*, in one or more of 3 files from tile\/entries\/000 to tile\/entries\/002$/;
+  await assert.rejects(restoreEnd(pruned, last), anyOfThem);
+  archive.set(1, right.subarray(1));
+  await assert.rejects(restoreEnd(pruned, last), /other entries .*, in tile\/entries\/001$/);
   archive.delete(1);
-  await assert.rejects(restoreEnd(pruned, last), /archive does not have them/);
+  await assert.rejects(restoreEnd(pruned, last), /archive does not have them: tile\/entries\/001$/);
   assert.deepEqual(kept, []);
   archive.set(1, right);
   assert.deepEqual(await restoreEnd(pruned, last), log.end);

@@ -13,9 +13,12 @@ import {
   tileHashes,
   tileWidth,
 } from "@bunkms/tlog";
+import { bundlePath } from "./archive-folder.ts";
+import { ArchiveChanged, ArchiveUnfit } from "./archive-unfit.ts";
 import type { FilledTile } from "./edges.ts";
 import type { AuditLog } from "./log.ts";
 import { besidePruning } from "./pruning.ts";
+import { Unproven } from "./unproven.ts";
 
 /** Where the tree's parts lie. */
 export interface TreeStore {
@@ -45,16 +48,16 @@ export class EntriesLost extends RangeError {
 export class AuditTree {
   readonly #store: TreeStore;
   readonly #log: AuditLog;
-  readonly #isProvenLater: boolean;
+  readonly #unproven: Unproven | undefined;
 
   /**
-   * @param isProvenLater Whether archived entries are taken whose hash was lost with the tile above: by who then compares the root
-   * that they lead to, and keeps no tile before.
+   * @param unproven Takes the tiles that are made, also of archived entries whose hash was lost with the tile above: for who then
+   * compares the hash that they lead to. Absent: tiles are kept once they are proven.
    */
-  constructor(store: TreeStore, log: AuditLog, isProvenLater = false) {
+  constructor(store: TreeStore, log: AuditLog, unproven?: Unproven) {
     this.#store = store;
     this.#log = log;
-    this.#isProvenLater = isProvenLater;
+    this.#unproven = unproven;
   }
 
   /**
@@ -85,7 +88,7 @@ export class AuditTree {
 
   /**
    * Entries from `first` to before `end`, archived ones as well.
-   * @throws EntriesLost when the store lacks one; RangeError when the archive does, or the log is not that long.
+   * @throws EntriesLost when the store lacks one; ArchiveUnfit when the archive does; RangeError when the log is not that long.
    */
   async entries(first: number, end: number): Promise<readonly Buffer[]> {
     try {
@@ -114,23 +117,42 @@ export class AuditTree {
     return next < end ? [...entries, ...(await this.#store.entries(next, end))] : entries;
   }
 
-  /** The entries of an archived bundle, if they are those that the tree was made of. @throws RangeError */
+  /** The entries of an archived bundle, if they are those that the tree was made of. @throws ArchiveUnfit */
   async archived(index: number): Promise<readonly Buffer[]> {
     const bundle = await this.#store.archivedBundle(index);
     if (bundle === undefined) {
-      throw new RangeError("these entries are archived, and the archive does not have them");
+      throw new ArchiveUnfit(`these entries are archived, and the archive does not have them: ${bundlePath(index)}`);
     }
-    const entries = decodeBundle(bundle, TILE_WIDTH);
-    // Not a tile that would itself be made again from these entries.
-    const root = (await this.known(1, Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH];
+    const entries = archivedEntries(index, bundle);
+    const root = await this.#rootAbove(0, index);
     if (root === undefined) {
-      if (!this.#isProvenLater) {
-        throw new RangeError("the tile that tells whether the archive has the right entries was lost");
-      }
+      this.#unproven?.take(index);
     } else if (!subtreeRoot(entries.map(leafHash)).equals(root)) {
-      throw new RangeError("the archive has other entries than those that were archived");
+      throw new ArchiveChanged([index]);
     }
     return entries;
+  }
+
+  /** The root of a full tile, as the tile above has it; undefined when that one was lost and all is proven later. @throws RangeError */
+  async #rootAbove(level: number, index: number): Promise<Buffer | undefined> {
+    const [above, place] = [Math.floor(index / TILE_WIDTH), index % TILE_WIDTH];
+    // As it is stored, not made again from the very entries that it is to vouch for.
+    const root = (await this.known(level + 1, above))[place];
+    return root ?? (this.#unproven === undefined ? (await this.#proven(level + 1, above))[place] : undefined);
+  }
+
+  /** Makes a full tile that was lost again, of archived entries as they are, and keeps it if it leads to the tile above. */
+  async #proven(level: number, index: number): Promise<readonly Buffer[]> {
+    const unproven = new Unproven();
+    const hashes = await new AuditTree(this.#store, this.#log, unproven).derive(level, index, TILE_WIDTH);
+    const root = await this.#rootAbove(level, index);
+    if (root === undefined || !subtreeRoot(hashes).equals(root)) {
+      throw unproven.refusal() ?? new RangeError("the audit log's tiles do not agree");
+    }
+    for (const tile of [...unproven.tiles, { level, index, hashes }]) {
+      await this.#store.keepTile(tile);
+    }
+    return hashes;
   }
 
   /** The hashes that there are of a tile; none when it was lost, for it is not made again here. */
@@ -166,7 +188,12 @@ export class AuditTree {
       return tileHashes(stored, width);
     }
     const hashes = await this.derive(level, index, width);
-    await this.#store.keepTile({ level, index, hashes });
+    const tile = { level, index, hashes };
+    if (this.#unproven === undefined) {
+      await this.#store.keepTile(tile);
+    } else {
+      this.#unproven.add(tile);
+    }
     // Of many tiles that were lost: calls come in between.
     await setImmediate();
     return hashes;
@@ -183,5 +210,14 @@ export class AuditTree {
       hashes.push(subtreeRoot(await this.#full(level - 1, below)));
     }
     return hashes;
+  }
+}
+
+/** @throws ArchiveChanged when it is no whole bundle. */
+function archivedEntries(index: number, bundle: Buffer): readonly Buffer[] {
+  try {
+    return decodeBundle(bundle, TILE_WIDTH);
+  } catch {
+    throw new ArchiveChanged([index]);
   }
 }

@@ -16,8 +16,6 @@ import type {
 import type { Custody, OpenVault } from "../pipeline/custody.ts";
 import { SealFailure } from "../seal/seal.ts";
 import type { Plan } from "../vault/plan.ts";
-import { RecordDamaged } from "../vault/record.ts";
-import { VaultRolledBack } from "../vault/records.ts";
 import { type OpenedRoot, openRoot, readSlots } from "../vault/root.ts";
 import type { Slot } from "../vault/slot.ts";
 import { isInitialised } from "../vault/vault.ts";
@@ -33,6 +31,7 @@ import { openSoundVault } from "./sound-vault.ts";
 import { planRootToken, type Unsealed } from "./unseal.ts";
 import { VaultCare } from "./vault-care.ts";
 import { VaultMaking } from "./vault-making.ts";
+import { asVaultRefusal } from "./vault-refusal.ts";
 
 interface Opened {
   readonly unsealed: Unsealed;
@@ -391,12 +390,4 @@ export class Keeper implements SealControl, Custody {
       throw error;
     }
   }
-}
-
-/** What who brings the last share is told of a vault that does not open: the log tells more. @throws BunkmsError */
-function asVaultRefusal(cause: unknown): never {
-  if (cause instanceof SealFailure || cause instanceof VaultRolledBack || cause instanceof RecordDamaged) {
-    throw new BunkmsError("vault_damaged", undefined, { cause });
-  }
-  throw cause;
 }

@@ -1,13 +1,27 @@
 import { NoteMalformed, parseNote, SignatureInvalid, verifyNote } from "@bunkms/tlog";
+import { ArchiveUnfit } from "../audit/archive-unfit.ts";
 import type { Checkpoints, SignedCheckpoint } from "../audit/checkpoints.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { decodeBatch, EMPTY_LOG, type LogEnd } from "../audit/log.ts";
 import { checkAgainst, LogDamaged, restoreEnd } from "../audit/restore.ts";
 import type { AuditTree, TreeStore } from "../audit/tree.ts";
+import { label } from "../config/settings.ts";
 import type { StoredBatch } from "../pipeline/audit-batches.ts";
 import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
+
+/** The vault does not open for what its log's archive has, or lacks. Its data folder is not to be blamed. */
+export class ArchiveRefused extends Error {
+  constructor(cause: ArchiveUnfit) {
+    super(
+      `the audit log cannot be opened without its archive: ${cause.message}. Hashes that were lost are made of these entries: ` +
+        `give ${label("auditArchive")} the folder that it was archived to, or restore its files from a copy. Nothing was changed`,
+      { cause },
+    );
+    this.name = "ArchiveRefused";
+  }
+}
 
 /** The stored log's end, and what its last batch says. */
 interface StoredEnd {
@@ -19,7 +33,7 @@ interface StoredEnd {
 
 /**
  * Where the stored log ends, with the generation that its last batch carries; undefined of a log without entries.
- * @throws VaultRolledBack when entries, tiles and last batch do not agree.
+ * @throws VaultRolledBack when entries, tiles and last batch do not agree; ArchiveRefused.
  */
 export async function readEnd(last: StoredBatch | undefined, store: TreeStore): Promise<StoredEnd | undefined> {
   if (last === undefined) {
@@ -29,7 +43,7 @@ export async function readEnd(last: StoredBatch | undefined, store: TreeStore): 
     const batch = decodeBatch(last.payload);
     return { end: await restoreEnd(store, batch), generation: last.generation, signed: batch.signed };
   } catch (error) {
-    throw asRolledBack(error);
+    throw asRefusal(error);
   }
 }
 
@@ -46,7 +60,7 @@ interface ResumedLog {
  * Goes on with a stored log, unless a checkpoint was signed or cosigned over more entries or others than it has. There is no torn end
  * to drop: a batch is in the store with all that belongs to it, or is not.
  * @param last The log's last batch.
- * @throws VaultRolledBack
+ * @throws VaultRolledBack, ArchiveRefused
  */
 export async function resumeLog(
   { vault, log, logStore, tree, checkpoints }: ResumedLog,
@@ -76,11 +90,14 @@ export async function resumeLog(
       checkpoints.restore(cosigned);
     }
   } catch (error) {
-    throw asRolledBack(error);
+    throw asRefusal(error);
   }
 }
 
-function asRolledBack(error: unknown): unknown {
+function asRefusal(error: unknown): unknown {
+  if (error instanceof ArchiveUnfit) {
+    return new ArchiveRefused(error);
+  }
   if (error instanceof LogDamaged || error instanceof RangeError) {
     return new VaultRolledBack(`the audit log is damaged: ${error.message}`);
   }

@@ -8,9 +8,11 @@ import { type TestContext, test } from "node:test";
 import { parseTlogProof, verifyTlogProof } from "@bunkms/tlog";
 import { ArchiveFolder } from "../audit/archive-folder.ts";
 import { removePruned } from "../pipeline/audit-batches.ts";
+import { openRoot, readSlots } from "../vault/root.ts";
 import { type TestCalls, testCalls } from "./test-calls.ts";
 import { FaultyStore, testSeal } from "./test-vault.ts";
-import { openOrCreate } from "./unseal.ts";
+import { openOrCreate, openVault, type Unsealed } from "./unseal.ts";
+import { asVaultRefusal } from "./vault-refusal.ts";
 
 interface Archived extends TestCalls {
   readonly folder: string;
@@ -112,6 +114,71 @@ test("a vault whose log was pruned opens again, and goes on", async (context) =>
   assert.deepEqual(again.vault.retention.current, retention.current);
   await again.committer.submit(Buffer.from("{}"), undefined, true);
   await openOrCreate(vault.store, vault.seal());
+});
+
+/** Opens the vault anew, with an archive that may be another one. */
+async function openWith({ store, seal }: Archived, archive: ArchiveFolder | undefined): Promise<Unsealed> {
+  return openVault(store, await openRoot(await readSlots(store), seal(), AbortSignal.timeout(10_000)), archive);
+}
+
+test("a start that needs the archive, which is changed, not whole or not there, blames the archive and not the log", async (context) => {
+  const vault = await vaultWith(context, 1000);
+  const { store, folder, unsealed } = vault;
+  await vault.call("audit.archive", {});
+  await vault.call("audit.prune", { before: "768" });
+  await removePruned(unsealed.vault.records, 768);
+  // Lost over pruned entries: what a start makes again from the archive.
+  const tiles = await store.list("audit-tile", { limit: 10 });
+  await store.commit(
+    tiles.map(({ path, revision }) => ({ table: "audit-tile", path, value: null, expected: revision })),
+  );
+  const path = join(folder, "tile/entries/001");
+  const bundle = readFileSync(path);
+  const refusal = (finding: RegExp) => (error: Error) => {
+    assert.equal(error.name, "ArchiveRefused");
+    assert.match(error.message, finding);
+    assert.match(
+      error.message,
+      /: give --audit-archive \/ BUNKMS_AUDIT_ARCHIVE the folder that it was archived to, or restore/,
+    );
+    assert.doesNotMatch(error.message, /is damaged|older or changed records/);
+    assert.throws(() => asVaultRefusal(error), { code: "vault_damaged", cause: error });
+    return true;
+  };
+  const open = (at = folder) => openWith(vault, new ArchiveFolder(at));
+  writeFileSync(path, bundle.with(40, (bundle[40] as number) ^ 1));
+  await assert.rejects(open(), refusal(/the archive has other entries than those .* from tile\/entries\/000 to tile/));
+  writeFileSync(path, bundle.subarray(0, -1));
+  await assert.rejects(open(), refusal(/the archive has other entries than those .*, in tile\/entries\/001\. /));
+  rmSync(path);
+  await assert.rejects(open(), refusal(/the archive does not have them: tile\/entries\/001\. /));
+  await assert.rejects(
+    open(join(folder, "elsewhere")),
+    refusal(/the archive does not have them: tile\/entries\/000\. /),
+  );
+  await assert.rejects(openWith(vault, undefined), refusal(/the archive does not have them: tile\/entries\/000\. /));
+  writeFileSync(path, bundle);
+  const again = await open();
+  assert.equal(again.log.frontier.size, unsealed.log.frontier.size);
+  assert.equal((await store.list("audit-tile", { limit: 10 })).length, tiles.length);
+});
+
+test("entries that somebody changed in the archive are not shown; the refusal and the server's log say where they are", async (context) => {
+  const vault = await vaultWith(context, 1000);
+  await vault.call("audit.archive", {});
+  await vault.call("audit.prune", { before: "768" });
+  const path = join(vault.folder, "tile/entries/001");
+  const bundle = readFileSync(path);
+  writeFileSync(path, bundle.with(40, (bundle[40] as number) ^ 1));
+  const message = "the archive has other entries than those that were archived, in tile/entries/001";
+  await assert.rejects(vault.call("audit.bundle", { bundle: "001" }), { code: "not_found", message });
+  await assert.rejects(vault.call("audit.receipt", { index: "300" }), { code: "not_found", message });
+  assert.deepEqual(
+    vault.failures.map((failure) => (failure as Error).message),
+    [message, message],
+  );
+  rmSync(path);
+  await assert.rejects(vault.call("audit.bundle", { bundle: "001" }), { code: "not_found", message: /was pruned$/ });
 });
 
 test("nothing is pruned that is not archived, was changed there, or is not there any more", async (context) => {

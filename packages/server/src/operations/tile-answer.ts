@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BunkmsError, type RawBodySchema } from "@bunkms/contract";
 import { parseTilePath, type TileAddress } from "@bunkms/tlog";
+import { ArchiveChanged } from "../audit/archive-unfit.ts";
 import { EntriesLost } from "../audit/tree.ts";
 import { RecordDamaged } from "../vault/record.ts";
 
@@ -21,7 +22,8 @@ export function tileAnswer(data: Buffer): MessageInitShape<typeof RawBodySchema>
 }
 
 /**
- * What the log does not have is not there: of a size that it has not reached, or pruned. What somebody changed or removed is damaged.
+ * What the log does not have is not there: of a size that it has not reached, or pruned, whatever the archive has in its place. What
+ * somebody changed or removed in the log itself is damaged.
  * @throws BunkmsError `not_found`, `vault_damaged`
  */
 export async function orNotFound<T>(read: Promise<T>): Promise<T> {
@@ -30,6 +32,9 @@ export async function orNotFound<T>(read: Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof RecordDamaged || error instanceof EntriesLost) {
       throw logDamaged(error);
+    }
+    if (error instanceof ArchiveChanged) {
+      throw new BunkmsError("not_found", error.message, { cause: error });
     }
     throw error instanceof RangeError ? notFound() : error;
   }
