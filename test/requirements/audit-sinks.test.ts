@@ -389,11 +389,13 @@ test("SINKS CVE-2025-6000 what is no fit place for the audit file or the archive
   mkdirSync(join(folder, "open"));
   chmodSync(join(folder, "open"), 0o777);
   writeFileSync(join(folder, "secret"), "canary", { mode: 0o600 });
+  writeFileSync(join(folder, "foreign"), '{"level":"info"}\n', { mode: 0o600 });
   const cases: readonly (readonly [env: Record<string, string>, reason: RegExp])[] = [
     [{ BUNKMS_AUDIT_FILE: join(folder, "link") }, /plain file/],
     [{ BUNKMS_AUDIT_FILE: join(folder, "program") }, /mode 700/],
     [{ BUNKMS_AUDIT_FILE: join(folder, "open", "audit") }, /everybody/],
     [{ BUNKMS_AUDIT_FILE: join(folder, "missing", "audit") }, /cannot be entered/],
+    [{ BUNKMS_AUDIT_FILE: join(folder, "foreign") }, /--audit-file.*foreign does not end with audit entries/],
     [{ BUNKMS_AUDIT_FILE: "/dev/null" }, /plain file|everybody/],
     [{ BUNKMS_AUDIT_FILE: "" }, /is empty/],
     [{ BUNKMS_AUDIT_ARCHIVE: join(folder, "program") }, /no folder/],

@@ -61,7 +61,7 @@ export async function run(): Promise<void> {
 }
 
 async function start(config: Config, configHome: string | undefined, log: Logger): Promise<void> {
-  checkAudit(config);
+  await checkAudit(config);
   const seals = configureSeals(config);
   // Nothing could be answered any more, and another process may take the folder: whoever looks after this one starts it anew.
   const store = await openStore(config, (reason) => fail(reason, log));

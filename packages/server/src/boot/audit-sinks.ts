@@ -3,6 +3,7 @@ import type { CursorStore, LogSource, SinkTally } from "../audit/sinks/feeder.ts
 import { Feeder } from "../audit/sinks/feeder.ts";
 import { FileSink } from "../audit/sinks/file.ts";
 import { checkPlace, PlaceRefused } from "../audit/sinks/file-place.ts";
+import { checkTail } from "../audit/sinks/file-tail.ts";
 import { OtlpSink } from "../audit/sinks/otlp.ts";
 import { HeadersRefused, parseOtlpHeaders } from "../audit/sinks/otlp-headers.ts";
 import { SINK_NAMES, type Sink, type SinkName } from "../audit/sinks/sink.ts";
@@ -156,13 +157,13 @@ function readHeaders(headers: HiddenText | undefined): Readonly<Record<string, s
  * Looks at all that can be known before the start: a typing error is found then, not in the log an hour later.
  * @throws ConfigError when what the settings name cannot be used. Nothing was written then.
  */
-export function checkAudit(config: Config): void {
+export async function checkAudit(config: Config): Promise<void> {
   const { auditArchive, dataPath } = config;
   const { file, otlp, webhook } = config.audit;
   const reasons: string[] = [];
-  const check = (name: SettingName, look: () => void): void => {
+  const check = async (name: SettingName, look: () => unknown): Promise<void> => {
     try {
-      look();
+      await look();
     } catch (error) {
       if (!REFUSALS.some((kind) => error instanceof kind)) {
         throw error;
@@ -171,18 +172,21 @@ export function checkAudit(config: Config): void {
     }
   };
   if (auditArchive !== undefined) {
-    check("auditArchive", () => checkArchivePlace(auditArchive, dataPath));
+    await check("auditArchive", () => checkArchivePlace(auditArchive, dataPath));
   }
   if (file !== undefined) {
-    check("auditFile", () => checkPlace(file.path, ownPaths(config)));
+    await check("auditFile", async () => {
+      checkPlace(file.path, ownPaths(config));
+      await checkTail(file.path);
+    });
   }
   if (otlp !== undefined) {
-    check("auditOtlp", () => readServiceAddress(otlp.address, "it"));
-    check("auditOtlpHeadersFile", () => readHeaders(otlp.headers));
+    await check("auditOtlp", () => readServiceAddress(otlp.address, "it"));
+    await check("auditOtlpHeadersFile", () => readHeaders(otlp.headers));
   }
   if (webhook !== undefined) {
-    check("auditWebhook", () => readServiceAddress(webhook.address, "it"));
-    check("auditWebhookSecretFile", () => {
+    await check("auditWebhook", () => readServiceAddress(webhook.address, "it"));
+    await check("auditWebhookSecretFile", () => {
       const bytes = webhook.secrets.read();
       try {
         for (const secret of parseWebhookSecrets(bytes)) {

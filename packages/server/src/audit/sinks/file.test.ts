@@ -24,6 +24,7 @@ import { auditEntries } from "../../../../../test/harness/audit-entries.ts";
 import { watchSyncs } from "../../../../../test/harness/watched-syncs.ts";
 import { FileSink } from "./file.ts";
 import { checkPlace, PlaceRefused, unfitness } from "./file-place.ts";
+import { checkTail } from "./file-tail.ts";
 import { DeliveryFailed, type SinkEntry } from "./sink.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bunkms-audit-file-"));
@@ -115,6 +116,8 @@ test("after a crash at any byte of a batch, the same batch makes the file whole,
   for (let length = 0; length <= content.length; length += length < 40 || length > content.length - 40 ? 1 : 13) {
     const path = fresh();
     writeFileSync(path, content.subarray(0, length), { mode: 0o600 });
+    await checkTail(path);
+    assert.equal(statSync(path).size, length, "a start changes nothing");
     const sink = sinkAt(path);
     // The cursor stood before the third entry, if the first two were there.
     await sink.deliver(length >= kept ? entries.slice(2) : entries, never);
@@ -238,10 +241,21 @@ test("nothing is written after the end, not even a new file", async () => {
   assert.equal(existsSync(path), false);
 });
 
-test("a file that is somebody else's is left as it is", async () => {
-  for (const content of ["root:x:0:0::/root:/bin/sh\n", "half a line", "{}\n", '{"index":0}\n{"index":1,', "\n"]) {
+test("a file that is somebody else's is refused at the start and later, and left as it is", async () => {
+  const long = "x".repeat(3 * 1024 * 1024);
+  await checkTail(fresh());
+  for (const content of [
+    "root:x:0:0::/root:/bin/sh\n",
+    "half a line",
+    "{}\n",
+    '{"index":0}\n{"index":1,',
+    "\n",
+    long,
+  ]) {
     const path = fresh();
     writeFileSync(path, content, { mode: 0o600 });
+    const refusal = `${path} does not end with audit entries: it is somebody else's, and is left alone`;
+    await assert.rejects(checkTail(path), { name: "PlaceRefused", message: refusal });
     const sink = sinkAt(path);
     await refused(sink.deliver(auditEntries(0, 1), never), /somebody else's/);
     await sink.close();
