@@ -202,7 +202,7 @@ test("a lot's records are those of the vectors, at their paths, and are read as 
     void kept.push(
       ...asides.map(({ path, payload }) => ({ path, payload: Buffer.from(payload ?? []).toString("hex") })),
     );
-  await lotStore({ keep } as never).keep(INDEX.lot, shards);
+  await lotStore({ keep } as never).keep(INDEX.lot, [...shards]);
   assert.deepEqual(kept, INDEX.records);
   for (const { field, value, term } of INDEX.terms) {
     assert.equal(termOf(key, { field: field as "identity" | "resource", value }), term);

@@ -32,8 +32,9 @@ export async function measureSearch({ options, folder: parent, say, keep }: Run)
 }
 
 async function addEntries({ committer, index }: Unsealed, count: number, began: number): Promise<void> {
+  let failure: unknown;
   index.start((error) => {
-    throw error;
+    failure ??= error;
   });
   const rareEvery = count / RARE_USES;
   for (let made = 0; made < count; made += A_COMMIT) {
@@ -47,6 +48,9 @@ async function addEntries({ committer, index }: Unsealed, count: number, began: 
     );
   }
   await index.stop();
+  if (failure !== undefined) {
+    throw failure;
+  }
 }
 
 function useOf(key: string, number: number, time: number): Parameters<typeof encodeEntry>[0] {

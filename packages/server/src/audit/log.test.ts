@@ -22,7 +22,7 @@ function record(time: number, fields: Partial<AuditRecord> = {}): AuditRecord {
 
 /** A reader without an index. */
 function readerOf(log: AuditLog, newestFirst: BatchSource["newestFirst"], pruned = () => 0): AuditReader {
-  return new AuditReader({ batches: { newestFirst, holding: async () => assert.fail() }, log, pruned });
+  return new AuditReader({ batches: { newestFirst, holding: () => assert.fail() }, log, pruned });
 }
 
 /** A log in memory with batches of these sizes. */

@@ -29,7 +29,7 @@ test("a term is the beginning of an HMAC over field and value, so that equal val
 
 test("a lot's records tell, in the one that has a term, where it is and when the oldest entry was", () => {
   const names = Array.from({ length: 4096 }, (_, i) => (i % 3 === 0 ? "" : `key/${i % 100}`));
-  const shards = termsOf(names).encode(FINGERPRINT);
+  const shards = [...termsOf(names).encode(FINGERPRINT)];
   assert.equal(shards.length, SHARDS);
   for (const name of [...new Set(names), "key/none"]) {
     const term = resource(name);
@@ -62,12 +62,22 @@ test("what came before is taken over, and what comes after is added to it", () =
   assert.deepEqual([terms.from, terms.end], [0, 6]);
   assert.deepEqual(terms.matches(resource("key/a")), { positions: [0, 2, 4], oldest: START - 5 });
   assert.deepEqual(terms.matches(resource("key/b")).positions, [1, 5]);
-  assert.deepEqual(terms.encode(FINGERPRINT), termsOf(names).encode(FINGERPRINT));
+  assert.deepEqual([...terms.encode(FINGERPRINT)], [...termsOf(names).encode(FINGERPRINT)]);
+});
+
+test("a lot of which no time is known ends no search by it", () => {
+  const terms = new LotTerms(KEY, 0);
+  terms.add(Buffer.from("{}"));
+  const [shard] = terms.encode(FINGERPRINT);
+  assert.deepEqual(findInShard(shard as Buffer, FINGERPRINT, "0".repeat(12)), {
+    positions: [],
+    oldest: Number.MAX_SAFE_INTEGER,
+  });
 });
 
 test("a record of other entries, of another format or cut short says nothing", () => {
   const term = resource("key/a");
-  const shard = termsOf(["key/a", "key/b"]).encode(FINGERPRINT)[shardOf(term)] as Buffer;
+  const shard = [...termsOf(["key/a", "key/b"]).encode(FINGERPRINT)][shardOf(term)] as Buffer;
   assert.deepEqual(findInShard(shard, FINGERPRINT, term)?.positions, [0]);
   assert.equal(findInShard(shard, Buffer.alloc(32, 4), term), undefined);
   assert.equal(findInShard(Buffer.concat([Buffer.of(2), shard.subarray(1)]), FINGERPRINT, term), undefined);

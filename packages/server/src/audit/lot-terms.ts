@@ -120,25 +120,32 @@ export class LotTerms {
     return { positions: this.#terms.get(term) ?? [], oldest: this.#oldest };
   }
 
-  /** The payloads of its records. @param fingerprint Of the lot's entries. */
-  encode(fingerprint: Buffer): readonly Buffer[] {
-    const shards = Array.from({ length: SHARDS }, () => {
-      const head = Buffer.alloc(HEAD_BYTES);
-      head.writeUInt8(FORMAT);
-      fingerprint.copy(head, 1);
-      head.writeBigInt64BE(BigInt(Number.isFinite(this.#oldest) ? this.#oldest : 0), 1 + FINGERPRINT_BYTES);
-      return [head];
-    });
-    for (const [term, positions] of [...this.#terms].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const row = Buffer.alloc(TERM_BYTES + 2 + 2 * positions.length);
-      row.write(term, "hex");
-      row.writeUInt16BE(positions.length, TERM_BYTES);
-      for (const [i, position] of positions.entries()) {
-        row.writeUInt16BE(position, TERM_BYTES + 2 + 2 * i);
-      }
-      shards[shardOf(term)]?.push(row);
+  /** The payloads of its records, one after the other: calls may come in between. @param fingerprint Of the lot's entries. */
+  *encode(fingerprint: Buffer): Iterable<Buffer> {
+    const shards = Array.from({ length: SHARDS }, (): [string, readonly number[]][] => []);
+    for (const row of this.#terms) {
+      shards[shardOf(row[0])]?.push(row);
     }
-    return shards.map((rows) => Buffer.concat(rows));
+    for (const rows of shards) {
+      yield this.#encodeShard(fingerprint, rows);
+    }
+  }
+
+  #encodeShard(fingerprint: Buffer, rows: readonly [string, readonly number[]][]): Buffer {
+    const shard = Buffer.alloc(rows.reduce((sum, [, { length }]) => sum + TERM_BYTES + 2 + 2 * length, HEAD_BYTES));
+    shard.writeUInt8(FORMAT);
+    fingerprint.copy(shard, 1);
+    // Of a lot whose entries have no time nothing is known, which ends no search.
+    shard.writeBigInt64BE(BigInt(Math.min(this.#oldest, Number.MAX_SAFE_INTEGER)), 1 + FINGERPRINT_BYTES);
+    let at = HEAD_BYTES;
+    for (const [term, positions] of rows.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      shard.write(term, at, "hex");
+      at = shard.writeUInt16BE(positions.length, at + TERM_BYTES);
+      for (const position of positions) {
+        at = shard.writeUInt16BE(position, at);
+      }
+    }
+    return shard;
   }
 }
 

@@ -9,8 +9,8 @@ import { CLOCK_STEP, type Span, spans } from "./spans.ts";
 export interface BatchSource {
   /** The newest first, beginning with the one that holds the entry before this index. */
   newestFirst(before: number): AsyncIterable<Buffer>;
-  /** Those that hold these entries, each once, in the order of the entries. */
-  holding(indexes: readonly number[]): Promise<readonly Buffer[]>;
+  /** Those that hold these entries, given the newest first, each once and in that order. */
+  holding(indexes: readonly number[]): AsyncIterable<Buffer>;
 }
 
 /** Which entries to show. All that is given must fit. */
@@ -46,13 +46,16 @@ export interface AuditPage {
 
 /** One call looks at no more entries than this; a page may therefore be short and still have a next one. */
 const SCANNED = 20_000;
-/** So many entries that may fit are read at once: those of a page, since most do. */
-const LEAST_READ = 16;
-const MOST_READ = 256;
+/** A batch that is read for some of its entries counts as so many of them: to look at one takes some eight times as long as to open it. */
+const OPENED = 8;
+/** So many entries that may fit are looked up at once: batches of some MiB at most, and a few milliseconds. */
+const READ_AT_ONCE = 32;
 
 interface FoundEntry {
   readonly index: number;
   readonly bytes: Buffer;
+  /** What it took to find it, counted in entries that are looked at. */
+  readonly effort: number;
 }
 
 /** What a reader reads. */
@@ -92,7 +95,7 @@ export class AuditReader {
       { first, end: start, since: filter.since, until: filter.until, marks: marksOf(filter) },
       index,
     )) {
-      for await (const found of this.#read(span, Math.max(LEAST_READ, Math.min(limit, MOST_READ)))) {
+      for await (const found of span.at === undefined ? this.#all(span) : this.#some(span.at)) {
         const record = decodeEntry(found.bytes);
         if (span.at === undefined && filter.since !== undefined && record.time < filter.since - CLOCK_STEP) {
           return { ...whole, entries, next: undefined };
@@ -100,7 +103,7 @@ export class AuditReader {
         if (fits(record, filter)) {
           entries.push({ ...record, index: found.index });
         }
-        looked += 1;
+        looked += found.effort;
         if (found.index > first && (entries.length === limit || looked >= SCANNED)) {
           return { ...whole, entries, next: found.index };
         }
@@ -110,10 +113,6 @@ export class AuditReader {
       }
     }
     return { ...whole, entries, next: undefined };
-  }
-
-  #read(span: Span, atOnce: number): AsyncIterable<FoundEntry> {
-    return span.at === undefined ? this.#all(span) : this.#some(span.at, atOnce);
   }
 
   /** The entries of a span, the newest first. @throws RangeError when one is missing. */
@@ -127,7 +126,7 @@ export class AuditReader {
         throw new RangeError("a batch of the audit log is missing");
       }
       for (let index = Math.min(last, end) - 1; index >= Math.max(batch.first, from); index--) {
-        yield { index, bytes: entryOf(batch, index) };
+        yield { index, bytes: entryOf(batch, index), effort: 1 };
       }
       next = batch.first;
       if (next <= from) {
@@ -138,19 +137,26 @@ export class AuditReader {
   }
 
   /** These entries, in their order. @throws RangeError when one is missing. */
-  async *#some(indexes: readonly number[], atOnce: number): AsyncIterable<FoundEntry> {
-    for (let at = 0; at < indexes.length; at += atOnce) {
-      const some = indexes.slice(at, at + atOnce);
-      const batches = (await this.#parts.batches.holding(some)).map(decodeBatch);
-      for (const index of some) {
-        const batch = batches.find(({ first, entries }) => first <= index && index < first + entries.length);
-        if (batch === undefined) {
-          throw new RangeError("a batch of the audit log is missing");
+  async *#some(indexes: readonly number[]): AsyncIterable<FoundEntry> {
+    for (let at = 0; at < indexes.length; at += READ_AT_ONCE) {
+      const wanted = indexes.slice(at, at + READ_AT_ONCE).values();
+      let { value: index } = wanted.next();
+      for await (const payload of this.#parts.batches.holding(indexes.slice(at, at + READ_AT_ONCE))) {
+        const batch = decodeBatch(payload);
+        for (let effort = 1 + batch.entries.length / OPENED; index !== undefined && holds(batch, index); effort = 1) {
+          yield { index, bytes: entryOf(batch, index), effort };
+          index = wanted.next().value;
         }
-        yield { index, bytes: entryOf(batch, index) };
+      }
+      if (index !== undefined) {
+        throw new RangeError("a batch of the audit log is missing");
       }
     }
   }
+}
+
+function holds({ first, entries }: Batch, index: number): boolean {
+  return first <= index && index < first + entries.length;
 }
 
 function entryOf(batch: Batch, index: number): Buffer {

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pause, setImmediate } from "node:timers/promises";
 import { TILE_WIDTH } from "@bunkms/tlog";
 import type { AuditLog } from "./log.ts";
 import {
@@ -37,7 +37,7 @@ interface SearchIndexParts {
 
 const BUNDLES = LOT_ENTRIES / TILE_WIDTH;
 /** So many entries are read at once, and so long calls come in between two lots, in milliseconds. */
-const READ_AT_ONCE = 512;
+const READ_AT_ONCE = 256;
 const BETWEEN_MS = 20;
 /** So many lots at most are held in memory; those that could not be written meanwhile are read again. */
 const HELD = 8;
@@ -59,7 +59,7 @@ export class SearchIndex {
   readonly #held = new Map<number, LotTerms>();
   /** Full lots without records. */
   readonly #missing = new Set<number>();
-  /** Those of them that could not be made, which was said. */
+  /** Lots that could not be made, and are left alone for a minute. */
   readonly #failed = new Set<number>();
   /** Index of the entry that comes next. */
   #next = -1;
@@ -67,7 +67,9 @@ export class SearchIndex {
   #working: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #isSurveyed = false;
-  #isStopping = false;
+  /** Whether something failed and was not done since: said once. */
+  #isFailing = false;
+  readonly #stopping = new AbortController();
 
   constructor(parts: SearchIndexParts) {
     this.#parts = parts;
@@ -79,9 +81,9 @@ export class SearchIndex {
     this.#work();
   }
 
-  /** Ends the work for good, once what is under way for one lot is done. */
+  /** Ends the work for good, as soon as what it reads or writes just now is there. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
+    this.#stopping.abort();
     clearTimeout(this.#retry);
     await this.#working;
   }
@@ -94,12 +96,14 @@ export class SearchIndex {
   /** Entries in the store that whoever searches looks at one by one. */
   get lag(): number {
     const { size } = this.#parts.log.frontier;
+    const pruned = this.#parts.pruned();
     if (!this.#isSurveyed) {
-      return size - this.#parts.pruned();
+      return size - pruned;
     }
-    const newest = lotOf(size);
-    const lots = [...this.#missing, newest].filter((lot) => !this.#isHeldWhole(lot));
-    return lots.reduce((sum, lot) => sum + Math.min(size - lot * LOT_ENTRIES, LOT_ENTRIES), 0);
+    const lots = [...this.#missing, lotOf(size)].filter((lot) => !this.#isHeldWhole(lot));
+    const entriesOf = (lot: number): number =>
+      Math.max(0, Math.min(size, (lot + 1) * LOT_ENTRIES) - Math.max(pruned, lot * LOT_ENTRIES));
+    return lots.reduce((sum, lot) => sum + entriesOf(lot), 0);
   }
 
   /** Takes entries that were appended to the log. @param first Index of the first of them. */
@@ -131,12 +135,8 @@ export class SearchIndex {
     const found = await Promise.all(
       terms.map(async (term) => {
         const shards = await this.#parts.lots.shards(kept, shardOf(term));
-        return new Map(
-          kept.map((lot, i) => {
-            const [shard, fingerprint] = [shards[i], fingerprints[i]];
-            return [lot, shard && fingerprint && findInShard(shard, fingerprint, term)];
-          }),
-        );
+        const matches = shards.map((shard, i) => shard && fingerprints[i] && findInShard(shard, fingerprints[i], term));
+        return new Map(kept.map((lot, i) => [lot, matches[i]]));
       }),
     );
     return lots.map((lot) => {
@@ -149,7 +149,7 @@ export class SearchIndex {
     });
   }
 
-  /** Goes on with this entry. What came before it and was not seen is to be read. */
+  /** Goes on with this entry. Where it is not the next one, what is held of the newest lot has a gap: it is read anew. */
   #goOn(next: number): void {
     if (next !== this.#next) {
       this.#held.delete(lotOf(this.#next));
@@ -193,8 +193,7 @@ export class SearchIndex {
   }
 
   #work(): void {
-    if (this.#onFailure !== undefined && this.#working === undefined && !this.#isStopping) {
-      clearTimeout(this.#retry);
+    if (this.#onFailure !== undefined && this.#working === undefined && !this.#stopping.signal.aborted) {
       this.#working = this.#run(this.#onFailure).finally(() => {
         this.#working = undefined;
       });
@@ -202,31 +201,42 @@ export class SearchIndex {
   }
 
   async #run(onFailure: (error: unknown) => void): Promise<void> {
-    const tried = new Set<number>();
-    let failure: unknown;
+    const { signal } = this.#stopping;
     try {
       await this.#survey();
-    } catch (error) {
-      failure = error;
-    }
-    for (let lot = this.#choose(tried); lot !== undefined && !this.#isStopping; lot = this.#choose(tried)) {
-      const chosen = lot;
-      try {
-        await besidePruning(this.#parts.pruned, () => this.#make(chosen));
-        this.#failed.delete(lot);
-      } catch (error) {
-        tried.add(lot);
-        failure ??= this.#failed.has(lot) ? undefined : error;
-        this.#failed.add(lot);
+      for (let lot = this.#choose(); lot !== undefined && !signal.aborted; lot = this.#choose()) {
+        await this.#attempt(lot, onFailure);
+        await pause(BETWEEN_MS, undefined, { signal }).catch(() => {});
       }
-      await pause(BETWEEN_MS);
+    } catch (error) {
+      this.#fail(error, onFailure);
     }
-    if (failure !== undefined) {
-      onFailure(failure);
+    this.#isFailing &&= this.#failed.size > 0 || !this.#isSurveyed;
+  }
+
+  async #attempt(lot: number, onFailure: (error: unknown) => void): Promise<void> {
+    try {
+      await besidePruning(this.#parts.pruned, () => this.#make(lot));
+    } catch (error) {
+      this.#failed.add(lot);
+      this.#fail(error, onFailure);
     }
-    if ((tried.size > 0 || !this.#isSurveyed) && !this.#isStopping) {
-      this.#retry = setTimeout(() => this.#work(), RETRY_MS).unref();
+  }
+
+  /** Says so, once, and has all tried again in a minute, by searches and appends not before. */
+  #fail(error: unknown, onFailure: (error: unknown) => void): void {
+    if (this.#stopping.signal.aborted) {
+      return;
     }
+    if (!this.#isFailing) {
+      this.#isFailing = true;
+      onFailure(error);
+    }
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.#failed.clear();
+      this.#work();
+    }, RETRY_MS).unref();
   }
 
   /** Finds the full lots that have no records. */
@@ -245,15 +255,15 @@ export class SearchIndex {
   }
 
   /** What is to be done next: what searches need most, the newest. */
-  #choose(tried: ReadonlySet<number>): number | undefined {
+  #choose(): number | undefined {
     const { log, pruned } = this.#parts;
     this.#goOn(log.frontier.size);
     const newest = lotOf(this.#next);
-    let chosen: number | undefined = this.#isHeldWhole(newest) || tried.has(newest) ? undefined : newest;
+    let chosen = this.#isHeldWhole(newest) || this.#failed.has(newest) ? undefined : newest;
     for (const lot of this.#missing) {
       if (lot < lotOf(pruned())) {
         this.#missing.delete(lot);
-      } else if (lot !== newest && !tried.has(lot) && (chosen === undefined || lot > chosen)) {
+      } else if (lot !== newest && !this.#failed.has(lot) && (chosen === undefined || lot > chosen)) {
         chosen = lot;
       }
     }
@@ -263,26 +273,35 @@ export class SearchIndex {
   /** Reads what is not held of a lot, and writes its records if it is full. @throws RangeError when an entry is missing. */
   async #make(lot: number): Promise<void> {
     const { key, tree, lots, pruned } = this.#parts;
+    const { signal } = this.#stopping;
     const first = lot * LOT_ENTRIES;
     const from = Math.max(first, pruned());
     const held = this.#held.get(lot);
     const end = first + (held?.from ?? LOT_ENTRIES);
     const read = new LotTerms(key, from - first);
-    for (let next = from; next < end; next += READ_AT_ONCE) {
+    for (let next = from; next < end && !signal.aborted; next += READ_AT_ONCE) {
       for (const entry of await tree.entries(next, Math.min(end, next + READ_AT_ONCE))) {
         read.add(entry);
       }
+      await setImmediate();
     }
-    if (held !== undefined && read.from < held.from) {
+    if (held !== undefined && read.from < held.from && !signal.aborted) {
       held.absorb(read);
     }
     const terms = held ?? read;
-    if (terms.end < LOT_ENTRIES) {
+    if (terms.end < LOT_ENTRIES || signal.aborted) {
       return;
     }
     const place = placeOf(lot);
     const fingerprint = this.#fingerprint(lot, await tree.tile(1, place.tile, place.end)) as Buffer;
-    await lots.keep(lot, terms.encode(fingerprint));
+    const shards: Buffer[] = [];
+    for (const shard of terms.encode(fingerprint)) {
+      shards.push(shard);
+      await setImmediate();
+    }
+    if (lot >= lotOf(pruned()) && !signal.aborted) {
+      await lots.keep(lot, shards);
+    }
     this.#missing.delete(lot);
     this.#held.delete(lot);
   }

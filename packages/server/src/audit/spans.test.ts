@@ -86,6 +86,15 @@ test("the lot whose oldest entry is more than an hour before the time sought is 
   );
 });
 
+test("a lot that the search begins within does not end it: its oldest entry may have come after the page before", async () => {
+  const lots = { 2: [1], 1: [2], 0: [3] };
+  const oldest = (lot: number) => (lot === 2 ? 0 : 9 * CLOCK_STEP);
+  const { found } = await spansOf(lots, { end: 2 * LOT + 5, since: 9 * CLOCK_STEP }, oldest);
+  assert.deepEqual(found[0]?.at, [2 * LOT + 1, LOT + 2, 3]);
+  const { found: whole } = await spansOf(lots, { end: 3 * LOT, since: 9 * CLOCK_STEP }, oldest);
+  assert.deepEqual(whole[0]?.at, [2 * LOT + 1]);
+});
+
 test("few lots are asked for at first, and no more in one search than its bound", async () => {
   const { found, asked } = await spansOf({}, { end: 10_000 * LOT });
   assert.deepEqual(found.at(0), { from: 9_992 * LOT, end: 10_000 * LOT, at: [] });

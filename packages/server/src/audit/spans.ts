@@ -63,7 +63,9 @@ export async function* spans(sought: Sought, index?: Pick<SearchIndex, "find">):
       }
       span = { from, end: span?.end ?? end, ...(at && { at: [...(span?.at ?? []), ...at] }) };
       end = from;
-      if (at !== undefined && since !== undefined && (matches?.oldest ?? 0) < since - CLOCK_STEP) {
+      // Not by an entry that came after a page before this one was read, and was not seen there.
+      const isSeen = (lot + 1) * LOT_ENTRIES <= sought.end;
+      if (isSeen && at !== undefined && since !== undefined && (matches?.oldest ?? 0) < since - CLOCK_STEP) {
         yield span;
         return;
       }

@@ -320,18 +320,17 @@ export class Keeper implements SealControl, Custody {
   /** Seals: from now on nothing is answered and nothing written, and the keys are on their way out of memory. */
   #forget({ unsealed, care }: Opened): void {
     this.#opened = undefined;
-    void care.stopSealed();
+    const stopped = care.stopSealed();
     // Again: another call to seal, which failed, may have begun it anew.
     void this.#parts.beforeSeal();
     unsealed.committer.close(new BunkmsError("sealed"));
     unsealed.vault.root.wipe();
     this.#desk.forgetAll();
     this.#readSlotsSoon();
-    // Once the answer that tells of it has left, and with it the last that held the vault.
-    setTimeout(() => {
-      forgetKey();
-      collectForgottenKeys();
-    }, COLLECT_AFTER_MS).unref();
+    // Once the answer that tells of it has left, and again once what went on around the vault has ended: with them the last that held it.
+    const collectSoon = () => setTimeout(collectKeys, COLLECT_AFTER_MS).unref();
+    collectSoon();
+    void stopped.then(collectSoon);
     this.#parts.report.info({}, "the vault is sealed");
   }
 
@@ -390,4 +389,9 @@ export class Keeper implements SealControl, Custody {
       throw error;
     }
   }
+}
+
+function collectKeys(): void {
+  forgetKey();
+  collectForgottenKeys();
 }

@@ -58,7 +58,7 @@ export async function prepareVault(
 
 /**
  * Opens a vault by what a slot gave. Nothing is recorded yet.
- * @throws SealFailure, VaultRolledBack, RecordDamaged, StoreUnavailable. Nothing was changed then.
+ * @throws SealFailure, VaultRolledBack, ArchiveRefused, RecordDamaged, StoreUnavailable. Nothing was changed then.
  */
 export async function openVault(store: Store, opened: OpenedRoot, archive?: ArchiveFolder): Promise<Unsealed> {
   const { vault, keyringVersion } = await unsealVault(store, opened);

@@ -7,7 +7,7 @@ import type { TreeStore } from "../audit/tree.ts";
 import type { ListOptions } from "../store/store.ts";
 import type { Aside } from "../vault/asides.ts";
 import { RecordDamaged } from "../vault/record.ts";
-import type { Records } from "../vault/records.ts";
+import type { OpenedRecord, Records } from "../vault/records.ts";
 import { removeLotsBefore } from "./audit-lots.ts";
 
 const PAGE = 64;
@@ -29,11 +29,30 @@ export async function lastBatch(records: Records): Promise<StoredBatch | undefin
 export function auditBatches(records: Records): BatchSource {
   return {
     newestFirst: (before) => newestFirst(records, before),
-    async holding(indexes) {
+    async *holding(indexes) {
       const paths = await Promise.all(indexes.map((index) => records.paths("audit", holderOf(index))));
-      return (await records.readMany("audit", [...new Set(paths.flat())])).map(({ payload }) => payload);
+      yield* payloadsOf(records, [...new Set(paths.flat())]);
     },
   };
+}
+
+/** A damaged one is met only when all before it were taken, as by `openSome`. */
+async function* payloadsOf(records: Records, paths: readonly string[]): AsyncIterable<Buffer> {
+  let opened: readonly OpenedRecord[];
+  try {
+    opened = await records.readMany("audit", paths);
+  } catch (error) {
+    if (!(error instanceof RecordDamaged) || paths.length === 1) {
+      throw error;
+    }
+    for (const path of paths) {
+      yield* payloadsOf(records, [path]);
+    }
+    return;
+  }
+  for (const { payload } of opened) {
+    yield payload;
+  }
 }
 
 async function* newestFirst(records: Records, before: number): AsyncIterable<Buffer> {

@@ -47,6 +47,8 @@ export interface BatchRecord {
 }
 
 const STATE_PATH = "state";
+/** Made of the audit log's entries, again wherever it is missing. */
+const DERIVED: readonly Table[] = ["audit-tile", "audit-index"];
 const PAGE = 1000;
 /** Of a record that was not read, and whose version the state's digest does not have. */
 const NO_VERSION = 0;
@@ -188,7 +190,8 @@ export class Records {
   }
 
   /**
-   * Seals the next records of a table by the newest barrier key, those that are not yet. Content and version stay.
+   * Seals the next records of a table by the newest barrier key, those that are not yet. Content and version stay. What does not open
+   * leaves where it is made again by itself, so that it does not keep the old key.
    * @param after The path that the last call returned; none at first.
    * @returns How many, and the path to go on after; no path when the table is done.
    * @throws StoreUnavailable, RecordDamaged; RevisionConflict when one was written meanwhile: to be tried again.
@@ -200,11 +203,18 @@ export class Records {
       throw new RecordDamaged(table, "");
     }
     return this.#resealing.next(table, after, barrierVersion, (record) => {
-      const { version, payload } = openRecord(barrier, this.#cluster, table, record.path, record.value);
-      const address = { cluster: this.#cluster, table, path: record.path, version };
-      const value = sealRecord(key, barrierVersion, address, payload);
-      wipe(payload);
-      return value;
+      try {
+        const { version, payload } = openRecord(barrier, this.#cluster, table, record.path, record.value);
+        const address = { cluster: this.#cluster, table, path: record.path, version };
+        const value = sealRecord(key, barrierVersion, address, payload);
+        wipe(payload);
+        return value;
+      } catch (error) {
+        if (error instanceof RecordDamaged && DERIVED.includes(table)) {
+          return null;
+        }
+        throw error;
+      }
     });
   }
 

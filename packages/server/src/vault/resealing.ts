@@ -39,13 +39,13 @@ export class Resealing {
 
   /**
    * Does the next page of a table.
-   * @param seal The record's value under the newest key.
+   * @param seal The record's value under the newest key; null when it is to leave.
    */
   async next(
     table: Table,
     after: string | undefined,
     newestKey: number,
-    seal: (record: StoredRecord) => Buffer,
+    seal: (record: StoredRecord) => Buffer | null,
   ): Promise<{ readonly resealed: number; readonly after?: string }> {
     const limit = LARGE.has(table) ? PAGE_OF_LARGE : PAGE;
     const page = await this.#store.list(table, { limit, ...(after === undefined ? {} : { after }) });
