@@ -9,6 +9,7 @@ import {
   formatVkey,
   nodesOfTiles,
   parseNote,
+  parseVkey,
   proveInclusion,
   tileHashes,
 } from "@bunkms/tlog";
@@ -196,6 +197,51 @@ describe("bunkms audit verify", () => {
     }
   });
 
+  withMirror("names the earlier key that has signed a kept checkpoint, and how to give it", async (given) => {
+    const { audit, log, mirror, vkey, path, write } = given;
+    for (const size of [610, 620]) {
+      log.rotate();
+      log.grow(size);
+    }
+    const handovers = await log.handovers();
+    const trust = await readTrust(fakeIo().io, { key: vkey }, handovers);
+    await mirrorLog(log, mirror, trust, handovers, { whole: false, allowPruned: false, onProgress: () => {} });
+    const id = parseVkey(vkey).id.toString("hex");
+    const since = async (checkpoint: string, ...trusted: readonly string[]) =>
+      await audit("verify", mirror, "--since", checkpoint, ...trusted);
+    const policy = (...keys: readonly string[]) =>
+      write("policy", `${keys.map((key) => `log ${key}\n`).join("")}quorum none\n`);
+    const none = ["--handovers", write("none", "")];
+
+    for (const trusted of [
+      ["--key", log.vkey],
+      ["--policy", policy(log.vkey)],
+    ]) {
+      const named = await since(path("older"), ...trusted);
+      assert.equal(named.code, 8);
+      const give = trusted[0] === "--key" ? "Give that key" : "Name that key in the policy";
+      assert.match(named.stderr, new RegExp(`known key\\n  It is signed by key ${id}, an earlier one .*\\. ${give}, `));
+      const unled = await since(path("older"), ...trusted, ...none);
+      assert.equal(unled.code, 8);
+      const several = trusted[0] === "--key" ? "--key-file takes" : "a policy takes";
+      assert.match(unled.stderr, new RegExp(`known key\\n  It names key ${id} .* give it, too: ${several} several, `));
+    }
+    // What is advised is enough.
+    assert.equal((await since(path("older"), "--key", vkey)).code, 0);
+    assert.equal((await since(path("older"), "--policy", policy(vkey))).code, 0);
+    assert.equal((await since(path("older"), "--policy", policy(vkey, log.vkey), ...none)).code, 0);
+    assert.equal((await since(path("older"), "--key-file", write("keys", `${log.vkey}\n${vkey}\n`), ...none)).code, 0);
+
+    // No earlier key has signed these.
+    const forged = write("forged", readFileSync(path("older"), "utf8").replace("\n300\n", "\n301\n"));
+    const stranger = write("stranger", await new GrowingLog(3).checkpoint());
+    for (const file of [forged, stranger]) {
+      const { code, stderr } = await since(file, "--key", log.vkey);
+      assert.deepEqual([code, /It names key/.test(stderr), /is signed by/.test(stderr)], [8, true, false], stderr);
+    }
+    assert.match((await since(forged, "--key", vkey)).stderr, /does not verify\n$/);
+  });
+
   withMirror("of a folder that is no mirror says so", async ({ audit, path, vkey }) => {
     const { code, stderr } = await audit("verify", path("nothing"), "--key", vkey);
     assert.equal(code, 2);
@@ -227,7 +273,9 @@ describe("bunkms audit verify --receipt", () => {
     writeFileSync(given[1] as string, "{}");
     assert.equal((await audit("verify", "--receipt", whole, "--key", vkey, ...given)).code, 8);
     assert.equal((await audit("verify", "--receipt", write("x", "x"), "--key", vkey)).code, 8);
-    assert.equal((await audit("verify", "--receipt", whole, "--key", new GrowingLog(1).vkey)).code, 8);
+    const other = await audit("verify", "--receipt", whole, "--key", new GrowingLog(1).vkey);
+    assert.equal(other.code, 8);
+    assert.match(other.stderr, new RegExp(`names key ${parseVkey(vkey).id.toString("hex")} of the same log`));
   });
 });
 

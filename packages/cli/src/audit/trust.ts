@@ -2,6 +2,7 @@ import {
   type Checkpoint,
   CheckpointRefused,
   followHandovers,
+  type Handover,
   HandoversContradictory,
   type NoteKey,
   NoteMalformed,
@@ -19,6 +20,7 @@ import { option } from "../command.ts";
 import { Failure, usage } from "../failure.ts";
 import { readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
+import { adviseOnSigners } from "./unknown-signer.ts";
 
 const MAX_KEY_FILE = 64 * 1024;
 const MAX_POLICY = 1024 * 1024;
@@ -42,22 +44,37 @@ export const TRUST_OPTIONS = () => [
 
 /** What verifying rests on. */
 export interface AuditTrust extends Trust {
+  /** All that are known, also those between keys before the trusted ones. Each is signed by both its keys. */
+  readonly handovers: readonly Handover[];
   /** Trees at which a trusted key handed over: the log must have grown from them. */
   readonly handedOverAt: readonly Checkpoint[];
 }
 
 /** Verifies a signed checkpoint. @param what For messages. @throws Failure */
-export function openNote(what: string, bytes: Uint8Array, trust: Trust): OpenedCheckpoint {
+export function openNote(what: string, bytes: Uint8Array, trust: AuditTrust): OpenedCheckpoint {
+  return orRefused(what, bytes, trust, () => openCheckpoint(bytes, trust));
+}
+
+/** Opens a checkpoint, or a receipt, whose note is given as well: it says what is missing when it is refused. @throws Failure */
+export function orRefused(
+  what: string,
+  note: string | Uint8Array,
+  trust: AuditTrust,
+  open: () => OpenedCheckpoint,
+): OpenedCheckpoint {
   try {
-    return openCheckpoint(bytes, trust);
+    return open();
   } catch (error) {
-    throw error instanceof CheckpointRefused ? refused(what, error) : error;
+    if (!(error instanceof CheckpointRefused)) {
+      throw error;
+    }
+    throw refused(what, error, error.reason === "wrong_signature" ? adviseOnSigners(note, trust) : "");
   }
 }
 
 /** An audit log, checkpoint or receipt is not what it should be. */
-export function refused(what: string, { message }: Error): Failure {
-  return new Failure(8, `${what}: ${message}`);
+export function refused(what: string, { message }: Error, next = ""): Failure {
+  return new Failure(8, `${what}: ${message}`, next);
 }
 
 /**
@@ -77,11 +94,11 @@ export async function readTrust(io: Io, options: TrustOptions, beside?: string):
     const notes = splitHandovers(bytes.toString());
     const logs = given.flatMap((key) => followHandovers(key, notes));
     const retired = given.flatMap((key) => retiredKeys(key, notes));
-    const handedOverAt = notes
-      .map(openHandover)
+    const handovers = notes.map(openHandover);
+    const handedOverAt = handovers
       .filter(({ oldKey }) => logs.some((key) => key.publicKey.equals(oldKey.publicKey)))
       .map(({ checkpoint }) => checkpoint);
-    return { logs, retired, ...(policy === undefined ? {} : { policy }), handedOverAt };
+    return { logs, retired, ...(policy === undefined ? {} : { policy }), handovers, handedOverAt };
   } catch (error) {
     const isRefused =
       error instanceof NoteMalformed || error instanceof SignatureInvalid || error instanceof HandoversContradictory;

@@ -1,15 +1,23 @@
 import {
   type Checkpoint,
-  CheckpointRefused,
   NoteMalformed,
   type OpenedCheckpoint,
   parseTlogProof,
+  type TlogProof,
   verifyLog,
   verifyTlogProof,
 } from "@bunkms/tlog";
 import { folderPlace, type LogPlace, serverPlace } from "../audit/log-place.ts";
 import { checkpointFields, checkpointJson, describeProblem } from "../audit/log-verdict.ts";
-import { handedOverBefore, openNote, readTrust, refused, TRUST_OPTIONS, type TrustOptions } from "../audit/trust.ts";
+import {
+  handedOverBefore,
+  openNote,
+  orRefused,
+  readTrust,
+  refused,
+  TRUST_OPTIONS,
+  type TrustOptions,
+} from "../audit/trust.ts";
 import { defineCommand, type Invocation, option } from "../command.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { Failure, usage } from "../failure.ts";
@@ -162,30 +170,33 @@ async function verifyReceipt({ args, io, options }: Invocation<VerifyOptions>, f
     throw usage("give a folder or a receipt, not both");
   }
   const trust = await readTrust(io, options);
-  const bytes = await readInput(io, file, { what: file, limit: 2 * MAX_NOTE });
+  const proof = parseReceipt(file, await readInput(io, file, { what: file, limit: 2 * MAX_NOTE }));
+  const entry =
+    options.entry === undefined
+      ? proof.extra
+      : await readInput(io, options.entry, { what: options.entry, limit: MAX_ENTRY });
+  if (entry === undefined) {
+    throw usage(`${file} does not bring its entry`, "Give it: --entry FILE.");
+  }
+  const opened = orRefused(file, proof.checkpoint, trust, () => verifyTlogProof(proof, entry, trust));
+  if (options.json) {
+    printJson(io, {
+      verified: true,
+      index: proof.index,
+      entry_b64: entry.toString("base64"),
+      ...checkpointJson(opened),
+    });
+  } else {
+    printFields(io, [["index", String(proof.index)], ["entry", entry.toString()], ...checkpointFields(opened)]);
+    printLine(io, "verified");
+  }
+  return 0;
+}
+
+function parseReceipt(file: string, bytes: Uint8Array): TlogProof {
   try {
-    const proof = parseTlogProof(bytes);
-    const entry =
-      options.entry === undefined
-        ? proof.extra
-        : await readInput(io, options.entry, { what: options.entry, limit: MAX_ENTRY });
-    if (entry === undefined) {
-      throw usage(`${file} does not bring its entry`, "Give it: --entry FILE.");
-    }
-    const opened = verifyTlogProof(proof, entry, trust);
-    if (options.json) {
-      printJson(io, {
-        verified: true,
-        index: proof.index,
-        entry_b64: entry.toString("base64"),
-        ...checkpointJson(opened),
-      });
-    } else {
-      printFields(io, [["index", String(proof.index)], ["entry", entry.toString()], ...checkpointFields(opened)]);
-      printLine(io, "verified");
-    }
-    return 0;
+    return parseTlogProof(bytes);
   } catch (error) {
-    throw error instanceof NoteMalformed || error instanceof CheckpointRefused ? refused(file, error) : error;
+    throw error instanceof NoteMalformed ? refused(file, error) : error;
   }
 }
