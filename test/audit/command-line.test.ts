@@ -299,6 +299,9 @@ describe("bunkms audit export", () => {
     assert.match(readFileSync(path("cef"), "utf8"), /^CEF:0\|.* act=op\.0 .*\nCEF:0\|.* act=op\.1 .*\n$/);
     assert.equal((await audit("export", mirror, "--out", path("cef"))).code, 5);
     assert.equal((await audit("export", mirror, "--format", "xml")).code, 2);
+    assert.equal((await audit("export", mirror, "--since", "5m", "--until", "6m")).code, 2);
+    assert.equal((await audit("export", mirror, "--from", "5", "--to", "4")).code, 2);
+    assert.match((await audit("export", mirror, "--from", "5", "--to", "5")).stdout, /^\{"index":5,.*\n$/);
   });
 
   withMirror("says which entries are not there, or not whole", async ({ audit, mirror }) => {

@@ -7,7 +7,7 @@ export const EXIT_CODES = Object.freeze({
   1: "the answer is no: a signature or a code is not valid, or `bunkms operator status` found the vault not open",
   2: "the command was not used as it is meant to be, or the server refused the request as malformed",
   3: "no token, a token that is not valid, or one whose role does not allow it",
-  4: "there is no such key, alias, secret, token, slot or operation",
+  4: "there is no such key, alias, secret, token, slot, audit entry, hold, attachment or operation",
   5: "the name is taken, the key's state does not allow it, or somebody else changed it at the same time",
   6: "the server was not reached, or cannot serve at the moment; trying again may help",
   7: "anything else; a ciphertext that cannot be decrypted, too",

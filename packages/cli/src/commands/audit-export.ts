@@ -11,9 +11,9 @@ import { cefLine } from "../audit/cef-line.ts";
 import { parseIndex } from "../audit/entry-index.ts";
 import { type ExportedEntry, jsonLine, timeOf } from "../audit/exported-entry.ts";
 import { folderPlace, type LogPlace, serverPlace } from "../audit/log-place.ts";
+import { parseTimes } from "../audit/time-range.ts";
 import { defineCommand, option } from "../command.ts";
-import { parseTime } from "../durations.ts";
-import { Failure } from "../failure.ts";
+import { Failure, usage } from "../failure.ts";
 import { writeStream, writeWhole } from "../file-output.ts";
 import type { Io } from "../io.ts";
 import { readVersion } from "../version.ts";
@@ -59,6 +59,9 @@ export const auditExportCommand = defineCommand<ExportOptions>({
   ],
   shared: "connection",
   async run({ args, io, options, connect }) {
+    if (options.from !== undefined && options.to !== undefined && options.to < options.from) {
+      throw usage("--to is before --from, so that no entry is between them");
+    }
     const folder = args[0];
     const place = folder === undefined ? serverPlace(await connect()) : folderPlace(folder);
     const lines = exportLines(io, place, options);
@@ -71,8 +74,7 @@ export const auditExportCommand = defineCommand<ExportOptions>({
 
 async function* exportLines(io: Io, place: LogPlace, options: ExportOptions): AsyncGenerator<Uint8Array> {
   const format = FORMATS.get(options.format) as (entry: ExportedEntry) => string;
-  const since = options.since === undefined ? undefined : parseTime(options.since, "--since", io.now()).getTime();
-  const until = options.until === undefined ? undefined : parseTime(options.until, "--until", io.now()).getTime();
+  const times = parseTimes(options, io.now());
   const { origin, size } = parseCheckpoint(parseNote(await place.checkpoint()).text);
   const from = options.from ?? 0;
   const to = Math.min(options.to ?? size - 1, size - 1);
@@ -87,7 +89,7 @@ async function* exportLines(io: Io, place: LogPlace, options: ExportOptions): As
     const entries = decode(bytes, address);
     const text = entries
       .map((entry, i) => ({ origin, index: address.index * TILE_WIDTH + i, bytes: entry }))
-      .filter((entry) => entry.index >= from && entry.index <= to && isWithin(entry, since, until))
+      .filter((entry) => entry.index >= from && entry.index <= to && isWithin(entry, times))
       .map((entry) => `${format(entry)}\n`)
       .join("");
     if (text !== "") {
@@ -111,10 +113,13 @@ function* bundles(from: number, to: number, size: number): Generator<TileAddress
 }
 
 /** An entry without a time, which is none of the server's, is in any range. */
-function isWithin(entry: ExportedEntry, since: number | undefined, until: number | undefined): boolean {
+function isWithin(entry: ExportedEntry, { since, until }: ReturnType<typeof parseTimes>): boolean {
   if (since === undefined && until === undefined) {
     return true;
   }
   const time = timeOf(entry);
-  return time === undefined || ((since === undefined || time >= since) && (until === undefined || time < until));
+  return (
+    time === undefined ||
+    ((since === undefined || time >= since.getTime()) && (until === undefined || time < until.getTime()))
+  );
 }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BunkmsClient } from "@bunkms/client";
 import { decodeBundle, TILE_WIDTH, tilePath, tileWidth } from "@bunkms/tlog";
-import { parseIndex } from "../audit/entry-index.ts";
+import { adviseOnEntry, parseIndex } from "../audit/entry-index.ts";
 import { type ExportedEntry, jsonLine, membersOf } from "../audit/exported-entry.ts";
 import { type EntryFilters, entryLine, FILTER_OPTIONS, fits } from "../audit/shown-entry.ts";
 import { defineCommand, option } from "../command.ts";
+import { asFailure } from "../exit-codes.ts";
 import { Failure } from "../failure.ts";
 import { printJsonText, printLine, printNote } from "../output.ts";
 
@@ -42,11 +43,13 @@ export const auditFollowCommand = defineCommand<FollowOptions>({
         }
         await sleep(LOOK_MS);
       }
-    } catch (error) {
-      if (log.next !== undefined) {
+    } catch (thrown) {
+      const failure = asFailure(adviseOnEntry(thrown));
+      // An entry that the log does not have is nowhere to go on.
+      if (log.next !== undefined && failure.exitCode !== 4 && failure.exitCode !== 8) {
         printNote(io, `Ended before entry ${log.next}: go on there with --from ${log.next}`);
       }
-      throw error;
+      throw failure;
     }
   },
 });
@@ -73,7 +76,7 @@ class FollowedLog {
       throw new Failure(
         8,
         `the log has ${size} entries, fewer than ${this.next}`,
-        "It is another log, or its end was cut off, as after an old copy of the data was put back: bunkms audit verify --since.",
+        "Unless --from is mistaken, it is another log, or its end was cut off, as after an old copy of the data was put back: bunkms audit verify --since.",
       );
     }
     while (this.next < size) {

@@ -1,6 +1,23 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { fakeServer, runLine } from "../test-bed.ts";
+import { errorAnswer, fakeServer, runLine } from "../test-bed.ts";
+
+describe("bunkms audit get and receipt", () => {
+  test("say where indexes and the log's size are shown when there is no such entry, and what tells more of damage", async () => {
+    await using server = await fakeServer({
+      "GET /v1/audit/receipts/1": errorAnswer(404, "not_found"),
+      "GET /v1/audit/receipts/2": errorAnswer(500, "vault_damaged"),
+    });
+    for (const command of ["get", "receipt"]) {
+      const gone = await runLine(["audit", command, "1"], server.url);
+      assert.equal(gone.code, 4);
+      assert.match(gone.stderr, /\n {2}Indexes are shown by "bunkms audit list", .*"bunkms audit retention"\.\n$/);
+      const damaged = await runLine(["audit", command, "2"], server.url);
+      assert.equal(damaged.code, 7);
+      assert.match(damaged.stderr, /"bunkms audit verify".*docs\/operating\.md/);
+    }
+  });
+});
 
 describe("bunkms audit get", () => {
   test("gives a terminal nothing that it would obey, neither from values nor from names", async () => {

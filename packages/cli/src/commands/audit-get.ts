@@ -1,4 +1,4 @@
-import { requireIndex } from "../audit/entry-index.ts";
+import { adviseOnEntry, requireIndex } from "../audit/entry-index.ts";
 import { jsonLine, membersOf } from "../audit/exported-entry.ts";
 import { printableFields } from "../audit/shown-entry.ts";
 import { defineCommand, required } from "../command.ts";
@@ -18,7 +18,9 @@ export const auditGetCommand = defineCommand({
     const { io, options } = invocation;
     const index = requireIndex(required(invocation, 0));
     const { audit } = await invocation.connect();
-    const { entryB64 } = await audit.getAuditReceipt({ index });
+    const { entryB64 } = await audit.getAuditReceipt({ index }).catch((error: unknown) => {
+      throw adviseOnEntry(error);
+    });
     const entry = { origin: "", index: Number(index), bytes: Buffer.from(entryB64) };
     if (options.json) {
       printJsonText(io, jsonLine(entry));

@@ -1,4 +1,4 @@
-import { requireIndex } from "../audit/entry-index.ts";
+import { adviseOnEntry, requireIndex } from "../audit/entry-index.ts";
 import { defineCommand, option, required } from "../command.ts";
 import { usage } from "../failure.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
@@ -21,8 +21,11 @@ export const auditReceiptCommand = defineCommand<ReceiptOptions>({
   examples: ["bunkms audit receipt 1234 --out entry-1234.tlog-proof"],
   async run(invocation) {
     const { io, options } = invocation;
+    const index = requireIndex(required(invocation, 0));
     const { audit } = await invocation.connect();
-    const answer = await audit.getAuditReceipt({ index: requireIndex(required(invocation, 0)) });
+    const answer = await audit.getAuditReceipt({ index }).catch((error: unknown) => {
+      throw adviseOnEntry(error);
+    });
     options.json ? printMessage(io, answer) : await writeBytes(io, Buffer.from(answer.proof), options);
     return 0;
   },

@@ -48,6 +48,8 @@ describe("bunkms audit", () => {
       ["prune", "--before", "x"],
       ["prune", "--before", "-1"],
       ["hold", "a", "--from", "1e3"],
+      ["hold", "a", "--from", "5", "--until", "5"],
+      ["hold", "a", "--until", "0"],
     ]) {
       assert.equal((await run(["audit", ...argv])).code, 2);
     }
@@ -60,5 +62,7 @@ describe("bunkms audit", () => {
     assert.match((await run(set)).stdout, /^case-7 +512 +-/m);
     assert.deepEqual(JSON.parse(server.seen[0]?.body ?? ""), { from: "512", reason: "a dispute" });
     assert.equal((await run(["audit", "release-hold", "case-7"])).code, 0);
+    const gone = await run(["audit", "release-hold", "case-8"]);
+    assert.deepEqual([gone.code, /Holds are shown by "bunkms audit retention"/.test(gone.stderr)], [4, true]);
   });
 });

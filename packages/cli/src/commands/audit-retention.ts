@@ -2,6 +2,7 @@ import type { AuditHold } from "@bunkms/client";
 import { InvalidArgumentError } from "commander";
 import { isIndex } from "../audit/entry-index.ts";
 import { defineCommand, option, required } from "../command.ts";
+import { withAdvice } from "../exit-codes.ts";
 import { usage } from "../failure.ts";
 import { formatTime, printFields, printLine, printMessage, printNote, printTable } from "../output.ts";
 
@@ -106,6 +107,9 @@ export const auditHoldCommand = defineCommand<HoldOptions>({
   examples: ["bunkms audit hold case-7 --from 512000 --reason 'the dispute of 2026'"],
   async run(invocation) {
     const { io, options, connect } = invocation;
+    if (options.until !== undefined && Number(options.until) <= Number(options.from ?? 0)) {
+      throw usage("--until is the entry after the last that is kept, and so larger than --from");
+    }
     const { audit } = await connect();
     const answer = await audit.setAuditHold({
       name: required(invocation, 0),
@@ -131,7 +135,9 @@ export const auditReleaseHoldCommand = defineCommand({
     const { io, options, connect } = invocation;
     const name = required(invocation, 0);
     const { audit } = await connect();
-    const answer = await audit.releaseAuditHold({ name });
+    const answer = await audit.releaseAuditHold({ name }).catch((error: unknown) => {
+      throw withAdvice(error, { not_found: 'Holds are shown by "bunkms audit retention".' });
+    });
     options.json ? printMessage(io, answer) : printNote(io, `${name} is released`);
     return 0;
   },

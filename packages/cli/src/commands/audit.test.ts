@@ -24,6 +24,17 @@ describe("bunkms audit list", () => {
     }
   });
 
+  test("refuses a range of time that is none", async () => {
+    for (const until of ["1h", "2h", "2026-02-03T03:05:06Z"]) {
+      const { code, stderr } = await runLine(
+        ["audit", "list", "--since", "1h", "--until", until],
+        "http://127.0.0.1:1",
+      );
+      assert.equal(code, 2, until);
+      assert.match(stderr, /--until is not after --since/);
+    }
+  });
+
   test("shows a line end within a field as an escape: it would make a row", async () => {
     await using server = await fakeServer({
       "GET /v1/audit/entries": page([{ ...ENTRY, resource: "key/a\n9  forged" }], "", "0"),

@@ -1,8 +1,9 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { AuditEntry, BunkmsClient, ListAuditEntriesResponse } from "@bunkms/client";
+import { adviseOnEntry } from "../audit/entry-index.ts";
 import { type EntryFilters, FILTER_OPTIONS } from "../audit/shown-entry.ts";
+import { parseTimes } from "../audit/time-range.ts";
 import { type CommandGroup, defineCommand, option } from "../command.ts";
-import { parseTime } from "../durations.ts";
 import { formatTime, printMessage, printNote, printTable } from "../output.ts";
 import { parseCount } from "../pages.ts";
 import { attachCommand, attachmentCommand, attachmentsCommand, removeAttachmentCommand } from "./audit-attachment.ts";
@@ -48,6 +49,7 @@ const list = defineCommand<Filters>({
     "bunkms audit list --resource key/invoices --since 2026-01-31T00:00:00Z --json",
   ],
   async run({ io, options, connect }) {
+    const { since, until } = parseTimes(options, io.now());
     const request = {
       operation: options.operation ?? "",
       resource: options.resource ?? "",
@@ -55,14 +57,14 @@ const list = defineCommand<Filters>({
       outcome: options.outcome ?? "",
       requestId: options.request ?? "",
       pageToken: options.pageToken ?? "",
-      ...(options.since === undefined
-        ? {}
-        : { since: timestampFromDate(parseTime(options.since, "--since", io.now())) }),
-      ...(options.until === undefined
-        ? {}
-        : { until: timestampFromDate(parseTime(options.until, "--until", io.now())) }),
+      ...(since === undefined ? {} : { since: timestampFromDate(since) }),
+      ...(until === undefined ? {} : { until: timestampFromDate(until) }),
     };
-    const answer = await fetchEntries(await connect(), request, options.limit ?? DEFAULT_LIMIT);
+    const answer = await fetchEntries(await connect(), request, options.limit ?? DEFAULT_LIMIT).catch(
+      (error: unknown) => {
+        throw adviseOnEntry(error);
+      },
+    );
     if (options.json) {
       printMessage(io, answer);
       return 0;
