@@ -248,6 +248,13 @@ describe("bytes", () => {
     assert.equal(server.seen.length, 0);
   });
 
+  test("of control sequences in what a server says of a failure are shown, not obeyed", async () => {
+    const failure = { error: "gone\u001b[2J\u009b\u200f", code: "not_found", request_id: "r" };
+    await using server = await fakeServer({ "GET /v1/keys/a": [404, failure] });
+    const { stderr } = await runLine(["key", "get", "a"], server.url);
+    assert.match(stderr, /^bunkms: gone\\x1b\[2J\\x9b\\u200f \(not_found/);
+  });
+
   test("of control sequences in names are shown, not obeyed", async () => {
     await using server = await fakeServer({ "GET /v1/keys": [200, { keys: [{ ...KEY, name: "\u001b[2J\u009bx" }] }] });
     assert.match((await runLine(["key", "list"], server.url)).stdout, /^\\x1b\[2J\\x9bx /m);

@@ -2,6 +2,7 @@ import { CommanderError } from "commander";
 import { asFailure, type ExitCode } from "./exit-codes.ts";
 import { type Failure, usage } from "./failure.ts";
 import type { Io } from "./io.ts";
+import { printNote } from "./output.ts";
 import { buildProgram } from "./program.ts";
 
 /** Options that people try and that are not there on purpose, with what to use instead. */
@@ -52,9 +53,9 @@ function refuseSecrets(argv: readonly string[]): void {
 }
 
 function report(failure: Failure, io: Io): ExitCode {
-  io.stderr.write(`bunkms: ${failure.message}\n`);
+  printNote(io, `bunkms: ${failure.message}`);
   if (failure.next !== "") {
-    io.stderr.write(`  ${failure.next}\n`);
+    printNote(io, `  ${failure.next}`);
   }
   return failure.exitCode;
 }

@@ -45,6 +45,19 @@ describe("bunkms audit", () => {
     },
   );
 
+  inFolder(
+    "attachment gives a terminal nothing that it would act on, unless --raw insists",
+    async ({ run, server }) => {
+      const read = ["audit", "attachment", "old.log", "-o", "-"];
+      const refused = await run(read, { terminal: true });
+      assert.deepEqual([refused.code, refused.stdout, server.seen], [2, "", []]);
+      assert.match(refused.stderr, /-o FILE, or insist: --raw/);
+      // The server has no part of it.
+      assert.equal((await run([...read, "--raw"], { terminal: true })).code, 4);
+      assert.equal((await run(read)).code, 4);
+    },
+  );
+
   inFolder("remove-attachment asks on a terminal, and elsewhere wants --yes", async ({ run, server }) => {
     const unasked = await run(remove("old.log"));
     assert.equal(unasked.code, 2);

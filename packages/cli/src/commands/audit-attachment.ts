@@ -62,18 +62,26 @@ export const attachmentsCommand = defineCommand<PageOptions>({
 });
 
 /** `bunkms audit attachment` */
-export const attachmentCommand = defineCommand<{ readonly out: string; readonly force?: boolean }>({
+export const attachmentCommand = defineCommand<{
+  readonly out: string;
+  readonly force?: boolean;
+  readonly raw?: boolean;
+}>({
   usage: "attachment <name>",
   summary: "Read an attachment back",
   details: "The file gets its name only when all of it is there and has the SHA-256 that was recorded.",
   options: [
     option("-o, --out <file>", "Write to this file, or to standard output with -").makeOptionMandatory(),
     option("--force", "Replace a file that is there"),
+    option("--raw", "Write to a terminal, too"),
   ],
   examples: ["bunkms audit attachment go-audit.log -o go-audit.log"],
   async run(invocation) {
     const { io, options } = invocation;
     const name = required(invocation, 0);
+    if (options.out === "-" && io.stdout.isTTY && !options.raw) {
+      throw usage("a terminal would act on what is in the file", "Write it to a file: -o FILE, or insist: --raw.");
+    }
     const client = await invocation.connect();
     const found = await findAttachment(client, name);
     const { readAttachment } = await loadAttachments();

@@ -16,6 +16,7 @@ import { defineCommand, option } from "../command.ts";
 import { Failure, usage } from "../failure.ts";
 import { writeStream, writeWhole } from "../file-output.ts";
 import type { Io } from "../io.ts";
+import { harmlessJson, printable } from "../output.ts";
 import { readVersion } from "../version.ts";
 
 interface ExportOptions {
@@ -28,10 +29,16 @@ interface ExportOptions {
   readonly force?: boolean;
 }
 
-/** A format is a row: what one entry's line is. */
-const FORMATS: ReadonlyMap<string, (entry: ExportedEntry) => string> = new Map([
-  ["jsonl", jsonLine],
-  ["cef", (entry) => cefLine(entry, readVersion())],
+/** What one entry's line is, and what a terminal is shown in its place. */
+interface Format {
+  line(entry: ExportedEntry): string;
+  shown(line: string): string;
+}
+
+/** A format is a row. */
+const FORMATS: ReadonlyMap<string, Format> = new Map([
+  ["jsonl", { line: jsonLine, shown: harmlessJson }],
+  ["cef", { line: (entry) => cefLine(entry, readVersion()), shown: printable }],
 ]);
 
 /** `bunkms audit export` */
@@ -41,7 +48,8 @@ export const auditExportCommand = defineCommand<ExportOptions>({
   details:
     "From a mirror's folder, which asks no server, or else from the server, which needs an admin token. It does not verify:\n" +
     'bunkms audit verify does. In jsonl each line is an object with the entry\'s index and, after "entry":, its very bytes up\n' +
-    "to the last brace; one that is no JSON object in one line is there as entry_base64.",
+    "to the last brace; one that is no JSON object in one line is there as entry_base64. A terminal gets escapes in place of\n" +
+    "characters that it would act on.",
   options: [
     option("--format <format>", "jsonl or cef")
       .choices([...FORMATS.keys()])
@@ -73,7 +81,9 @@ export const auditExportCommand = defineCommand<ExportOptions>({
 });
 
 async function* exportLines(io: Io, place: LogPlace, options: ExportOptions): AsyncGenerator<Uint8Array> {
-  const format = FORMATS.get(options.format) as (entry: ExportedEntry) => string;
+  const { line, shown } = FORMATS.get(options.format) as Format;
+  const isForTerminal = options.out === undefined && io.stdout.isTTY === true;
+  const format = (entry: ExportedEntry) => (isForTerminal ? shown(line(entry)) : line(entry));
   const times = parseTimes(options, io.now());
   const { origin, size } = parseCheckpoint(parseNote(await place.checkpoint()).text);
   const from = options.from ?? 0;
