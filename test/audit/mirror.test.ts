@@ -113,6 +113,18 @@ describe("a mirror", () => {
     }
   });
 
+  test("where no folder can be made is refused, not tried for ever", { timeout: 20_000 }, async () => {
+    const log = new GrowingLog(3);
+    await assert.rejects(mirror(log, "/proc/x", log.vkey), failsWith(2, /^cannot make the folder \/proc\/x: ENOENT$/));
+    using folder = temporaryFolder();
+    const file = join(folder.path, "file");
+    writeFileSync(file, "");
+    await assert.rejects(
+      mirror(log, file, log.vkey),
+      failsWith(2, /^cannot make the folder .*\/file\/tile.*: ENOTDIR$/),
+    );
+  });
+
   test("with --whole fetches again what is missing", async () => {
     using folder = temporaryFolder();
     const log = new GrowingLog(1000);

@@ -1,9 +1,10 @@
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ExitCode } from "./exit-codes.ts";
 import { Failure } from "./failure.ts";
 import type { Io } from "./io.ts";
+import { makeFolder } from "./make-folder.ts";
 
 const MAX_BYTES = 64 * 1024;
 
@@ -61,7 +62,7 @@ export async function requirePrivate(file: FileHandle, path: string, exitCode: E
 
 /** Puts a file of this user's in place at once, with mode 0600, and its folder with mode 0700. */
 export async function replacePrivateFile(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path), 0o700);
   const temporary = `${path}.${process.pid}.new`;
   try {
     const file = await open(temporary, "wx", 0o600);

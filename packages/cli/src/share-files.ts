@@ -1,6 +1,7 @@
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Failure, usage } from "./failure.ts";
+import { makeFolder } from "./make-folder.ts";
 
 interface ShareFile {
   readonly path: string;
@@ -27,7 +28,7 @@ export class ShareFiles implements AsyncDisposable {
   static async reserve(folder: string, count: number, ending: string): Promise<ShareFiles> {
     const files: ShareFile[] = [];
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       for (let number = 1; number <= count; number++) {
         const path = join(folder, `share-${number}${ending}`);
         files.push({ path, handle: await open(path, "wx", 0o600) });

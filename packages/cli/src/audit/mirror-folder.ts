@@ -1,9 +1,10 @@
 import { constants } from "node:fs";
-import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MAX_ENTRY_BYTES, TILE_WIDTH, tilePath, tilesOf } from "@bunkms/tlog";
 import { Failure, usage } from "../failure.ts";
 import { fileError } from "../inputs.ts";
+import { makeFolder } from "../make-folder.ts";
 
 /** The most bytes of a full bundle, each of whose entries comes after two bytes; nothing else in the folder is larger. */
 const MAX_FILE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES);
@@ -38,7 +39,7 @@ export class MirrorFolder {
     const path = join(this.path, name);
     const temporary = join(dirname(path), `.bunkms-${process.pid}-${Date.now()}.new`);
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       const file = await open(temporary, "wx", 0o600);
       try {
         await file.writeFile(bytes);
@@ -49,7 +50,8 @@ export class MirrorFolder {
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
-      throw usage(`cannot write ${path}: ${(error as NodeJS.ErrnoException).code}`);
+      const { code, syscall, path: at } = error as NodeJS.ErrnoException;
+      throw usage(syscall === "mkdir" ? `cannot make the folder ${at}: ${code}` : `cannot write ${path}: ${code}`);
     }
   }
 
