@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import {
   COSIGNATURE_ED25519,
@@ -36,6 +36,7 @@ function withMirror(name: string, body: (given: Given) => Promise<void>): void {
     using folder = temporaryFolder();
     const path = (file: string): string => join(folder.path, file);
     const write = (file: string, content: string | Uint8Array): string => {
+      mkdirSync(dirname(path(file)), { recursive: true });
       writeFileSync(path(file), content);
       return path(file);
     };
@@ -50,6 +51,19 @@ function withMirror(name: string, body: (given: Given) => Promise<void>): void {
     await body({ log, vkey, mirror, path, write, audit });
   });
 }
+
+/** A receipt of an entry. @param extra The entry, if the receipt is to bring it. */
+async function receiptOf(log: GrowingLog, index: number, extra?: Buffer): Promise<string> {
+  const size = log.entries.length;
+  const nodes = nodesOfTiles(size, async (level, tile, width) =>
+    tileHashes((await log.read({ level, index: tile, width })) as Buffer, width),
+  );
+  const path = await proveInclusion(index, size, nodes);
+  const checkpoint = (await log.checkpoint()).toString();
+  return formatTlogProof({ ...(extra === undefined ? {} : { extra }), index, path, checkpoint });
+}
+
+const document = readFileSync(new URL("../../docs/auditing.md", import.meta.url), "utf8");
 
 describe("bunkms audit verify", () => {
   withMirror("takes the key as argument, in a file or in a policy", async ({ audit, mirror, vkey, write }) => {
@@ -179,6 +193,55 @@ describe("bunkms audit verify", () => {
     ]);
   });
 
+  withMirror("with --json prints one object and no other, whatever kept it from verifying", async (given) => {
+    const { audit, mirror, vkey, path, log, write } = given;
+    log.grow(700);
+    const newer = write("newer", await log.checkpoint());
+    const cases: readonly (readonly [number, RegExp, ...string[]])[] = [
+      [8, /^the log has 600 entries, fewer than .* its end was cut off$/, mirror, "--key", vkey, "--until", newer],
+      [8, /^the log has 600 entries, fewer than .* its end was cut off$/, mirror, "--key", vkey, "--since", newer],
+      [8, /known key$/, mirror, "--key", new GrowingLog(1).vkey],
+      [8, /^.*keys: the note is not/, mirror, "--key", vkey, "--since", write("keys", `${vkey}\n`)],
+      [8, /^.*bad: the proof has no checkpoint$/, "--receipt", write("bad", "x"), "--key", vkey],
+      [8, /^.*handovers: the file does not begin/, mirror, "--key", vkey, "--handovers", write("handovers", "x")],
+      [8, /no plain file/, write("folder/checkpoint/x", "").slice(0, -"/checkpoint/x".length), "--key", vkey],
+      [2, /^nothing says whom to trust$/, mirror],
+      [2, /^cannot read .*: there is no such file$/, mirror, "--key-file", path("absent")],
+      [2, /has no checkpoint$/, path("absent"), "--key", vkey],
+      [2, /^--only-new goes with --since$/, mirror, "--key", vkey, "--only-new"],
+      [2, /^give a folder or a receipt, not both$/, mirror, "--receipt", path("bad"), "--key", vkey],
+      // The server that is not there.
+      [6, /127\.0\.0\.1:1/, "--key", vkey],
+    ];
+    for (const [exitCode, message, ...argv] of cases) {
+      const { code, stdout, stderr } = await audit("verify", "--json", ...argv);
+      const { verified, problems, ...rest } = JSON.parse(stdout);
+      assert.deepEqual([code, verified, problems.length], [exitCode, false, 1], stdout);
+      assert.match(problems[0].message, message);
+      // What is wrong with the log itself comes with what the log is.
+      assert.equal(stderr.startsWith(`bunkms: ${problems[0].message}\n`), Object.keys(rest).length === 0, stderr);
+    }
+  });
+
+  withMirror(
+    "with --json prints the members that docs/auditing.md lists",
+    async ({ audit, log, mirror, vkey, write }) => {
+      const receipt = write("receipt", await receiptOf(log, 5, log.entries[5]));
+      const documented = (rows: RegExp) => {
+        const table = document.slice(document.indexOf("| member | value |")).split("\n\n", 1)[0] ?? "";
+        const named = table.split("\n").filter((row) => rows.test(row));
+        return named.flatMap((row) => (row.split("|")[1] as string).match(/\w+/g) ?? []).toSorted();
+      };
+      for (const [rows, ...argv] of [
+        [/^\| `(?!index)/, mirror],
+        [/^\| `(?!entries)/, "--receipt", receipt],
+      ] as const) {
+        const { stdout } = await audit("verify", ...argv, "--key", vkey, "--json");
+        assert.deepEqual(Object.keys(JSON.parse(stdout)).toSorted(), documented(rows));
+      }
+    },
+  );
+
   withMirror("takes hand-overs from beside the log or from a file, and refuses wrong ones", async (given) => {
     const { audit, log, mirror, vkey, write } = given;
     log.rotate();
@@ -250,22 +313,17 @@ describe("bunkms audit verify", () => {
 });
 
 describe("bunkms audit verify --receipt", () => {
-  const receiptOf = async (log: GrowingLog, index: number, extra?: Buffer): Promise<string> => {
-    const size = log.entries.length;
-    const nodes = nodesOfTiles(size, async (level, tile, width) =>
-      tileHashes((await log.read({ level, index: tile, width })) as Buffer, width),
-    );
-    const path = await proveInclusion(index, size, nodes);
-    const checkpoint = (await log.checkpoint()).toString();
-    return formatTlogProof({ ...(extra === undefined ? {} : { extra }), index, path, checkpoint });
-  };
-
   withMirror("verifies the entry that it brings, or another one that is given", async ({ audit, log, vkey, write }) => {
     const entry = log.entries[5] as Buffer;
     const whole = write("whole", await receiptOf(log, 5, entry));
     const { code, stdout } = await audit("verify", "--receipt", whole, "--key", vkey);
     assert.equal(code, 0);
     assert.match(stdout, /^index +5\nentry +\{"v":1,.*"op\.5"\}\n(?:.*\n)*verified\n$/);
+    const json = JSON.parse((await audit("verify", "--receipt", whole, "--key", vkey, "--json")).stdout);
+    assert.deepEqual(
+      [json.verified, json.problems, json.index, json.size, json.entry_b64],
+      [true, [], 5, 600, entry.toString("base64")],
+    );
     const bare = write("bare", await receiptOf(log, 5));
     assert.equal((await audit("verify", "--receipt", bare, "--key", vkey)).code, 2);
     const given = ["--entry", write("entry", entry)];

@@ -19,7 +19,7 @@ import {
   type TrustOptions,
 } from "../audit/trust.ts";
 import { defineCommand, type Invocation, option } from "../command.ts";
-import type { ExitCode } from "../exit-codes.ts";
+import { asFailure, type ExitCode } from "../exit-codes.ts";
 import { Failure, usage } from "../failure.ts";
 import { readInput } from "../inputs.ts";
 import { printFields, printJson, printLine, printNote } from "../output.ts";
@@ -46,7 +46,7 @@ export const auditVerifyCommand = defineCommand<VerifyOptions>({
     "all entries, all tiles, the root, the checkpoint's signature, and every hand-over are looked at. Without one, the\n" +
     "server's log is verified as it is fetched, which needs an admin token. --since and --until name checkpoints that were\n" +
     "kept: the ends of a range. Exits with 8, and says what is wrong and where, when it does not verify. Files that the\n" +
-    "checkpoint's tree does not have are not looked at.",
+    "checkpoint's tree does not have are not looked at. --json prints one object whatever comes of it: docs/auditing.md.",
   options: [
     ...TRUST_OPTIONS(),
     option("--since <file>", "An older checkpoint, which the log must have grown from"),
@@ -68,10 +68,20 @@ export const auditVerifyCommand = defineCommand<VerifyOptions>({
     "bunkms audit verify --policy policy.txt",
     "bunkms audit verify --receipt entry-1234.tlog-proof --key-file log.vkey",
   ],
-  run: (invocation) =>
-    invocation.options.receipt === undefined
-      ? verifyWhole(invocation)
-      : verifyReceipt(invocation, invocation.options.receipt),
+  async run(invocation) {
+    const { io, options } = invocation;
+    try {
+      return await (options.receipt === undefined
+        ? verifyWhole(invocation)
+        : verifyReceipt(invocation, options.receipt));
+    } catch (error) {
+      // Whatever kept it from being verified is a verdict, too, for a program that reads nothing else.
+      if (options.json) {
+        printJson(io, { verified: false, problems: [{ message: asFailure(error).message }] });
+      }
+      throw error;
+    }
+  },
 });
 
 async function verifyWhole(invocation: Invocation<VerifyOptions>): Promise<ExitCode> {
@@ -185,6 +195,7 @@ async function verifyReceipt({ args, io, options }: Invocation<VerifyOptions>, f
       index: proof.index,
       entry_b64: entry.toString("base64"),
       ...checkpointJson(opened),
+      problems: [],
     });
   } else {
     printFields(io, [["index", String(proof.index)], ["entry", entry.toString()], ...checkpointFields(opened)]);
