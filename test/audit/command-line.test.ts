@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import {
   COSIGNATURE_ED25519,
   cosignCheckpoint,
+  ED25519,
   formatTlogProof,
   formatVkey,
   nodesOfTiles,
@@ -83,7 +84,7 @@ describe("bunkms audit verify", () => {
   withMirror("refuses keys that are none, and two ways at once", async ({ audit, mirror, vkey, write, path }) => {
     const cases: readonly (readonly [RegExp, ...string[]])[] = [
       [/nothing says whom to trust/],
-      [/--key: the verifier key does not have the form/, "--key", "x"],
+      [/--key: the verifier key does not have the form.*\n.*--key-file\./, "--key", path("keys")],
       [/has no key/, "--key-file", write("empty", "# nothing\n")],
       [/does not have the form/, "--key-file", write("bad", `${vkey}\nx\n`)],
       [/there is no such file/, "--key-file", path("absent")],
@@ -294,6 +295,13 @@ describe("bunkms audit verify", () => {
     assert.equal((await since(path("older"), "--policy", policy(vkey))).code, 0);
     assert.equal((await since(path("older"), "--policy", policy(vkey, log.vkey), ...none)).code, 0);
     assert.equal((await since(path("older"), "--key-file", write("keys", `${log.vkey}\n${vkey}\n`), ...none)).code, 0);
+
+    const other = formatVkey(makeSigner("another/log", ED25519).key);
+    const { code, stderr } = await audit("verify", mirror, "--key", other);
+    assert.equal(code, 8);
+    const { name } = parseVkey(vkey);
+    assert.ok(stderr.endsWith(`\n  It is of the log ${name}; what is given is the key of another/log.\n`), stderr);
+    assert.match((await audit("verify", mirror, "--policy", policy())).stderr, /; no log's key is given\.\n$/);
 
     // No earlier key has signed these.
     const forged = write("forged", readFileSync(path("older"), "utf8").replace("\n300\n", "\n301\n"));

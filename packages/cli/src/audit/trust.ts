@@ -68,7 +68,8 @@ export function orRefused(
     if (!(error instanceof CheckpointRefused)) {
       throw error;
     }
-    throw refused(what, error, error.reason === "wrong_signature" ? adviseOnSigners(note, trust) : "");
+    const isBySigner = error.reason === "unknown_origin" || error.reason === "wrong_signature";
+    throw refused(what, error, isBySigner ? adviseOnSigners(note, trust) : "");
   }
 }
 
@@ -113,7 +114,7 @@ export function handedOverBefore({ handedOverAt }: AuditTrust, { origin, size }:
 
 async function readKeys(io: Io, { key, keyFile }: TrustOptions): Promise<readonly NoteKey[]> {
   if (key !== undefined) {
-    return [parse("--key", key, parseVkey)];
+    return [parse("--key", key, parseVkey, "A file with it is given with --key-file.")];
   }
   if (keyFile === undefined) {
     throw usage(
@@ -133,10 +134,10 @@ function readText(io: Io, file: string, limit: number): Promise<Buffer> {
   return readInput(io, file, { what: file, limit });
 }
 
-function parse<Given, Value>(where: string, given: Given, read: (given: Given) => Value): Value {
+function parse<Given, Value>(where: string, given: Given, read: (given: Given) => Value, next = ""): Value {
   try {
     return read(given);
   } catch (error) {
-    throw error instanceof NoteMalformed ? usage(`${where}: ${error.message}`) : error;
+    throw error instanceof NoteMalformed ? usage(`${where}: ${error.message}`, next) : error;
   }
 }

@@ -17,8 +17,8 @@ interface Known {
 }
 
 /**
- * What to do about a checkpoint that only other keys of a trusted log's name have signed: hand-overs lead from a key to later ones
- * alone, so that whoever has a later one must be given the earlier one as well.
+ * What to do about a checkpoint of another log than the trusted ones, or one that only other keys of a trusted log's name have
+ * signed: hand-overs lead from a key to later ones alone, so that whoever has a later one must be given the earlier one as well.
  * @param bytes A well-formed note.
  * @returns Empty when that is not what is wrong with it.
  */
@@ -26,8 +26,12 @@ export function adviseOnSigners(bytes: string | Uint8Array, { logs, policy, hand
   const note = parseNote(bytes);
   const [origin] = note.text.split("\n", 1);
   const known = logs.filter(({ name }) => name === origin);
+  if (known.length === 0) {
+    const names = [...new Set(logs.map(({ name }) => name))];
+    return `It is of the log ${origin}; ${names.length === 0 ? "no log's key is given" : `what is given is the key of ${names.join(", ")}`}.`;
+  }
   const ids = note.signatures.filter(({ name }) => name === origin).map(({ id }) => id);
-  if (known.length === 0 || ids.length === 0 || ids.some((id) => known.some((key) => key.id.equals(id)))) {
+  if (ids.length === 0 || ids.some((id) => known.some((key) => key.id.equals(id)))) {
     return "";
   }
   const earlier = keysBefore(known, handovers).find((key) => hasSigned(note, key));

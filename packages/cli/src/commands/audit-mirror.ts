@@ -35,7 +35,8 @@ export const auditMirrorCommand = defineCommand<MirrorOptions>({
     const server = serverPlace(await invocation.connect());
     const handovers = await server.handovers();
     if (!handovers.startsWith(await folderPlace(folder).handovers())) {
-      throw new Failure(8, `the server's hand-overs do not begin with those in ${folder}: the log was set back`);
+      const message = `the server's hand-overs do not begin with those in ${folder}`;
+      throw new Failure(8, `${message}: it is the mirror of another log, or the log was set back`);
     }
     const trust = await readTrust(io, options, handovers);
     const progress = new ProgressLine(io);

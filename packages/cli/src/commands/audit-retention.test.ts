@@ -47,6 +47,8 @@ describe("bunkms audit", () => {
       ["prune"],
       ["prune", "--before", "x"],
       ["prune", "--before", "-1"],
+      ["prune", "--before", "0"],
+      ["archive", "--before", "0"],
       ["hold", "a", "--from", "1e3"],
       ["hold", "a", "--from", "5", "--until", "5"],
       ["hold", "a", "--until", "0"],

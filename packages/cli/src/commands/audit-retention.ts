@@ -44,7 +44,7 @@ export const auditArchiveCommand = defineCommand<ArchiveOptions>({
   details:
     "Whole bundles of 256 entries are archived, all but the last, to the folder of BUNKMS_AUDIT_ARCHIVE, and a manifest of\n" +
     "them whose digest the log records. The log keeps them until they are pruned.",
-  options: [option("--before <index>", "Only entries before this one").argParser(parseIndex)],
+  options: [option("--before <index>", "Only entries before this one").argParser(parseEnd)],
   examples: ["bunkms audit archive", "bunkms audit archive --before 512000"],
   async run({ io, options, connect }) {
     const { audit } = await connect();
@@ -74,7 +74,7 @@ export const auditPruneCommand = defineCommand<PruneOptions>({
   details:
     "The archive is read back first. Hashes and proofs stay, and entries are read from the archive as long as it is there.\n" +
     "Entries under a legal hold are not pruned. Needs a root token.",
-  options: [option("--before <index>", "Entries before this one, whole bundles of 256").argParser(parseIndex)],
+  options: [option("--before <index>", "Entries before this one, whole bundles of 256").argParser(parseEnd)],
   examples: ["bunkms audit prune --before 512000"],
   async run({ io, options, connect }) {
     if (options.before === undefined) {
@@ -150,6 +150,14 @@ function holdRow({ name, from, until, createdAt, reason }: AuditHold): string[] 
 function parseIndex(text: string): string {
   if (!isIndex(text)) {
     throw new InvalidArgumentError("It must be a whole number of at most 15 digits.");
+  }
+  return text;
+}
+
+/** An index before which there are entries. */
+function parseEnd(text: string): string {
+  if (!isIndex(text) || text === "0") {
+    throw new InvalidArgumentError("It must be a whole number from 1 on, of at most 15 digits.");
   }
   return text;
 }
