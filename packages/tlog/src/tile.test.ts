@@ -12,7 +12,7 @@ import {
   tilePath,
   tileWidth,
 } from "./tile.ts";
-import { Frontier, leafHash } from "./tree.ts";
+import { Frontier, HASH_BYTES, leafHash } from "./tree.ts";
 
 const PATHS: readonly (readonly [string, TileAddress])[] = [
   ["tile/0/000", { level: 0, index: 0, width: 256 }],
@@ -38,6 +38,9 @@ for (const path of [
   "tile/0/000.p/0",
   "tile/0/000.p/01",
   "tile/0/000.p/256",
+  "tile/0/000.p/257",
+  "tile/entries/000.p/999",
+  "tile/0/000.p/1000",
   "tile/0/000.p/",
   "tile/0/x000/001",
   "tile/0/001/000",
@@ -68,13 +71,51 @@ test("bundles give back their entries, and refuse what is cut, longer or of anot
   const entries = [Buffer.from("a"), Buffer.alloc(0), Buffer.alloc(65_535, 7)];
   const bundle = encodeBundle(entries);
   assert.deepEqual(decodeBundle(bundle, 3), entries);
-  for (const cut of [1, 2, 4, 5, 6, bundle.length - 1]) {
-    assert.throws(() => decodeBundle(bundle.subarray(0, cut), 3), RangeError);
+  for (const cut of [1, 2, 4, 6, bundle.length - 1]) {
+    assert.throws(
+      () => decodeBundle(bundle.subarray(0, cut), 3),
+      /^RangeError: the entry bundle is cut short$/,
+      `${cut}`,
+    );
   }
-  assert.throws(() => decodeBundle(Buffer.concat([bundle, Buffer.of(0)]), 3), RangeError);
-  assert.throws(() => decodeBundle(bundle, 2), RangeError);
-  assert.throws(() => encodeBundle([Buffer.alloc(65_536)]), RangeError);
-  assert.throws(() => tileHashes(Buffer.alloc(33), 1), RangeError);
+  const longer = Buffer.concat([bundle, Buffer.of(0)]);
+  assert.throws(() => decodeBundle(longer, 3), /^RangeError: the entry bundle is cut short$/);
+  for (const width of [0, 2, 4]) {
+    assert.throws(() => decodeBundle(bundle, width), new RegExp(`^RangeError: .* has 3 entries, not ${width}$`));
+  }
+  assert.throws(() => encodeBundle([Buffer.alloc(65_536)]), /^RangeError: an entry is longer than a bundle can hold$/);
+  assert.throws(() => tileHashes(Buffer.alloc(33), 1), /^RangeError: the tile is 33 bytes long, not 1 hashes$/);
+});
+
+test("a tile gives its hashes, as views of it", () => {
+  const hashes = [1, 2, 3].map((fill) => Buffer.alloc(HASH_BYTES, fill));
+  const tile = new Uint8Array([9, ...Buffer.concat(hashes), 9]).subarray(1, -1);
+  const given = tileHashes(tile, 3);
+  assert.deepEqual(given, hashes);
+  tile.fill(7);
+  assert.deepEqual(
+    given,
+    Array.from({ length: 3 }, () => Buffer.alloc(HASH_BYTES, 7)),
+  );
+  assert.deepEqual(tileHashes(new Uint8Array(0), 0), []);
+  for (const width of [2, 4]) {
+    assert.throws(
+      () => tileHashes(tile, width),
+      new RegExp(`^RangeError: the tile is 96 bytes long, not ${width} hashes$`),
+    );
+  }
+});
+
+test("an empty entry is one wherever it stands, and its length is all there is of it", () => {
+  const empty = Buffer.alloc(0);
+  for (const entries of [[], [empty], [empty, empty], [Buffer.from("a"), empty], [empty, Buffer.from("a")]]) {
+    const bundle = encodeBundle(entries);
+    assert.deepEqual(decodeBundle(bundle, entries.length), entries);
+    for (const more of [Buffer.of(0), Buffer.of(0, 1), Buffer.of(0, 2, 0)]) {
+      const whole = Buffer.concat([bundle, more]);
+      assert.throws(() => decodeBundle(whole, entries.length + 1), /^RangeError: the entry bundle is cut short$/);
+    }
+  }
 });
 
 for (const size of [1, 2, 255, 256, 257, 65_535, 65_536, 65_537]) {

@@ -39,12 +39,9 @@ export function parseTilePath(path: string): TileAddress | undefined {
     index: Number(groups.replaceAll(/[x/]/g, "")),
     width: width === undefined ? TILE_WIDTH : Number(width),
   };
-  // Also refuses leading groups of zeros, a partial width of 256 and more, and an index that is no safe integer.
-  return address.level !== "entries" && address.level > 63
-    ? undefined
-    : tilePath(address) === path
-      ? address
-      : undefined;
+  const isOne = address.width <= TILE_WIDTH && (address.level === "entries" || address.level <= 63);
+  // Also refuses leading groups of zeros, a partial width of 256, and an index that is no safe integer.
+  return isOne && tilePath(address) === path ? address : undefined;
 }
 
 /** The width that a tile has in a tree of this size; 0: there is none. Bundles are as wide as the tiles of level 0. */
