@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isConsistent, isIncluded, proveConsistency, proveInclusion, type ReadNode, treeRoot } from "./proof.ts";
 import { subtreeRoot } from "./tile.ts";
-import { EMPTY_ROOT, Frontier, leafHash } from "./tree.ts";
+import { EMPTY_ROOT, Frontier, leafHash, nodeHash } from "./tree.ts";
 
 const LEAVES = Array.from({ length: 300 }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
 
@@ -31,6 +31,25 @@ test("every leaf of every tree is proved, and no other one", async () => {
       assert.equal(isIncluded(leaf, index, size, [...path, root], root), false);
       assert.equal(size > 1 && isIncluded(leaf, index, size, path.slice(1), root), false);
       assert.equal(isIncluded(leaf, index, size, path, rootOf(size + 1)), false);
+    }
+  }
+});
+
+test("a path or proof that is longer than its tree is high shows nothing, though it leads to the root", async () => {
+  const above = (root: Buffer): Buffer => nodeHash(EMPTY_ROOT, root);
+  for (let size = 1; size <= 20; size++) {
+    for (let index = 0; index < size; index++) {
+      const path = [...(await proveInclusion(index, size, read)), EMPTY_ROOT];
+      const leaf = LEAVES[index] as Buffer;
+      assert.equal(isIncluded(leaf, index, size, path, above(rootOf(size))), false, `${index} of ${size}`);
+    }
+    for (let from = 1; from < size; from++) {
+      const proof = [...(await proveConsistency(from, size, read)), EMPTY_ROOT];
+      assert.equal(
+        isConsistent(from, above(rootOf(from)), size, above(rootOf(size)), proof),
+        false,
+        `${from} to ${size}`,
+      );
     }
   }
 });
