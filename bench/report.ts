@@ -1,4 +1,4 @@
-import { type AuditCost, CONNECTIONS } from "./audit/measure-cost.ts";
+import type { AuditCost } from "./audit/measure-cost.ts";
 import type { LogFigures } from "./audit/measure-log.ts";
 import type { FileFigures } from "./files.ts";
 import { mib, percent, table, timesTable } from "./markdown-table.ts";
@@ -104,7 +104,7 @@ export function logMarkdown(
     ),
     "",
     ...table(
-      [`Encrypt, ${CONNECTIONS} connections`, ...costs.map(({ transport }) => transport)],
+      ["Encrypt", ...costs.map(({ transport, connections }) => `${transport}, ${connections} connections`)],
       [
         ["recorded, requests/s", ...costs.map(({ recorded }) => recorded.requestsPerSecond.toFixed(0))],
         ["not recorded, requests/s", ...costs.map(({ unrecorded }) => unrecorded.requestsPerSecond.toFixed(0))],

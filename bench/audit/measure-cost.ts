@@ -7,9 +7,14 @@ import { bunkmsTarget } from "../targets/bunkms.ts";
 import { startBunkms } from "../targets/bunkms-process.ts";
 import type { Target, Workload } from "../targets/target.ts";
 
-/** What recording costs an encrypt. */
-export interface AuditCost {
+/** How a server is loaded. */
+interface Load {
   readonly transport: "REST" | "gRPC";
+  readonly connections: number;
+}
+
+/** What recording costs an encrypt. */
+export interface AuditCost extends Load {
   /** Of the server as it is, and of one that does not record uses of keys. */
   readonly recorded: Rates;
   readonly unrecorded: Rates;
@@ -22,29 +27,38 @@ interface Rates {
   readonly cpuPerRequest: number;
 }
 
-export const CONNECTIONS = 32;
+/** The many connections leave the server no moment without a request while it waits for the disk. */
+const LOADS: readonly Load[] = [
+  { transport: "REST", connections: 32 },
+  { transport: "REST", connections: 128 },
+  { transport: "gRPC", connections: 32 },
+];
 const UNRECORDED = join(import.meta.dirname, "unrecorded.ts");
 
-/** Loads a server as it is and one that does not record, in turns, round by round, over each transport. */
+/** Loads a server as it is and one that does not record, in turns, round by round. */
 export async function measureCosts(run: Run, load: LoadProcess): Promise<readonly AuditCost[]> {
   const start = async (name: string, nodeFlags: readonly string[]): Promise<Target> => {
     const folder = join(run.folder, name);
     return bunkmsTarget(name, run.keep(await startBunkms({ folder, logLevel: "warn", nodeFlags })));
   };
   const servers = [await start("recorded", []), await start("unrecorded", ["--import", UNRECORDED])] as const;
-  return [await measureCost(run, load, servers, "REST"), await measureCost(run, load, servers, "gRPC")];
+  const costs: AuditCost[] = [];
+  for (const one of LOADS) {
+    costs.push(await measureCost(run, load, servers, one));
+  }
+  return costs;
 }
 
 async function measureCost(
   { options }: Run,
-  load: LoadProcess,
+  process: LoadProcess,
   servers: readonly [Target, Target],
-  transport: AuditCost["transport"],
+  load: Load,
 ): Promise<AuditCost> {
   const encrypts = servers.map((target) => {
-    const isWanted = (one: Workload): boolean => one.operation === "encrypt" && one.transport === transport;
+    const isWanted = (one: Workload): boolean => one.operation === "encrypt" && one.transport === load.transport;
     const workload = target.workloads.find(isWanted) as Workload;
-    return (ms: number): Promise<Figures> => measureWorkload(load, target, workload, CONNECTIONS, ms);
+    return (ms: number): Promise<Figures> => measureWorkload(process, target, workload, load.connections, ms);
   });
   const rounds: [Figures[], Figures[]] = [[], []];
   for (const encrypt of encrypts) {
@@ -55,7 +69,7 @@ async function measureCost(
       rounds[i]?.push(await encrypt(options.cellMs));
     }
   }
-  return { transport, recorded: medians(rounds[0]), unrecorded: medians(rounds[1]) };
+  return { ...load, recorded: medians(rounds[0]), unrecorded: medians(rounds[1]) };
 }
 
 function medians(rounds: readonly Figures[]): Rates {

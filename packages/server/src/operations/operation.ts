@@ -19,8 +19,6 @@ export interface Introspection {
   readonly version: string;
   /** Where records lie: `sqlite` or `memory`. */
   readonly storage: string;
-  /** Names of the contract's fields that the audit log has hashed. */
-  readonly hashedFields: ReadonlySet<string>;
 }
 
 /** What handlers work with. */

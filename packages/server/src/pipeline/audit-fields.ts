@@ -26,12 +26,6 @@ export function auditFields(
   return recorded;
 }
 
-/** Names of the fields that these operations record as HMACs. */
-export function hashedFieldNames(specs: readonly OperationSpec[]): ReadonlySet<string> {
-  const fields = specs.flatMap(({ auditRequest, auditResponse }) => [...auditRequest, ...auditResponse]);
-  return new Set(fields.filter(({ hashed }) => hashed).map(({ field }) => field.name));
-}
-
 /** The resource of a request, by the contract's template: for example `key/invoices`. */
 export function resourceOf({ resourceParts }: OperationSpec, message: Message): string {
   let resource = "";
