@@ -300,7 +300,10 @@ describe("bunkms audit verify", () => {
     const { code, stderr } = await audit("verify", mirror, "--key", other);
     assert.equal(code, 8);
     const { name } = parseVkey(vkey);
-    assert.ok(stderr.endsWith(`\n  It is of the log ${name}; what is given is the key of another/log.\n`), stderr);
+    assert.ok(
+      stderr.endsWith(`\n  It says that it is of the log ${name}; what is given is the key of another/log.\n`),
+      stderr,
+    );
     assert.match((await audit("verify", mirror, "--policy", policy())).stderr, /; no log's key is given\.\n$/);
 
     // No earlier key has signed these.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -97,3 +97,41 @@ for (const [what, sql] of DAMAGES) {
     assert.equal(mirrored.code, 8, mirrored.stdout);
   });
 }
+
+test("an archive that was changed is not taken for entries that were pruned", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "bunkms-damage-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const server = await startServer({ env: { BUNKMS_AUDIT_ARCHIVE: join(folder, "archive") } });
+  context.after(() => server.remove());
+  const options = { env: { BUNKMS_TOKEN: server.rootToken } };
+  const bunkms = (...line: readonly string[]) => runLine(line, server.url, options);
+  for (let i = 0; i < 520; i++) {
+    // The last one waits for a checkpoint: what no checkpoint covers is not archived.
+    const headers = { authorization: `Bearer ${server.rootToken}`, "bunkms-receipt": String(i === 519) };
+    await fetch(`${server.url}/v1/tokens/self`, { headers });
+  }
+  const keyFile = join(folder, "log.vkey");
+  assert.equal((await bunkms("audit", "key", "--out", keyFile)).code, 0);
+  assert.equal((await bunkms("audit", "archive")).code, 0);
+  assert.equal((await bunkms("audit", "prune", "--before", "512")).code, 0);
+  const verify = ["audit", "verify", "--allow-pruned", "--key-file", keyFile];
+  assert.equal((await bunkms(...verify)).code, 0);
+  const path = join(folder, "archive", "tile", "entries", "000");
+  const bundle = readFileSync(path);
+  writeFileSync(path, bundle.with(40, bundle.readUInt8(40) ^ 1));
+  const { code, stdout } = await bunkms(...verify);
+  assert.equal(code, 8, stdout);
+  assert.match(stdout, /\ntile\/entries\/000: entry 0: /);
+  assert.equal(
+    (await bunkms("audit", "mirror", join(folder, "mirror"), "--allow-pruned", "--key-file", keyFile)).code,
+    8,
+  );
+  const got = await bunkms("audit", "get", "100");
+  assert.match(
+    got.stderr,
+    /the archive has other entries than those that were archived, in tile\/entries\/000 \(vault_damaged/,
+  );
+  // What is not there at all was pruned.
+  rmSync(path);
+  assert.equal((await bunkms(...verify)).code, 0);
+});

@@ -991,7 +991,8 @@ func (x *RotateAuditKeyResponse) GetHandover() string {
 
 type HashAuditValueRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field's name in the contract, for example `aad`.
+	// The field's name in the contract: one that is recorded hashed. The hash of any other would be found nowhere, as if the value had
+	// never been used.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	// Of a text; or the bytes of another.
 	//

@@ -98,7 +98,8 @@ export function asFailure(error: unknown): Failure {
       ? MEANINGS[error.code as ErrorCode]
       : meaning(7, "This error is of a newer server. Update bunkms.");
     const id = error.requestId === "" ? "" : `, request ${error.requestId}`;
-    return new Failure(exitCode, `${error.message} (${error.code}${id})`, next);
+    // On one line: the next one is for advice of our own.
+    return new Failure(exitCode, `${error.message.replaceAll("\n", "\\n")} (${error.code}${id})`, next);
   }
   if (error instanceof ConnectionError) {
     return new Failure(6, error.message, error.advice);

@@ -249,10 +249,10 @@ describe("bytes", () => {
   });
 
   test("of control sequences in what a server says of a failure are shown, not obeyed", async () => {
-    const failure = { error: "gone\u001b[2J\u009b\u200f", code: "not_found", request_id: "r" };
+    const failure = { error: "gone\u001b[2J\u009b\u200f\n  Run this", code: "not_found", request_id: "r" };
     await using server = await fakeServer({ "GET /v1/keys/a": [404, failure] });
     const { stderr } = await runLine(["key", "get", "a"], server.url);
-    assert.match(stderr, /^bunkms: gone\\x1b\[2J\\x9b\\u200f \(not_found/);
+    assert.match(stderr, /^bunkms: gone\\x1b\[2J\\x9b\\u200f\\n {2}Run this \(not_found/);
   });
 
   test("of control sequences in names are shown, not obeyed", async () => {

@@ -6,6 +6,7 @@ import {
   createFileRegistry,
   type DescMethod,
   getExtension,
+  getOption,
   setExtension,
 } from "@bufbuild/protobuf";
 import {
@@ -15,6 +16,8 @@ import {
   type MethodDescriptorProto,
   type MethodOptions,
 } from "@bufbuild/protobuf/wkt";
+import { field as fieldRules } from "./gen/buf/validate/validate_pb.js";
+import { HashAuditValueRequestSchema } from "./gen/bunkms/v1/audit_pb.js";
 import { file_bunkms_v1_keys } from "./gen/bunkms/v1/keys_pb.js";
 import { AuditClass, audit, Effect, type Operation, operation, Role } from "./gen/bunkms/v1/options_pb.js";
 import { http } from "./gen/google/api/annotations_pb.js";
@@ -214,4 +217,11 @@ test("REQ-31: whatever the contract marks as secret is not in the audit log", ()
       assert.notEqual(field.proto.options?.debugRedact, true, `${spec.action}: ${field.name}`);
     }
   }
+});
+
+test("what can be hashed for a search is just what the audit log has hashed", () => {
+  const fields = readOperations().flatMap(({ auditRequest, auditResponse }) => [...auditRequest, ...auditResponse]);
+  const hashed = new Set(fields.filter(({ hashed }) => hashed).map(({ field }) => field.name));
+  const { type } = getOption(HashAuditValueRequestSchema.field.field, fieldRules);
+  assert.deepEqual(type.case === "string" ? type.value.in : [], [...hashed].sort());
 });

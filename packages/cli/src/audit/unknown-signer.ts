@@ -28,7 +28,7 @@ export function adviseOnSigners(bytes: string | Uint8Array, { logs, policy, hand
   const known = logs.filter(({ name }) => name === origin);
   if (known.length === 0) {
     const names = [...new Set(logs.map(({ name }) => name))];
-    return `It is of the log ${origin}; ${names.length === 0 ? "no log's key is given" : `what is given is the key of ${names.join(", ")}`}.`;
+    return `It says that it is of the log ${origin}; ${names.length === 0 ? "no log's key is given" : `what is given is the key of ${names.join(", ")}`}.`;
   }
   const ids = note.signatures.filter(({ name }) => name === origin).map(({ id }) => id);
   if (ids.length === 0 || ids.some((id) => known.some((key) => key.id.equals(id)))) {

@@ -35,7 +35,9 @@ const MAX_PAGE = 1000;
 const list = defineCommand<Filters>({
   usage: "list",
   summary: "List audit entries, the newest first",
-  details: "All filters must fit. --json shows the recorded fields of request and answer, too.",
+  details:
+    "All filters must fit. --identity and --resource are looked up in an index; what has neither is looked for entry by entry,\n" +
+    "the newest first, 20,000 at a time. --json shows the recorded fields of request and answer, too.",
   options: [
     ...FILTER_OPTIONS(),
     option("--since <time>", "At or after: RFC 3339, or 15m, 1h, 7d ago"),

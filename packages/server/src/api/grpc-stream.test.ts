@@ -86,9 +86,12 @@ after(() => {
   server.forceShutdown();
 });
 
-function open(token = "good"): grpc.ClientDuplexStream<Uint8Array, Buffer> {
+function open(token = "good", receipt?: string): grpc.ClientDuplexStream<Uint8Array, Buffer> {
   const metadata = new grpc.Metadata();
   metadata.set("authorization", `Bearer ${token}`);
+  if (receipt !== undefined) {
+    metadata.set("bunkms-receipt", receipt);
+  }
   const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
   return client.makeBidiStreamRequest(PATH, asIs, (bytes: Buffer) => bytes, metadata);
 }
@@ -102,8 +105,12 @@ function batch(keyName: string, items = 1): Uint8Array {
 }
 
 /** Sends the messages, ends the call, and waits for its status. */
-async function converse(messages: readonly Uint8Array[], token?: string): Promise<[number[], grpc.StatusObject]> {
-  const call = open(token);
+async function converse(
+  messages: readonly Uint8Array[],
+  token?: string,
+  receipt?: string,
+): Promise<[number[], grpc.StatusObject]> {
+  const call = open(token, receipt);
   const counts: number[] = [];
   call.on("data", (bytes: Buffer) => counts.push(fromBinary(EncryptBatchResponseSchema, bytes).count));
   call.on("error", () => {});
@@ -120,6 +127,17 @@ test("each message is a call of its own, answered in order, and the stream ends 
   assert.equal(status.code, grpc.status.OK);
   assert.deepEqual(counts, [1, 2, 3]);
   assert.deepEqual(runs, ["a", "b", "c"]);
+});
+
+test("a wish for receipts, or what is none, is refused: a stream would give none", async () => {
+  for (const [word, text] of [
+    ["true", "a stream gives no receipts: ask for one later, by the entry's index"],
+    ["1", "bunkms-receipt is `true`, for a receipt with the answer, or `false`"],
+  ] as const) {
+    const [counts, status] = await converse([batch("a")], "good", word);
+    assert.deepEqual([counts, status.code, status.details], [[], grpc.status.INVALID_ARGUMENT, text]);
+  }
+  assert.deepEqual((await converse([batch("a")], "good", "false"))[0], [1]);
 });
 
 test("a message that is refused as a whole ends the stream with its error, after the answers before it", async () => {

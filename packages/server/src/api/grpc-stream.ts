@@ -7,6 +7,7 @@ import { cancellation, type Listener, pipelineCall } from "./grpc-call.ts";
 import { converse, enterStream, holdUntil } from "./grpc-conversation.ts";
 import { decodeRequest, encodeAnswer, methodInBytes } from "./grpc-messages.ts";
 import { grpcStatus } from "./grpc-status.ts";
+import { checkReceiptWish, receiptFor } from "./headers.ts";
 
 type Stream = grpc.ServerDuplexStream<Buffer, Buffer>;
 
@@ -46,12 +47,26 @@ async function serve(call: Stream, { operation }: StreamSpec, listener: StreamLi
   try {
     holdUntil(aborted.signal, await enterStream(pipeline, first, places));
     const answer = async (bytes: Buffer): Promise<Buffer> => {
-      const message = await pipeline.run(callOf(async () => decodeRequest(operation, bytes)));
+      const message = await pipeline.run(
+        callOf(async () => {
+          refuseReceiptWish(call.metadata);
+          return decodeRequest(operation, bytes);
+        }),
+      );
       return encodeAnswer(operation, message);
     };
     await converse(call, aborted.signal, answer, idleMs);
     call.end();
   } catch (error) {
     call.emit("error", grpcStatus(asRefusal(error), first.requestId));
+  }
+}
+
+/** Answers of a stream have no metadata of their own that could hold one. @throws BunkmsError `invalid_request` */
+function refuseReceiptWish(metadata: grpc.Metadata): void {
+  const wishes = metadata.get("bunkms-receipt");
+  checkReceiptWish(...wishes);
+  if (receiptFor(wishes[0]).onReceipt !== undefined) {
+    throw new BunkmsError("invalid_request", "a stream gives no receipts: ask for one later, by the entry's index");
   }
 }

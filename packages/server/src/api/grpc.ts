@@ -77,10 +77,10 @@ async function answer(
       aborted.abort(cancellation(call));
     }
   });
-  const [receiptWish] = call.metadata.get("bunkms-receipt");
-  const { receiptHeaders, onReceipt } = receiptFor(receiptWish);
+  const receiptWishes = call.metadata.get("bunkms-receipt");
+  const { receiptHeaders, onReceipt } = receiptFor(receiptWishes[0]);
   const plain = pipelineCall(spec, call.metadata, call, secure, aborted.signal, async () => {
-    checkReceiptWish(receiptWish);
+    checkReceiptWish(...receiptWishes);
     return decodeRequest(spec, call.request);
   });
   const pipelined = { ...plain, onReceipt };

@@ -50,7 +50,7 @@ const NO_RECEIPT: WantedReceipt = { receiptHeaders: new Map(), onReceipt: undefi
 const MAX_RECEIPT_CHARACTERS = 8 * 1024;
 
 /**
- * Whether a receipt is wanted: the header or metadata `bunkms-receipt` with the value `true`. Answered with
+ * Whether a receipt is wanted: the header or metadata `bunkms-receipt` with the value `true`, in whatever case. Answered with
  * `bunkms-audit-index`, the entry's index, and `bunkms-receipt`, the proof's text in base64, unless that is too long for a header.
  */
 export function receiptFor(header: unknown): WantedReceipt {
@@ -72,8 +72,9 @@ export function receiptFor(header: unknown): WantedReceipt {
  * Refuses a value of `bunkms-receipt` that means nothing: who sent it expects a receipt, and would go without one unawares.
  * @throws BunkmsError `invalid_request`
  */
-export function checkReceiptWish(header: unknown): void {
-  if (header !== undefined && !isWord(header, "true") && !isWord(header, "false")) {
+export function checkReceiptWish(...headers: readonly unknown[]): void {
+  const isOne = headers.every((header) => header === undefined || isWord(header, "true") || isWord(header, "false"));
+  if (!isOne || headers.length > 1) {
     throw new BunkmsError("invalid_request", "bunkms-receipt is `true`, for a receipt with the answer, or `false`");
   }
 }

@@ -129,3 +129,10 @@ test("what is no plain file, or larger than a bundle can be, is not read; what c
   truncateSync(path(5), 256 * (2 + 65_535) + 1);
   assert.equal((await archive.readBundle(5))?.length, undefined);
 });
+
+test("a folder that can never be made is an error, and is not tried for ever", async () => {
+  await assert.rejects(new ArchiveFolder("/proc/none/archive").writeBundle(0, ENTRIES), {
+    code: "ENOENT",
+    syscall: "mkdir",
+  });
+});

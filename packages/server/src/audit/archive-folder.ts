@@ -100,7 +100,7 @@ export class ArchiveFolder {
   async #write(name: string, content: Buffer): Promise<void> {
     const path = join(this.#path, name);
     const folder = dirname(path);
-    const firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
+    const firstMade = await makeFolder(folder);
     const draft = `${path}.new`;
     const file = await openNew(draft);
     try {
@@ -117,6 +117,28 @@ export class ArchiveFolder {
       at = dirname(at);
       await syncFolder(at);
     }
+  }
+}
+
+/**
+ * Makes a folder, and those above it, where they are not there. Node's own `recursive` tries for ever where the folder above is there and
+ * says ENOENT all the same, as in /proc.
+ * @returns The highest that was made.
+ */
+async function makeFolder(folder: string): Promise<string | undefined> {
+  const isAboveThere = await stat(dirname(folder)).then(
+    () => true,
+    () => false,
+  );
+  const highest = isAboveThere ? undefined : await makeFolder(dirname(folder));
+  try {
+    await mkdir(folder, { mode: 0o700 });
+    return highest ?? folder;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+      return highest;
+    }
+    throw error;
   }
 }
 

@@ -46,7 +46,8 @@ export interface AuditPage {
 
 /** One call looks at no more entries than this; a page may therefore be short and still have a next one. */
 const SCANNED = 20_000;
-/** A batch that is read for some of its entries counts as so many of them: to look at one takes some eight times as long as to open it. */
+/** To ask where an entry lies takes as long as to look at so many, and so many are opened, with their batch, while one is looked at. */
+const ASKED = 8;
 const OPENED = 8;
 /** So many entries that may fit are looked up at once: batches of some MiB at most, and a few milliseconds. */
 const READ_AT_ONCE = 32;
@@ -143,8 +144,8 @@ export class AuditReader {
       let { value: index } = wanted.next();
       for await (const payload of this.#parts.batches.holding(indexes.slice(at, at + READ_AT_ONCE))) {
         const batch = decodeBatch(payload);
-        for (let effort = 1 + batch.entries.length / OPENED; index !== undefined && holds(batch, index); effort = 1) {
-          yield { index, bytes: entryOf(batch, index), effort };
+        for (let opened = batch.entries.length / OPENED; index !== undefined && holds(batch, index); opened = 0) {
+          yield { index, bytes: entryOf(batch, index), effort: ASKED + opened };
           index = wanted.next().value;
         }
       }

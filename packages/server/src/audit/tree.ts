@@ -147,7 +147,7 @@ export class AuditTree {
     const hashes = await new AuditTree(this.#store, this.#log, unproven).derive(level, index, TILE_WIDTH);
     const root = await this.#rootAbove(level, index);
     if (root === undefined || !subtreeRoot(hashes).equals(root)) {
-      throw unproven.refusal() ?? new RangeError("the audit log's tiles do not agree");
+      throw unproven.refusal() ?? new EntriesLost("the audit log's tiles do not agree");
     }
     for (const tile of [...unproven.tiles, { level, index, hashes }]) {
       await this.#store.keepTile(tile);

@@ -4,7 +4,6 @@ import {
   fchmodSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -15,7 +14,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { syncFolder } from "../store/private-files.ts";
+import { makeFolder, syncFolder } from "../store/private-files.ts";
 
 /** Where the master key of development mode lies in the data folder. */
 export function devMasterKeyPath(dataPath: string): string {
@@ -29,7 +28,7 @@ export function devMasterKeyPath(dataPath: string): string {
 export function ensureDevMasterKey(dataPath: string): string {
   const path = devMasterKeyPath(dataPath);
   if (!existsSync(path)) {
-    mkdirSync(dataPath, { recursive: true, mode: 0o700 });
+    makeFolder(dataPath);
     syncFolder(dirname(dataPath));
     const key = randomBytes(32);
     publishPrivate(path, `base64:${key.toString("base64")}\n`);
@@ -45,7 +44,7 @@ export function rootTokenPath({ dataPath, store }: Pick<Config, "dataPath" | "st
 
 /** Keeps the root token for the next start and the CLI, readable by its owner only. */
 export function saveRootToken(path: string, token: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   writePrivate(path, `${token}\n`);
 }
 
@@ -56,7 +55,7 @@ export function pointerPath(configHome: string | undefined): string {
 
 /** Tells the CLI of this user where the development server listens and where its token lies. */
 export function savePointer(path: string, url: string, grpcAddr: string, tokenFile: string): void {
-  mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   writePrivate(path, `${JSON.stringify({ url, grpc_addr: grpcAddr, token_file: tokenFile }, null, 2)}\n`);
 }
 

@@ -11,12 +11,13 @@ import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
 import { VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
 
-/** The vault does not open for what its log's archive has, or lacks. Its data folder is not to be blamed. */
+/** The vault does not open for what its log's archive has, or lacks: rather than its data folder, of which it may be another one's. */
 export class ArchiveRefused extends Error {
   constructor(cause: ArchiveUnfit) {
     super(
       `the audit log cannot be opened without its archive: ${cause.message}. Hashes that were lost are made of these entries: ` +
-        `give ${label("auditArchive")} the folder that it was archived to, or restore its files from a copy. Nothing was changed`,
+        `give ${label("auditArchive")} the folder that it was archived to, or restore its files from a copy. If the archive is whole, the ` +
+        "data folder is not: restore its newest copy",
       { cause },
     );
     this.name = "ArchiveRefused";

@@ -171,8 +171,8 @@ test("entries that somebody changed in the archive are not shown; the refusal an
   const bundle = readFileSync(path);
   writeFileSync(path, bundle.with(40, (bundle[40] as number) ^ 1));
   const message = "the archive has other entries than those that were archived, in tile/entries/001";
-  await assert.rejects(vault.call("audit.bundle", { bundle: "001" }), { code: "not_found", message });
-  await assert.rejects(vault.call("audit.receipt", { index: "300" }), { code: "not_found", message });
+  await assert.rejects(vault.call("audit.bundle", { bundle: "001" }), { code: "vault_damaged", message });
+  await assert.rejects(vault.call("audit.receipt", { index: "300" }), { code: "vault_damaged", message });
   assert.deepEqual(
     vault.failures.map((failure) => (failure as Error).message),
     [message, message],
@@ -190,10 +190,16 @@ test("nothing is pruned that is not archived, was changed there, or is not there
   const bundle = readFileSync(path);
   for (const changed of [bundle.with(40, 1), bundle.subarray(0, -1), Buffer.alloc(0)]) {
     writeFileSync(path, changed);
-    assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
+    await assert.rejects(vault.call("audit.prune", { before: "512" }), {
+      code: "storage_unavailable",
+      message: "the archive has other entries than those that were archived, in tile/entries/001",
+    });
   }
   rmSync(path);
-  assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");
+  await assert.rejects(vault.call("audit.prune", { before: "512" }), {
+    code: "storage_unavailable",
+    message: "these entries are archived, and the archive does not have them: tile/entries/001",
+  });
   writeFileSync(join(vault.folder, "elsewhere"), bundle);
   symlinkSync(join(vault.folder, "elsewhere"), path);
   assert.equal(await vault.code("audit.prune", { before: "512" }), "storage_unavailable");

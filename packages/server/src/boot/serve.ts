@@ -13,7 +13,6 @@ import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
 import type { IssuedRootToken, SealStatusInfo } from "../operations/seal-control.ts";
 import { cursorStore, logSource } from "../pipeline/audit-feed.ts";
-import { hashedFieldNames } from "../pipeline/audit-fields.ts";
 import { Periodic } from "../pipeline/periodic.ts";
 import { Pipeline, type PipelineParts } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
@@ -73,7 +72,6 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     openApi: readOpenApi,
     version: VERSION,
     storage: config.store,
-    hashedFields: hashedFieldNames(specs),
   };
   const sinks = new AuditSinks(config.audit, log);
   const work = new OpenVaultWork(log, sinks);

@@ -5,7 +5,6 @@ import { Credentials } from "../access/credentials.ts";
 import type { ArchiveFolder } from "../audit/archive-folder.ts";
 import type { Introspection } from "../operations/operation.ts";
 import { loadOperations } from "../operations/registry.ts";
-import { hashedFieldNames } from "../pipeline/audit-fields.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Store } from "../store/store.ts";
 import { Keeper } from "./keeper.ts";
@@ -51,7 +50,6 @@ export async function testCalls(
     openApi: async () => new Uint8Array(),
     version: "0.0.0",
     storage: "memory",
-    hashedFields: hashedFieldNames([...SPECS.values()]),
   };
   let token = rootToken;
   const keeper: Keeper = new Keeper({

@@ -1,5 +1,6 @@
 import { BunkmsError } from "@bunkms/contract";
 import type { ArchiveFolder } from "../audit/archive-folder.ts";
+import { ArchiveUnfit } from "../audit/archive-unfit.ts";
 import type { Services } from "./operation.ts";
 
 /** @throws BunkmsError `archive_not_configured` */
@@ -10,11 +11,15 @@ export function archiveFolder({ auditArchive }: Pick<Services, "auditArchive">):
   return auditArchive;
 }
 
-/** @throws BunkmsError `storage_unavailable` in the place of what the file system says, which goes to the log. */
+/**
+ * @throws BunkmsError `storage_unavailable` in the place of what the file system says, which goes to the log; and with what the archive
+ * lacks or has instead.
+ */
 export async function orArchiveFailure<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    throw new BunkmsError("storage_unavailable", "the archive's folder cannot be read or written", { cause });
+    const what = cause instanceof ArchiveUnfit ? cause.message : "the archive's folder cannot be read or written";
+    throw new BunkmsError("storage_unavailable", what, { cause });
   }
 }

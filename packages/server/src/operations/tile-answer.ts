@@ -22,8 +22,8 @@ export function tileAnswer(data: Buffer): MessageInitShape<typeof RawBodySchema>
 }
 
 /**
- * What the log does not have is not there: of a size that it has not reached, or pruned, whatever the archive has in its place. What
- * somebody changed or removed in the log itself is damaged.
+ * What the log does not have is not there: of a size that it has not reached, or pruned and not in the archive. What somebody changed
+ * there, or changed or removed in the log itself, is damaged: nobody is to take it for pruned.
  * @throws BunkmsError `not_found`, `vault_damaged`
  */
 export async function orNotFound<T>(read: Promise<T>): Promise<T> {
@@ -34,7 +34,7 @@ export async function orNotFound<T>(read: Promise<T>): Promise<T> {
       throw logDamaged(error);
     }
     if (error instanceof ArchiveChanged) {
-      throw new BunkmsError("not_found", error.message, { cause: error });
+      throw new BunkmsError("vault_damaged", error.message, { cause: error });
     }
     throw error instanceof RangeError ? notFound() : error;
   }

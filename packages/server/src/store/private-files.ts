@@ -5,6 +5,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -13,6 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { StoreRefused } from "./store-refused.ts";
 
 /** Any right of the group or of others. */
@@ -24,7 +26,7 @@ const OTHERS = 0o077;
  */
 export function ensurePrivateFolder(folder: string): void {
   // Says undefined if the folder was there already: the rights of a folder that we did not make are not ours to change.
-  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) {
+  if (makeFolder(folder)) {
     chmodSync(folder, 0o700);
   }
   const stats = statSync(folder);
@@ -34,6 +36,27 @@ export function ensurePrivateFolder(folder: string): void {
   refuseSharedAccess(folder, stats, "700");
   // SQLite would open its files for reading only, and fail later with an error that does not say why.
   accessSync(folder, constants.W_OK);
+}
+
+/**
+ * Makes a folder of mode 0700, and those above it, where they are not there. Node's own `recursive` tries for ever where the folder above
+ * is there and says ENOENT all the same, as in /proc.
+ * @returns Whether it was made.
+ * @throws the system's error.
+ */
+export function makeFolder(folder: string): boolean {
+  if (!existsSync(dirname(folder))) {
+    makeFolder(dirname(folder));
+  }
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /**

@@ -133,9 +133,17 @@ test("refuses a folder that others may enter, and leaves its mode as it is", asy
   }
 });
 
+test("refuses a folder that can never be made, and does not try for ever", async () => {
+  await assert.rejects(openSqliteStore("/proc/none/data"), (error) => {
+    assert.ok(error instanceof StoreUnavailable);
+    assert.match(String(error.cause), /ENOENT.*mkdir '\/proc\/none'/);
+    return true;
+  });
+});
+
 test("refuses a path that is no folder", async () => {
   writeFileSync(folder, "", { mode: 0o600 });
-  await assert.rejects(openSqliteStore(folder), StoreUnavailable);
+  await assert.rejects(openSqliteStore(folder), StoreRefused);
 });
 
 test("refuses files that others may read or write", async () => {

@@ -7,7 +7,7 @@ import { storeConformance } from "./conformance.ts";
 import { openSqliteStore } from "./sqlite.ts";
 import { StoreUnavailable } from "./store.ts";
 import { StoreRefused } from "./store-refused.ts";
-import { openStoreThread } from "./store-thread.ts";
+import { inOwnMemory, openStoreThread } from "./store-thread.ts";
 
 const seed = Number(process.env["BUNKMS_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
@@ -73,6 +73,19 @@ test("a value's memory goes over by itself, and stays the caller's", async () =>
   assert.equal(Buffer.from(read).toString(), "the value");
   assert.equal(read.buffer.byteLength, value.length);
   await store.close();
+});
+
+test("of a value nothing goes over that lies beside it: one in larger memory is copied, one in its own is not", () => {
+  const pool = Buffer.from("a secret, the value, a secret");
+  for (const value of [pool.subarray(10, 19), Buffer.from("pooled"), new Uint8Array(pool).subarray(1)]) {
+    const { value: sent } = inOwnMemory(write("k", value));
+    assert.equal(sent?.buffer.byteLength, value.length);
+    assert.deepEqual(Buffer.from(sent as Uint8Array), Buffer.from(value));
+  }
+  const own = write("k", new Uint8Array(100));
+  assert.equal(inOwnMemory(own), own);
+  const gone = { ...own, value: null };
+  assert.equal(inOwnMemory(gone), gone);
 });
 
 test("a listing's values go over in one piece, each as it was", async () => {

@@ -119,8 +119,11 @@ class StoreThread implements Store {
   }
 }
 
-/** A value that lies in larger memory is copied, as what the barrier seals need not be. To hand memory over takes longer than a copy. */
-function inOwnMemory(write: Write): Write {
+/**
+ * A value that lies in larger memory is copied, for the port would send all of that; what the barrier seals need not be. To hand memory
+ * over takes longer than a copy.
+ */
+export function inOwnMemory(write: Write): Write {
   const { value } = write;
   return value === null || value.byteLength === value.buffer.byteLength ? write : { ...write, value: copyOf(value) };
 }

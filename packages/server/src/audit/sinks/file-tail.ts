@@ -30,10 +30,11 @@ export async function checkTail(path: string): Promise<void> {
   try {
     handle = await open(path, READ_FLAGS);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") {
       return;
     }
-    throw error;
+    throw new PlaceRefused(`${path} cannot be read (${code}): whether it is this sink's own is told by its end`);
   }
   try {
     if ((await readTail(handle)) === undefined) {

@@ -263,6 +263,12 @@ test("a file that is somebody else's is refused at the start and later, and left
   }
 });
 
+test("a file whose end cannot be read is refused at the start, with the reason", async () => {
+  const path = fresh();
+  symlinkSync(path, `${path}.link`);
+  await assert.rejects(checkTail(`${path}.link`), { name: "PlaceRefused", message: /cannot be read \(ELOOP\)/ });
+});
+
 test("a place among the server's own files is refused, by whatever name", () => {
   const place = join(folder, "places");
   const data = join(place, "data");

@@ -499,7 +499,8 @@ export declare const RotateAuditKeyResponseSchema: GenMessage<RotateAuditKeyResp
  */
 export declare type HashAuditValueRequest = Message<"bunkms.v1.HashAuditValueRequest"> & {
   /**
-   * The field's name in the contract, for example `aad`.
+   * The field's name in the contract: one that is recorded hashed. The hash of any other would be found nowhere, as if the value had
+   * never been used.
    *
    * @generated from field: string field = 1;
    */
