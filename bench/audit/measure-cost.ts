@@ -51,14 +51,14 @@ export async function measureCosts(run: Run, load: LoadProcess): Promise<readonl
 
 async function measureCost(
   { options }: Run,
-  process: LoadProcess,
+  loader: LoadProcess,
   servers: readonly [Target, Target],
   load: Load,
 ): Promise<AuditCost> {
   const encrypts = servers.map((target) => {
     const isWanted = (one: Workload): boolean => one.operation === "encrypt" && one.transport === load.transport;
     const workload = target.workloads.find(isWanted) as Workload;
-    return (ms: number): Promise<Figures> => measureWorkload(process, target, workload, load.connections, ms);
+    return (ms: number): Promise<Figures> => measureWorkload(loader, target, workload, load.connections, ms);
   });
   const rounds: [Figures[], Figures[]] = [[], []];
   for (const encrypt of encrypts) {

@@ -97,12 +97,21 @@ export const BATCH_PREFIX = "main/";
  * index begins with the batch that holds it.
  */
 export function batchPath(lastIndex: number): string {
-  return BATCH_PREFIX + lastIndex.toString(16).padStart(16, "0");
+  return BATCH_PREFIX + hex(lastIndex);
 }
 
 /** Path of a tile's record in the table `audit-tile`. */
 export function tileRecordPath(level: number, index: number): string {
-  return `${BATCH_PREFIX}${level.toString(16).padStart(2, "0")}/${index.toString(16).padStart(16, "0")}`;
+  return `${BATCH_PREFIX}${level.toString(16).padStart(2, "0")}/${hex(index)}`;
+}
+
+/** What the paths of a lot's records in the table `audit-index` begin with. */
+export function lotRecordPath(lot: number): string {
+  return BATCH_PREFIX + hex(lot);
+}
+
+function hex(index: number): string {
+  return index.toString(16).padStart(16, "0");
 }
 
 function encodeBatch({ first, entries, frontier, bytes, signed }: Batch): Buffer {

@@ -5,6 +5,11 @@ import { type EntryMarks, readMarks } from "./entry.ts";
 /** Entries of a lot, which is indexed as a whole: sixteen bundles. */
 export const LOT_ENTRIES = 4096;
 
+/** Number of the lot that an entry is in. */
+export function lotOf(index: number): number {
+  return Math.floor(index / LOT_ENTRIES);
+}
+
 /** Records that a lot's terms are spread over, by their first hexadecimal digit: a search reads one of them. */
 export const SHARDS = 16;
 

@@ -140,9 +140,10 @@ export class AuditReader {
   /** These entries, in their order. @throws RangeError when one is missing. */
   async *#some(indexes: readonly number[]): AsyncIterable<FoundEntry> {
     for (let at = 0; at < indexes.length; at += READ_AT_ONCE) {
-      const wanted = indexes.slice(at, at + READ_AT_ONCE).values();
+      const some = indexes.slice(at, at + READ_AT_ONCE);
+      const wanted = some.values();
       let { value: index } = wanted.next();
-      for await (const payload of this.#parts.batches.holding(indexes.slice(at, at + READ_AT_ONCE))) {
+      for await (const payload of this.#parts.batches.holding(some)) {
         const batch = decodeBatch(payload);
         for (let opened = batch.entries.length / OPENED; index !== undefined && holds(batch, index); opened = 0) {
           yield { index, bytes: entryOf(batch, index), effort: ASKED + opened };

@@ -8,6 +8,7 @@ import {
   type LotMatches,
   LotTerms,
   lotFingerprint,
+  lotOf,
   type Mark,
   shardOf,
   termOf,
@@ -42,11 +43,6 @@ const BETWEEN_MS = 20;
 /** So many lots at most are held in memory; those that could not be written meanwhile are read again. */
 const HELD = 8;
 const RETRY_MS = 60_000;
-
-/** Number of the lot that an entry is in. */
-export function lotOf(index: number): number {
-  return Math.floor(index / LOT_ENTRIES);
-}
 
 /**
  * Tells which entries may have a mark, lot by lot. The newest lot is held in memory; each lot that is full gets records. These are

@@ -1,5 +1,5 @@
-import { LOT_ENTRIES, type LotMatches, type Mark } from "./lot-terms.ts";
-import { lotOf, type SearchIndex } from "./search-index.ts";
+import { LOT_ENTRIES, type LotMatches, lotOf, type Mark } from "./lot-terms.ts";
+import type { SearchIndex } from "./search-index.ts";
 
 /** Which entries a search is among. */
 export interface Sought {

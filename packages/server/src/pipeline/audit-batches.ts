@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { FilledTile } from "../audit/edges.ts";
 import { BATCH_PREFIX, batchPath, decodeBatch, tileRecordPath } from "../audit/log.ts";
+import { lotOf } from "../audit/lot-terms.ts";
 import type { BatchSource } from "../audit/reader.ts";
-import { lotOf } from "../audit/search-index.ts";
 import type { TreeStore } from "../audit/tree.ts";
 import type { ListOptions } from "../store/store.ts";
 import type { Aside } from "../vault/asides.ts";
@@ -30,8 +30,11 @@ export function auditBatches(records: Records): BatchSource {
   return {
     newestFirst: (before) => newestFirst(records, before),
     async *holding(indexes) {
-      const paths = await Promise.all(indexes.map((index) => records.paths("audit", holderOf(index))));
-      yield* payloadsOf(records, [...new Set(paths.flat())]);
+      const paths = await Promise.all(indexes.map((index) => records.firstPath("audit", holderOf(index))));
+      yield* payloadsOf(
+        records,
+        [...new Set(paths)].filter((path) => path !== undefined),
+      );
     },
   };
 }
@@ -56,7 +59,7 @@ async function* payloadsOf(records: Records, paths: readonly string[]): AsyncIte
 }
 
 async function* newestFirst(records: Records, before: number): AsyncIterable<Buffer> {
-  let page = await records.list("audit", holderOf(before - 1));
+  let page = await records.list("audit", { ...holderOf(before - 1), limit: 1 });
   for (let after = page.at(-1)?.path; after !== undefined; after = page.at(-1)?.path) {
     for (const batch of page) {
       yield batch.payload;
@@ -65,9 +68,9 @@ async function* newestFirst(records: Records, before: number): AsyncIterable<Buf
   }
 }
 
-/** What lists the batch that holds an entry: the first whose last entry is not before that one. */
-function holderOf(index: number): ListOptions {
-  return { prefix: BATCH_PREFIX, ...(index === 0 ? {} : { after: batchPath(index - 1) }), limit: 1 };
+/** Where a listing begins with the batch that holds an entry: the first whose last entry is not before that one. */
+function holderOf(index: number): Omit<ListOptions, "limit"> {
+  return { prefix: BATCH_PREFIX, ...(index === 0 ? {} : { after: batchPath(index - 1) }) };
 }
 
 /** Where entries lie that are not in the store any more. */

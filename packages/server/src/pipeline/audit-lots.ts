@@ -1,11 +1,10 @@
-import { BATCH_PREFIX } from "../audit/log.ts";
+import { BATCH_PREFIX, lotRecordPath } from "../audit/log.ts";
 import { SHARDS } from "../audit/lot-terms.ts";
 import type { LotStore } from "../audit/search-index.ts";
 import { RecordDamaged } from "../vault/record.ts";
 import type { OpenedRecord, Records } from "../vault/records.ts";
 
 const TABLE = "audit-index";
-const PAGE = 1_000;
 /** So many records at most are removed in one commit. */
 const REMOVED_AT_ONCE = 256;
 
@@ -21,19 +20,10 @@ export function lotStore(records: Records): LotStore {
       records.keep(shards.map((payload, shard) => ({ table: TABLE, path: shardPath(lot, shard), payload }))),
     async whole() {
       const counts = new Map<number, number>();
-      let page: readonly string[] = [];
-      do {
-        const after = page.at(-1);
-        page = await records.paths(TABLE, {
-          prefix: BATCH_PREFIX,
-          ...(after === undefined ? {} : { after }),
-          limit: PAGE,
-        });
-        for (const path of page) {
-          const lot = Number.parseInt(path.slice(BATCH_PREFIX.length), 16);
-          counts.set(lot, (counts.get(lot) ?? 0) + 1);
-        }
-      } while (page.length === PAGE);
+      for await (const path of records.paths(TABLE, BATCH_PREFIX)) {
+        const lot = Number.parseInt(path.slice(BATCH_PREFIX.length), 16);
+        counts.set(lot, (counts.get(lot) ?? 0) + 1);
+      }
       return new Set([...counts].filter(([, count]) => count === SHARDS).map(([lot]) => lot));
     },
   };
@@ -41,7 +31,7 @@ export function lotStore(records: Records): LotStore {
 
 /** Removes the next records of lots before this one. @returns Whether there may be more. */
 export function removeLotsBefore(records: Records, lot: number): Promise<boolean> {
-  return records.removeBefore(TABLE, lotPath(lot), REMOVED_AT_ONCE, BATCH_PREFIX);
+  return records.removeBefore(TABLE, lotRecordPath(lot), REMOVED_AT_ONCE, BATCH_PREFIX);
 }
 
 /** Those that open: to do without a damaged one costs time alone. */
@@ -60,10 +50,6 @@ async function readSound(records: Records, paths: readonly string[]): Promise<re
   }
 }
 
-function lotPath(lot: number): string {
-  return BATCH_PREFIX + lot.toString(16).padStart(16, "0");
-}
-
 function shardPath(lot: number, shard: number): string {
-  return `${lotPath(lot)}/${shard.toString(16)}`;
+  return `${lotRecordPath(lot)}/${shard.toString(16)}`;
 }

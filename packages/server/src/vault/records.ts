@@ -128,9 +128,16 @@ export class Records {
     return (await this.#store.list(table, options)).map((record) => this.#open(table, record));
   }
 
-  /** The paths of a page of records, whose values are not read. @throws StoreUnavailable */
-  async paths(table: Table, options: ListOptions): Promise<readonly string[]> {
-    return (await this.#store.listRevisions(table, options)).map(({ path }) => path);
+  /** The path of the first record of a listing, whose value is not read. @throws StoreUnavailable */
+  async firstPath(table: Table, options: Omit<ListOptions, "limit">): Promise<string | undefined> {
+    return (await this.#store.listRevisions(table, { ...options, limit: 1 }))[0]?.path;
+  }
+
+  /** The paths of all records of a prefix, whose values are not read. @throws VaultRolledBack, StoreUnavailable */
+  async *paths(table: Table, prefix: string): AsyncIterable<string> {
+    for await (const page of this.#revisionPages(table, prefix)) {
+      yield* page.map(({ path }) => path);
+    }
   }
 
   /** All records of a table or prefix, read in pages of so many. */
@@ -161,7 +168,7 @@ export class Records {
    */
   async removals(table: UndigestedTable, prefix: string): Promise<readonly Change[]> {
     const changes: Change[] = [];
-    for await (const page of pagesOf((options) => this.#store.listRevisions(table, options), prefix, PAGE)) {
+    for await (const page of this.#revisionPages(table, prefix)) {
       for (const { path, revision } of page) {
         changes.push({ table, path, payload: null, previous: { revision, version: NO_VERSION } });
       }
@@ -351,6 +358,10 @@ export class Records {
 
   #pages(table: Table, prefix: string, pageSize: number): AsyncIterable<readonly StoredRecord[]> {
     return pagesOf((options) => this.#store.list(table, options), prefix, pageSize);
+  }
+
+  #revisionPages(table: Table, prefix: string): AsyncIterable<readonly RecordRevision[]> {
+    return pagesOf((options) => this.#store.listRevisions(table, options), prefix, PAGE);
   }
 }
 
