@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { startServer } from "./server.ts";
+import { readPrinted, startServer } from "./server.ts";
 
 test("a server of the harness serves, stops in order, and starts again on the same data with the same root token", async () => {
   const first = await startServer();
@@ -38,4 +38,14 @@ test("a production server gets its master key from the caller and prints its roo
   } finally {
     await server.remove();
   }
+});
+
+test("what a server prints is not read before the lines of all its addresses are there whole", () => {
+  const printed = "REST  http://127.0.0.1:40001\ngRPC  127.0.0.1:40002\nRPC   127.0.0.1:40003, without\nData  /data\n";
+  for (let length = 0; length < printed.length; length += 1) {
+    assert.equal(readPrinted(printed.slice(0, length)), undefined, `${length} characters`);
+  }
+  assert.deepEqual(readPrinted(printed), {
+    ...{ url: "http://127.0.0.1:40001", grpcAddr: "127.0.0.1:40002", rootToken: "" },
+  });
 });

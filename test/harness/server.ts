@@ -100,7 +100,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   }
 
   try {
-    const look = () => (dev ? readPointer(pointer) : Promise.resolve(readPrinted(output())));
+    const look = async (): Promise<Found | undefined> => {
+      const printed = readPrinted(output());
+      return printed !== undefined && dev ? readPointer(pointer) : printed;
+    };
     const found = await waitForAddresses(child, look);
     return {
       ...found,
@@ -152,10 +155,11 @@ async function readPointer(path: string): Promise<Found | undefined> {
   }
 }
 
-function readPrinted(text: string): Found | undefined {
+/** What a server prints once it serves, when all of its addresses are there: `Data` is the line after the last of them. */
+export function readPrinted(text: string): Found | undefined {
   const url = /^\s*REST\s+(https?:\/\/\S+)$/m.exec(text)?.[1];
   const grpcAddr = /^\s*gRPC\s+(\S+)$/m.exec(text)?.[1];
-  if (url === undefined || grpcAddr === undefined) {
+  if (url === undefined || grpcAddr === undefined || !/^\s*Data\s.*\n/m.test(text)) {
     return undefined;
   }
   return { url, grpcAddr, rootToken: /^\s*Root token\s+(bkms_\S+)$/m.exec(text)?.[1] ?? "" };

@@ -29,7 +29,9 @@ after(async () => {
 });
 
 function rpcAddress(of: TestServer): string {
-  return /^RPC {3}(\S+), without authentication/m.exec(of.output())?.[1] ?? "";
+  const [, found] = /^RPC {3}(\S+), without authentication/m.exec(of.output()) ?? [];
+  assert.ok(found, of.output());
+  return found;
 }
 
 async function connect(from?: string): Promise<RpcSocket> {
@@ -275,12 +277,12 @@ test("a stop ends idle connections at once, and answers what is under way", asyn
 test("a sealed vault says so on this port too", async () => {
   const args = ["--rpc-addr", "127.0.0.1:0", "--rpc-secrets", "a"];
   const own = await startServer({ dev: false, args, env: { BUNKMS_SEALS: "shamir" } });
-  const socket = await RpcSocket.connect(rpcAddress(own));
   try {
+    const socket = await RpcSocket.connect(rpcAddress(own));
+    sockets.push(socket);
     assert.match(own.output(), /whoever runs on this machine reads and writes the secrets a$/m);
     assert.equal((await socket.call(GET_SECRET, { name: "a" }))?.payload["code"], "not_initialised");
   } finally {
-    socket.close();
     await own.remove();
   }
 });
