@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -85,16 +86,33 @@ func removeLeftovers(path string) {
 	}
 }
 
-// makeFolder makes the database's folder, and its name durable, if it is not
-// there.
-func makeFolder(folder string) error {
-	if _, err := os.Stat(folder); err == nil {
-		return nil
+// makeFolders makes a folder and those above it, and their names durable. It
+// returns the paths of those that were not there, the outermost first.
+func makeFolders(path string) (made []string, err error) {
+	if _, err := os.Stat(path); err == nil {
+		return nil, nil
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+	if above := filepath.Dir(path); above != path {
+		if made, err = makeFolders(above); err != nil {
+			return made, err
+		}
 	}
-	return syncFolder(filepath.Dir(folder))
+	err = os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return made, nil
+	}
+	if err != nil {
+		return made, err
+	}
+	return append(made, path), syncFolder(filepath.Dir(path))
+}
+
+// removeEmpty removes those of the folders that makeFolders made in which
+// nobody has put anything since.
+func removeEmpty(made []string) {
+	for _, path := range slices.Backward(made) {
+		_ = os.Remove(path)
+	}
 }
 
 // syncFolder makes names in a folder durable.

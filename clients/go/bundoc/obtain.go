@@ -234,7 +234,7 @@ func (p *Provider) store(folder string, record *Record) error {
 	if _, err := parseRecord(text); err != nil {
 		return &Error{folder, ErrRefused, "its wrapped DEK cannot be kept", err}
 	}
-	if err := makeFolder(folder); err != nil {
+	if _, err := makeFolders(folder); err != nil {
 		return err
 	}
 	return exists(folder, createFile(filepath.Join(folder, RecordFile), text, p.step))

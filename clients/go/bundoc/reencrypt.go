@@ -59,8 +59,21 @@ func (p *Provider) Reencrypt(ctx context.Context, from, to string, source Source
 		return &Error{to, ErrWrongDatabase, fmt.Sprintf("it would be for database %q, and %s is database %q",
 			p.database(to), from, p.database(from)), nil}
 	}
+	made, err := makeFolders(filepath.Dir(to))
+	if err == nil {
+		err = p.copyInto(ctx, from, to, source)
+	}
+	if err != nil {
+		removeEmpty(made)
+	}
+	return err
+}
+
+// copyInto makes the new folder where another folder is there for it.
+func (p *Provider) copyInto(ctx context.Context, from, to string, source Source) error {
 	partial := to + ".incomplete"
-	if err := claim(to, partial); err != nil {
+	err := claim(to, partial)
+	if err != nil {
 		return err
 	}
 	if err = p.reencrypt(ctx, from, to, partial, source); err == nil {
@@ -75,9 +88,6 @@ func (p *Provider) Reencrypt(ctx context.Context, from, to string, source Source
 // claim makes the folder in which a copy grows. Of several runs at once, in
 // any number of processes, exactly one succeeds: mkdir(2) decides.
 func claim(to, partial string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
-	}
 	if err := os.Mkdir(partial, 0o700); errors.Is(err, fs.ErrExist) {
 		return &Error{partial, ErrExists, "another run is making this copy, or was killed while it did: " +
 			"if none is at work, remove this folder and start again", nil}

@@ -3,6 +3,7 @@ package bundoc
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,13 +65,13 @@ func TestReencryptRotatesTheDEK(t *testing.T) {
 func TestReencryptRefusesWhatIsNotAsSaid(t *testing.T) {
 	kms, parent := newFake("c1"), t.TempDir()
 	provider := newProvider(t, kms, Config{})
-	from, to, raw := filepath.Join(parent, "db"), filepath.Join(parent, "new", "db"), bytes.Repeat([]byte{9}, 32)
+	from, to, raw := filepath.Join(parent, "db"), filepath.Join(parent, "a", "new", "db"), bytes.Repeat([]byte{9}, 32)
 	refuse := func(source Source, target string, kind error) {
 		t.Helper()
 		if err := provider.Reencrypt(t.Context(), from, target, source); !errors.Is(err, kind) {
 			t.Fatalf("want %v, have %v", kind, err)
 		}
-		if names, err := os.ReadDir(filepath.Dir(to)); err != nil || len(names) != 0 {
+		if names, err := os.ReadDir(filepath.Join(parent, "a")); !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal("something was made", names, err)
 		}
 	}
@@ -86,6 +87,15 @@ func TestReencryptRefusesWhatIsNotAsSaid(t *testing.T) {
 	refuse(Plain(), to, ErrExists)
 	kms.down.Store(true)
 	refuse(Wrapped(), to, ErrUnavailable)
+	if err := os.Mkdir(filepath.Join(parent, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := provider.Reencrypt(t.Context(), from, to, Plain()); !errors.Is(err, ErrExists) {
+		t.Fatal(err)
+	}
+	if names, err := os.ReadDir(filepath.Join(parent, "a")); err != nil || len(names) != 0 {
+		t.Fatal("a folder that was there is left as it was", names, err)
+	}
 }
 
 func TestOfSeveralCopiesToOneFolderAtOnceOneIsMade(t *testing.T) {
@@ -179,7 +189,7 @@ func TestReencryptNoticesADatabaseThatIsInUse(t *testing.T) {
 		if err := provider.Reencrypt(t.Context(), from, to, Wrapped()); !errors.Is(err, ErrInUse) {
 			t.Fatal(name, err)
 		}
-		if names, err := os.ReadDir(filepath.Dir(to)); err != nil || len(names) != 0 {
+		if names, err := os.ReadDir(filepath.Dir(to)); !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(name, "the copy was kept", names, err)
 		}
 	}
