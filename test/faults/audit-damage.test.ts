@@ -53,6 +53,10 @@ for (const [what, sql] of DAMAGES) {
         assert.ok(Date.now() < end, server.output());
       }
     }
+    // One that was dropped is not there to be found damaged.
+    const found = /^bunkms_damaged_records (\d+)$/m.exec(await (await get(server.url, "/metrics")).text())?.[1];
+    assert.equal(found, what === "changed" ? "1" : "0");
+    assert.equal(/"msg":"a damaged record was found"/.test(server.output()), what === "changed");
     assert.equal((await get(server.url, "/audit/tile/entries/000")).status, 200);
     const { code, stdout } = await runLine(["audit", "verify", "--key", vkey as string], server.url, {
       env: { BUNKMS_TOKEN: token },

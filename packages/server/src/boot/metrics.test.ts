@@ -18,6 +18,7 @@ function metrics(): Metrics {
     auditUnindexed: () => 0,
     auditSigned: () => 0,
     healthy: () => true,
+    damaged: () => 3,
     sealed: () => true,
     failingSeals: () => 0,
     sinks: () => [],

@@ -18,6 +18,8 @@ interface MetricSources {
   readonly auditSigned: () => number;
   /** Whether the last commit succeeded. */
   readonly healthy: () => boolean;
+  /** Number of records that did not open since the vault was opened. */
+  readonly damaged: () => number;
   readonly sealed: () => boolean;
   readonly failingSeals: () => number;
   readonly sinks: () => readonly SinkStatus[];
@@ -89,6 +91,7 @@ export class Metrics {
     auditUnindexed,
     auditSigned,
     healthy,
+    damaged,
     sealed,
     failingSeals,
     sinks,
@@ -101,6 +104,8 @@ export class Metrics {
     gauge(this.#registry, "bunkms_audit_index_lag_entries", unindexed, auditUnindexed);
     gauge(this.#registry, "bunkms_audit_signed_entries", "Audit entries under the newest checkpoint", auditSigned);
     gauge(this.#registry, "bunkms_store_healthy", "1 when the last commit succeeded", () => Number(healthy()));
+    const found = "Records found damaged since the vault was opened, also those that are made again; ends at 1000";
+    gauge(this.#registry, "bunkms_damaged_records", found, damaged);
     gauge(this.#registry, "bunkms_sealed", "1 when no vault is open", () => Number(sealed()));
     gauge(
       this.#registry,

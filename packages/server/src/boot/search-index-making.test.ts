@@ -191,6 +191,7 @@ test("a record that does not open leaves with the old barrier key, and is made a
     await setImmediate();
   }
   await task.stop();
+  assert.equal(records.damage.records, 2);
   assert.equal((await shardsOf(vault)).length, 15);
   const { search, scan } = readersOf(vault);
   for (const value of [
@@ -207,4 +208,21 @@ test("a record that does not open leaves with the old barrier key, and is made a
   ]) {
     assert.deepEqual(await indexes(search, { resource: value }), await indexes(scan, { resource: value }));
   }
+});
+
+test("of a record that is damaged and made again it is told once", async () => {
+  const vault = await testVault();
+  await grow(vault, 800);
+  const { damage } = vault.vault.records;
+  const told: string[] = [];
+  damage.onFound(({ message }) => void told.push(message));
+  const tile = await vault.tree.tile(0, 1, 256);
+  for (const _ of [1, 2]) {
+    await spoil(vault, "audit-tile", "main/00/0000000000000000");
+    assert.deepEqual(await vault.tree.tile(0, 1, 256), tile);
+    assert.deepEqual(await vault.tree.tile(0, 1, 256), tile);
+    assert.equal(damage.records, 1);
+  }
+  assert.equal(told.length, 1);
+  assert.match(told[0] as string, /audit-tile\/main\/00\/0000000000000001$/);
 });

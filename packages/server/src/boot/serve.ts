@@ -108,6 +108,7 @@ export async function serve({ config, store, seals, log, announce }: ServerParts
     auditUnindexed: () => keeper.unsealed?.index.lag ?? 0,
     auditSigned: () => keeper.unsealed?.checkpoints.size ?? 0,
     healthy: () => keeper.unsealed?.committer.healthy ?? true,
+    damaged: () => keeper.unsealed?.vault.records.damage.records ?? 0,
     sealed: () => keeper.current === undefined,
     failingSeals: () => keeper.status().failing.length,
     sinks: () => sinks.status,

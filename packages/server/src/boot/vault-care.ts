@@ -38,6 +38,9 @@ export class VaultCare {
   }
 
   start(): void {
+    this.#unsealed.vault.records.damage.onFound((err) =>
+      this.#parts.report.warn({ err }, "a damaged record was found"),
+    );
     this.#timer = setInterval(() => void this.signAndRemember(), REMEMBER_EVERY_MS);
     this.#timer.unref();
     this.reseal.start();

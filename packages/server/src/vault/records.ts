@@ -1,6 +1,7 @@
 import { equal, wipe } from "../crypto/kdf.ts";
 import type { ListOptions, RecordRevision, Store, StoredRecord, Table, Write } from "../store/store.ts";
 import { type Aside, Asides } from "./asides.ts";
+import { DamageWatch } from "./damage-watch.ts";
 import type { Keyring } from "./keyring.ts";
 import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
@@ -70,6 +71,7 @@ export class VaultRolledBack extends Error {
  * One commit at a time: its caller waits for one before it begins the next.
  */
 export class Records {
+  readonly damage = new DamageWatch();
   readonly #store: Store;
   readonly #cluster: Buffer;
   readonly #resealing: Resealing;
@@ -218,6 +220,7 @@ export class Records {
         return value;
       } catch (error) {
         if (error instanceof RecordDamaged && DERIVED.includes(table)) {
+          this.damage.found(error);
           return null;
         }
         throw error;
@@ -327,8 +330,15 @@ export class Records {
   }
 
   #open(table: Table, record: StoredRecord): OpenedRecord {
-    const { version, payload } = openRecord(this.#keyring.barrier, this.#cluster, table, record.path, record.value);
-    return { path: record.path, payload, ref: { revision: record.revision, version } };
+    try {
+      const { version, payload } = openRecord(this.#keyring.barrier, this.#cluster, table, record.path, record.value);
+      return { path: record.path, payload, ref: { revision: record.revision, version } };
+    } catch (error) {
+      if (error instanceof RecordDamaged) {
+        this.damage.found(error);
+      }
+      throw error;
+    }
   }
 
   #write(change: Change, version: number): Write {
