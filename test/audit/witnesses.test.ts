@@ -26,8 +26,11 @@ test("three witnesses cosign; two are enough; below that, what had the quorum st
 
   // All of them, as Go verifies it from outside, entry by entry.
   const index = await kms.grow();
-  const all = await kms.until("all", (status) =>
-    status.witnesses.every(({ size, reason }) => Number(size) > index && reason === ""),
+  const all = await kms.until(
+    "all",
+    (status) =>
+      cosigned(index + 1)(status) &&
+      status.witnesses.every(({ size, reason }) => Number(size) > index && reason === ""),
   );
   assert.equal(all.quorum, "satisfied");
   const headers = { authorization: `Bearer ${kms.token}` };
@@ -131,7 +134,10 @@ test("REQ-09 REQ-29 an older copy of all that the server has is noticed by the w
     await kms.grow();
   }
   const index = await kms.grow();
-  await kms.until("all", ({ witnesses }) => witnesses.every(({ size }) => Number(size) > index));
+  await kms.until(
+    "all",
+    (status) => cosigned(index + 1)(status) && status.witnesses.every(({ size }) => Number(size) > index),
+  );
   const later = await kms.published();
   assert.ok(kms.verify(later, policy).checkpoint.size > witness + 100);
   await kms.server.stop();

@@ -192,6 +192,40 @@ test("what cannot be written is not shown, and written at the next look", async 
   assert.equal(log.seats[0]?.asked.length, 1);
 });
 
+test("what enough have cosigned is written also when the next checkpoint is collected for before the disk takes it", async () => {
+  const gate = Promise.withResolvers<void>();
+  const saved: (string | undefined)[] = [];
+  const log = await witnessed(2, 2, {
+    save: async (_, note) => {
+      saved.push(note);
+      if (saved.length === 1) {
+        await gate.promise;
+      }
+    },
+  });
+  const [, second] = log.seats;
+  assert.ok(second);
+  log.witnessing.start();
+  await log.witnessing.idle();
+  await log.grow(5);
+  log.witnessing.look();
+  // The first writing, of how far one witness is, takes its time. Both have cosigned then.
+  await until(() => log.witnessing.state.witnesses.every(({ cursor }) => cursor?.size === 5));
+  second.behave = () => ({ status: 503 });
+  await log.grow(6);
+  log.witnessing.look();
+  await until(() => second.asked.length === 2);
+  gate.resolve();
+  await log.witnessing.idle();
+  assert.equal(log.cosigned(), 5);
+  assert.deepEqual(log.names(), ["W1", "W2"]);
+  second.behave = undefined;
+  log.time.now += 2_000;
+  await log.look();
+  assert.equal(log.cosigned(), 6);
+  assert.equal(saved.at(-1), log.checkpoints.cosigned?.note);
+});
+
 test("of an earlier run, what has the policy's quorum is shown from the beginning; what does not is not", async () => {
   for (const needed of [1, 2]) {
     const log = await witnessed(2, needed);
@@ -274,3 +308,9 @@ test("a witness is asked from where it was in an earlier run; what cannot be rea
   await other.look();
   assert.equal(other.checkpoints.cosigned?.size, 5);
 });
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + 10_000; !holds(); await setTimeout(5)) {
+    assert.ok(performance.now() < deadline);
+  }
+}

@@ -41,6 +41,8 @@ export class Witnessing {
   readonly #stopped = new AbortController();
   readonly #submissions = new Set<Promise<void>>();
   #collection: Collection | undefined;
+  /** The newest that has its quorum, until it is written with all cosignatures that it has. */
+  #met: Collection | undefined;
   #timer: NodeJS.Timeout | undefined;
   #loading: Promise<void> = Promise.resolve();
   #saving: Promise<void> | undefined;
@@ -124,6 +126,9 @@ export class Witnessing {
       const line = await witness.submit(collection.checkpoint, this.#stopped.signal);
       if (line !== undefined) {
         collection.add(witness.witness.name, line);
+        if (collection === this.#collection && collection.isEnough) {
+          this.#met = collection;
+        }
         this.#save();
       }
     })().finally(() => this.#submissions.delete(submission));
@@ -142,7 +147,9 @@ export class Witnessing {
     const { save, report } = this.#parts;
     while (this.#isUnsaved && !this.#stopped.signal.aborted) {
       this.#isUnsaved = false;
-      const cosigned = this.#newlyCosigned();
+      const met = this.#met;
+      this.#met = undefined;
+      const cosigned = met && { ...met.checkpoint, note: met.note(), at: this.#parts.clock() };
       const cursors = new Map(
         this.#witnesses.flatMap(({ witness: { key }, cursor }) => (cursor === undefined ? [] : [[key, cursor]])),
       );
@@ -152,28 +159,20 @@ export class Witnessing {
       } catch (err) {
         // Tried again at the next look.
         this.#isUnsaved = true;
+        this.#met ??= met;
         if (!this.#isFailing) {
           report.error({ err }, "the cosignatures of the audit log's checkpoint cannot be written");
         }
         this.#isFailing = true;
         return;
       }
-      if (cosigned !== undefined) {
-        this.#adopt(cosigned);
+      if (met !== undefined && cosigned !== undefined) {
+        this.#adopt(cosigned, met.begun);
       }
     }
   }
 
-  /** The checkpoint that is collected for, if enough have cosigned it. */
-  #newlyCosigned(): (SignedCheckpoint & { readonly begun: number }) | undefined {
-    if (this.#collection?.isEnough !== true) {
-      return undefined;
-    }
-    const { checkpoint, begun } = this.#collection;
-    return { ...checkpoint, note: this.#collection.note(), at: this.#parts.clock(), begun };
-  }
-
-  #adopt({ begun, ...cosigned }: SignedCheckpoint & { readonly begun: number }): void {
+  #adopt(cosigned: SignedCheckpoint, begun: number): void {
     const { checkpoints, report } = this.#parts;
     checkpoints.adoptCosigned(cosigned);
     // Those that were signed meanwhile wait since then at the earliest.
