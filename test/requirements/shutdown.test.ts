@@ -16,7 +16,7 @@ import { type Answer, bothTransports, closeAll, operationOf, restTransport, type
 /** Long enough for a stop on a busy machine: the server gives what is in flight 10 seconds. */
 const STOP_MS = 60_000;
 /** Made one after the other: some seconds in all, which the server must have left of those ten on a busy machine. */
-const KEYS_IN_FLIGHT = 3;
+const KEYS_IN_FLIGHT = 2;
 
 /** Runs a test with transports to a server of its own, and removes all at its end. */
 async function withServer(act: (server: TestServer, transports: readonly Transport[]) => Promise<void>): Promise<void> {
