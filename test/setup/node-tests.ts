@@ -6,6 +6,7 @@ import { ROOT, toolEnvironment } from "../../scripts/run-program.ts";
 import type { ReportedTest } from "./json-reporter.ts";
 import type { Failure, Tally } from "./tally.ts";
 
+const COMPILE_CACHE = join(import.meta.dirname, "compile-cache.js");
 const REPORTER = join(import.meta.dirname, "json-reporter.ts");
 
 /** How one test file went. */
@@ -82,7 +83,8 @@ interface ProcessEnd {
 
 function runProcess(path: string, reportPath: string, timeoutMs: number): Promise<ProcessEnd> {
   const reporter = [`--test-reporter=${REPORTER}`, `--test-reporter-destination=${reportPath}`];
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...reporter, path], {
+  const options = ["--disable-warning=ExperimentalWarning", `--import=${COMPILE_CACHE}`, ...reporter];
+  const child = spawn(process.execPath, [...options, path], {
     cwd: ROOT,
     env: toolEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,12 +1,5 @@
-import { enableCompileCache } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
-
-// Halves the time to start. The folder is this user's own: compiled code from one that others can write to, such as the
-// default below /tmp, would be theirs to choose.
-enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "bunkms", "compiled"));
-const { processIo } = await import("./process-io.ts");
-const { run } = await import("./run.ts");
+import { processIo } from "./process-io.ts";
+import { run } from "./run.ts";
 
 // Whoever reads the output may stop reading, as `head` does. That is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
