@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -150,6 +150,33 @@ test("REQ-09 a copy is noticed too where nothing was changed since, but calls we
   await data.work([]);
   data.putBack("copy");
   assert.match(await data.refused(), /audit entries/);
+});
+
+test("REQ-09 where a vault is missing, as with a disk that is not mounted or a log that was not copied, no new one is made", async (context) => {
+  for (const witness of ["witness-of-data", undefined]) {
+    const data = new OldData(context, witness);
+    await data.work(["yesterday"]);
+    data.copyTo("copy");
+    for (const name of readdirSync(data.dataPath).filter((file) => file.startsWith("bunkms.db"))) {
+      rmSync(join(data.dataPath, name));
+    }
+    assert.match(await data.refused(), /witness\S* is there, but there is no vault in the data folder/);
+    data.putBack("copy");
+    assert.deepEqual((await data.work([])).names, ["yesterday"]);
+  }
+});
+
+test("a first start writes over no file that is named as the witness file by mistake", async (context) => {
+  const data = new OldData(context, "master.key");
+  const path = join(data.folder, "master.key");
+  const before = readFileSync(path, "utf8");
+  for (const seals of ["env", "env,shamir"]) {
+    const env = { ...data.env, BUNKMS_SEALS: seals };
+    const { end, output } = await runServer(data.dataPath, { env });
+    assert.equal(end, 1, output);
+    assert.match(output, /master\.key is there, but there is no vault/);
+  }
+  assert.equal(readFileSync(path, "utf8"), before);
 });
 
 test("REQ-09 a new root token for an older copy needs the same acceptance, and records it", async (context) => {

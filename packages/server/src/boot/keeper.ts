@@ -89,11 +89,14 @@ export class Keeper implements SealControl, Custody {
    * Opens the vault with the first of the configured seals that can, or makes a new one where there is none and no
    * shares are to be handed out for it. Seals that cannot be reached are waited for, after this.
    * @throws SealFailure when no configured seal opens a slot and there are no shares to wait for, or when there is no
-   * seal for a new vault; what `openVault` and `prepareVault` throw but SealUnavailable.
+   * seal for a new vault; Error when a witness file remembers one; what `openVault` and `prepareVault` throw but
+   * SealUnavailable.
    */
   async start(): Promise<void> {
-    const { forNewVault } = this.#parts.seals;
+    const { seals, witness } = this.#parts;
+    const { forNewVault } = seals;
     if ((await this.#find()) === undefined) {
+      witness?.refuseForNew();
       if (forNewVault.length === 0) {
         throw new SealFailure(
           "there is no vault yet, and no seal for it: give a master key, or name seals with BUNKMS_SEALS",

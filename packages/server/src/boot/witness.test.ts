@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { VaultRolledBack } from "../vault/records.ts";
 import type { Vault } from "../vault/vault.ts";
@@ -32,6 +32,14 @@ const check = (path: string, position: { generation: number; entries: number }, 
 
 test("a missing file lets every vault through", (context) => {
   assert.equal(check(pathFor(context), { generation: 0, entries: 0 }), false);
+});
+
+test("a vault is made only where nothing has the file's name: neither another vault's witness file nor any other", async (context) => {
+  const path = pathFor(context);
+  new Witness(path, undefined).refuseForNew();
+  writeFileSync(path, "a master key");
+  assert.throws(() => new Witness(path, undefined).refuseForNew(), /is there, but there is no vault/);
+  assert.throws(() => new Witness(dirname(path), 7).refuseForNew(), /is there, but there is no vault/);
 });
 
 test("the same and a later vault are let through", async (context) => {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { equal, macHex } from "../crypto/kdf.ts";
@@ -31,6 +31,20 @@ export class Witness {
   constructor(path: string, accepted: number | undefined) {
     this.#path = path;
     this.#accepted = accepted;
+  }
+
+  /**
+   * For a vault that is about to be made: what has the file's name would be written over. It remembers a vault that is not
+   * where it was, or is no witness file at all.
+   * @throws Error when something is there.
+   */
+  refuseForNew(): void {
+    if (existsSync(this.#path)) {
+      throw new Error(
+        `${this.#path} is there, but there is no vault in the data folder. If that is a witness file, its vault is missing: ` +
+          "mount or restore its data folder, or move the file away to make a new vault on purpose",
+      );
+    }
   }
 
   /**
