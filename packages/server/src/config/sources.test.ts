@@ -24,6 +24,26 @@ test("a settings file has NAME=value lines, quotes, comments and empty lines", (
   assert.deepEqual(Object.fromEntries(texts), { addr: "127.0.0.1:1", store: "memory", logLevel: "warn" });
 });
 
+test("a value in a settings file is taken whole or refused: no # and no quote ends it unseen", () => {
+  for (const [written, value] of [
+    ["'12#34'", "12#34"],
+    ['"12 #34" # why', "12 #34"],
+    ['`it\'s "12"`', 'it\'s "12"'],
+    ["it's=12\"", "it's=12\""],
+    ["two words\t# why", "two words"],
+    ["'' # empty", ""],
+  ] as const) {
+    const { texts, reasons } = read(`BUNKMS_PKCS11_TOKEN=${written}\n`);
+    assert.deepEqual([texts.get("pkcs11Token"), reasons], [value, []], written);
+  }
+  for (const written of ["12#34", "#12", "12# why", "'12'#34", "'12' 34", "'12''34'", '"12', "'12#34", "it's#12"]) {
+    const { texts, reasons } = read(`BUNKMS_ADDR=127.0.0.1:1\nBUNKMS_PKCS11_TOKEN=${written}\n`);
+    assert.equal(texts.get("pkcs11Token"), undefined, written);
+    assert.match(reasons.join(), /^settings file, line 2: BUNKMS_PKCS11_TOKEN: would not be taken as it is written/);
+    assert.doesNotMatch(reasons.join(), /12|34/, "no reason has a value");
+  }
+});
+
 test("an unknown name, a name given twice, and a line without a value in the file are refused by their line", () => {
   const { reasons } = read(
     "BUNKMS_ADR=1\nBUNKMS_STORE=memory\nBUNKMS_STORE=memory\nBUNKMS_ADDR 1\nPATH=/x\nBUNKMS_CONFIG=x\n",

@@ -16,6 +16,11 @@ export interface CommandLine extends Source {
 
 const MAX_FILE_BYTES = 64 * 1024;
 const PREFIX = "BUNKMS_";
+/** A line of which parseEnv drops nothing but a comment: it would end a PIN or a path at a `#`, and what follows a quote. */
+const WHOLE_LINE = /^[^=]*=\s*(?:'[^']*'|"[^"]*"|`[^`]*`|[^'"`#\s][^#]*?|)(?:\s+#.*|\s*)$/;
+const WHOLE_LINE_RULE =
+  "would not be taken as it is written: put a value that has a # or begins with a quote into quotes, with nothing behind " +
+  "them but a comment after a blank";
 
 /** Reads the arguments after the program's name: `[new-root-token] [--flag VALUE | --flag=VALUE | --switch]…`. */
 export function readCommandLine(argv: readonly string[]): CommandLine {
@@ -116,6 +121,8 @@ export function readSettingsFile(path: string): Source {
       reasons.push(`${where}: ${replacedSetting(variable) ?? reason}`);
     } else if (texts.has(name)) {
       reasons.push(`${where}: ${variable}: is given twice`);
+    } else if (!WHOLE_LINE.test(line)) {
+      reasons.push(`${where}: ${variable}: ${WHOLE_LINE_RULE}`);
     } else {
       texts.set(name, text);
       if (SETTINGS[name].secret && !isPrivate) {
