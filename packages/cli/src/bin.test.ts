@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readVersion } from "./version.ts";
@@ -22,6 +23,13 @@ test("bunkms started by an old Node hands on input, output and exit code", () =>
   const spawned = spawnSync(process.execPath, args, { input: '{"nonsense":1}' });
   assert.equal(spawned.status, 2);
   assert.equal(String(spawned.stderr), 'bunkms: bunkms.v1.GetKeyRequest has no field "nonsense"\n');
+});
+
+test("where remarks cannot be written the exit code is the same, not that of a signature that is not valid", () => {
+  const full = openSync("/dev/full", "w");
+  const { status } = spawnSync(process.execPath, [BIN, "no-such-command"], { stdio: ["ignore", "pipe", full] });
+  closeSync(full);
+  assert.equal(status, 2);
 });
 
 test("a program that bunkms runs gets its signals, and its exit code is handed on", async () => {
