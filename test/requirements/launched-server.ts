@@ -15,6 +15,8 @@ export interface LaunchOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** File mode creation mask, octal digits. */
   readonly umask?: string;
+  /** Standard output (1) or standard error (2), where nothing can be written to it. */
+  readonly full?: 1 | 2;
 }
 
 /** The server's program, running or ended. */
@@ -34,10 +36,12 @@ const UNTIL_MS = 20_000;
 const END_MS = 30_000;
 
 /** Launches the server's program. Whoever does must see to its end. */
-export function launchServer({ folder, args = [], nodeArgs = [], env = {}, umask }: LaunchOptions): LaunchedServer {
+export function launchServer(options: LaunchOptions): LaunchedServer {
+  const { folder, args = [], nodeArgs = [], env = {}, umask, full } = options;
   const command = [process.execPath, "--disable-warning=ExperimentalWarning", ...nodeArgs, SERVER_PROGRAM, ...args];
-  const shell = umask === undefined ? [] : ["sh", "-c", `umask ${umask} && exec "$@"`, "sh"];
-  const [program = "", ...rest] = [...shell, ...command];
+  const masked = umask === undefined ? [] : ["sh", "-c", `umask ${umask} && exec "$@"`, "sh"];
+  const redirected = full === undefined ? [] : ["sh", "-c", `exec "$@" ${full}> /dev/full`, "sh"];
+  const [program = "", ...rest] = [...redirected, ...masked, ...command];
   const child = spawn(program, rest, {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],

@@ -117,6 +117,24 @@ test("REQ-33 a first start that cannot listen does not make the root token disap
   }
 });
 
+test("REQ-33 where nothing can be printed the program ends and says so, and how to get a root token that was not shown", async () => {
+  const lost =
+    "standard output cannot be written (ENOSPC); for a root token that was not shown, new-root-token makes another";
+  for (const { options } of await modes()) {
+    for (const args of [["--version"], [...(options.args ?? []), ...LOOPBACK]]) {
+      const full = launchServer({ ...options, args, full: 1 });
+      assert.equal(await full.end(), 1, full.output());
+      assert.deepEqual(
+        full
+          .output()
+          .split("\n")
+          .filter((line) => !line.startsWith("{")),
+        [`bunkms: ${lost}`, ""],
+      );
+    }
+  }
+});
+
 test("REQ-33 a lost root token is replaced with the master key at hand, and that is recorded", async () => {
   for (const { options } of await modes()) {
     const { result: old } = await serveOnce(options, async (_url, server) => (await server.until(ROOT_TOKEN))[0]);

@@ -33,6 +33,7 @@ import { decodeSlot, SLOT_PREFIX, SLOT_TABLE } from "./vault/slot.ts";
 /** Exit codes: 0 stopped as asked, 1 could not start or go on, 2 the settings are wrong. */
 export async function run(): Promise<void> {
   let log: Logger | undefined;
+  process.stdout.on("error", (cause: NodeJS.ErrnoException) => fail(unprinted(cause), log));
   try {
     // First, so that no key is ever in a process that others could look into.
     const hardening = hardenProcess();
@@ -269,6 +270,12 @@ function makeLogger(config: Config): Logger {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** Standard output was closed, or its disk is full. What was to be printed may have been a root token, which is shown once. */
+function unprinted(cause: NodeJS.ErrnoException): Error {
+  const what = `standard output cannot be written (${cause.code ?? "unknown error"})`;
+  return new Error(`${what}; for a root token that was not shown, new-root-token makes another`, { cause });
 }
 
 /** The reason in words for who started the server; where it came from only with a lower log level. */
