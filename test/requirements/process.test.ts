@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -107,5 +107,24 @@ test("REQ-06 REQ-07 a master key that comes in the environment is handed to no c
     assert.ok(!wrong.output.includes(key.slice(0, 16)), wrong.output);
   } finally {
     await server.remove();
+  }
+});
+
+test("REQ-03 where its log cannot be written, on a full disk for example, the server serves, and stops when it is told to", async () => {
+  const place = join(folder, "full");
+  await mkdir(place);
+  const args = ["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"];
+  const server = launchServer({ folder: place, args, env, full: 2 });
+  try {
+    const [, url] = await server.until(/^REST {2}(\S+)$[\s\S]*^Data /m);
+    for (let call = 0; call < 20; call++) {
+      const { status } = await fetch(`${url}/v1/keys`, { signal: AbortSignal.timeout(10_000) });
+      assert.equal(status, 401);
+    }
+    server.signal("SIGTERM");
+    assert.equal(await server.end(), 0);
+  } finally {
+    server.signal("SIGKILL");
+    await server.end();
   }
 });

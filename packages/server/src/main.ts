@@ -12,6 +12,7 @@ import {
   savePointer,
   saveRootToken,
 } from "./boot/dev-files.ts";
+import { LogOutput } from "./boot/log-output.ts";
 import { makeRootToken } from "./boot/root-token.ts";
 import { besideStore, type Running, serve } from "./boot/serve.ts";
 import { VERSION } from "./boot/version.ts";
@@ -34,6 +35,8 @@ import { decodeSlot, SLOT_PREFIX, SLOT_TABLE } from "./vault/slot.ts";
 export async function run(): Promise<void> {
   let log: Logger | undefined;
   process.stdout.on("error", (cause: NodeJS.ErrnoException) => fail(unprinted(cause), log));
+  // What cannot be told there ends nothing.
+  process.stderr.on("error", () => {});
   try {
     // First, so that no key is ever in a process that others could look into.
     const hardening = hardenProcess();
@@ -250,7 +253,6 @@ function stopOnSignal(running: Running, log: Logger): void {
     running.close().then(
       () => {
         log.info("stopped");
-        log.flush();
         process.exit(0);
       },
       (error) => fail(error, log),
@@ -262,10 +264,9 @@ function stopOnSignal(running: Running, log: Logger): void {
 }
 
 function makeLogger(config: Config): Logger {
-  return pino(
-    { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ fd: 2, sync: false }),
-  );
+  const output = new LogOutput(process.stderr.fd);
+  process.on("exit", () => output.writeLast());
+  return pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 }
 
 function print(text: string): void {
@@ -281,7 +282,6 @@ function unprinted(cause: NodeJS.ErrnoException): Error {
 /** The reason in words for who started the server; where it came from only with a lower log level. */
 function fail(error: unknown, log: Logger | undefined): never {
   log?.debug({ err: error }, "not started");
-  log?.flush();
   process.stderr.write(`bunkms: ${error instanceof Error ? error.message : "unknown failure"}\n`);
   process.exit(error instanceof ConfigError ? 2 : 1);
 }
