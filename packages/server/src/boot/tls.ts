@@ -24,6 +24,8 @@ export class TlsSource {
   #pair: TlsPair;
   #seen: string;
   #timer: NodeJS.Timeout | undefined;
+  /** What was last reported, which is not said again at each look. */
+  #reported: string | undefined;
 
   /** @throws Error when the files are not a certificate with its key. */
   constructor(files: TlsFiles, onError: (error: unknown) => void) {
@@ -44,12 +46,21 @@ export class TlsSource {
 
   /** Looks at the files from time to time. */
   watch(): void {
-    this.#timer = setInterval(() => this.reload(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#timer.unref();
   }
 
-  /** Looks at the files now. */
+  /** Looks at the files now, and reports what is wrong also if it was reported before. */
   reload(): void {
+    this.#reported = undefined;
+    this.#look();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
     try {
       const stamp = this.#stamp();
       if (stamp !== this.#seen) {
@@ -59,13 +70,14 @@ export class TlsSource {
           listener(this.#pair);
         }
       }
+      this.#reported = undefined;
     } catch (error) {
-      this.#onError(error);
+      const reason = (error as Error).message;
+      if (reason !== this.#reported) {
+        this.#reported = reason;
+        this.#onError(error);
+      }
     }
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
   }
 
   #stamp(): string {
