@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -121,5 +123,31 @@ test("SETTINGS port 0 is replaced by a free port, which is printed", async () =>
   } finally {
     server.signal("SIGKILL");
     await server.end();
+  }
+});
+
+test("SETTINGS who cannot listen is told why: another program, or an address that is not this machine's", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  try {
+    for (const [address, reason] of [
+      [`127.0.0.1:${port}`, "another program is there already"],
+      ["192.0.2.1:0", "this machine does not have that address"],
+    ] as const) {
+      for (const [flag, ...others] of [
+        ["--addr", "--grpc-addr", "127.0.0.1:0"],
+        ["--grpc-addr", "--addr", "127.0.0.1:0"],
+        ["--rpc-addr", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"],
+      ] as const) {
+        const rpc = flag === "--rpc-addr" ? ["--rpc-secrets", "a.*", "--rpc-clients", "192.0.2.0/24"] : [];
+        const args = [...others, ...rpc, flag, address, "--allow-plaintext", "--store", "memory"];
+        const server = launchServer({ folder: root, args, env: MASTER_KEY });
+        assert.equal(await server.end(), 1, server.output());
+        assert.ok(server.output().includes(`${flag}: cannot listen on ${address}: ${reason}\n`), server.output());
+      }
+    }
+  } finally {
+    taken.close();
   }
 });

@@ -165,9 +165,17 @@ async function closeGrpc(server: grpc.Server, bound: string, graceMs: number): P
   clearTimeout(timer);
 }
 
+const WHY_NOT: ReadonlyMap<string, string> = new Map([
+  ["EADDRINUSE", "another program is there already"],
+  ["EADDRNOTAVAIL", "this machine does not have that address"],
+  ["EACCES", "this user may not use that port"],
+]);
+
 /** Why a listener could not be opened. */
 export function cannotListen(flag: string, { host, port }: ListenAddress, cause: unknown): Error {
-  return new Error(`${flag}: cannot listen on ${shown(host, port)}; is another program there already?`, { cause });
+  // What grpc-js says has the code in its text alone.
+  const code = /\bE[A-Z]+\b/.exec((cause as Error).message)?.[0] ?? "unknown error";
+  return new Error(`${flag}: cannot listen on ${shown(host, port)}: ${WHY_NOT.get(code) ?? code}`, { cause });
 }
 
 /** The host to listen on; undefined for all addresses, which Node takes to be those of IPv4 alone where there is no IPv6. */
