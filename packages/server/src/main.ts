@@ -81,7 +81,7 @@ async function start(config: Config, configHome: string | undefined, log: Logger
       }
       if (running !== undefined) {
         // A seal was waited for.
-        invite(config, running, token, configHome);
+        invite(config, running, token, configHome, log);
       }
     } catch (err) {
       log.error({ err }, "the root token was not left for the command line");
@@ -95,7 +95,7 @@ async function start(config: Config, configHome: string | undefined, log: Logger
   }
   stopOnSignal(running, log);
   announce(config, running);
-  invite(config, running, rootToken, configHome);
+  invite(config, running, rootToken, configHome, log);
 }
 
 async function newRootToken(config: Config): Promise<void> {
@@ -215,31 +215,37 @@ function invite(
   running: Running,
   rootToken: IssuedRootToken | undefined,
   configHome: string | undefined,
+  log: Logger,
 ): void {
   if (rootToken !== undefined) {
     print(`Try it:\n  curl -H 'Authorization: Bearer ${rootToken.token}' \\
     -H 'Content-Type: application/json' -d '{"name":"first"}' ${running.restUrl}/v1/keys`);
   }
   if (config.dev) {
-    leaveForCli(config, running, configHome);
+    leaveForCli(config, running, configHome, log);
   }
 }
 
-/** Development mode: the CLI works in the next terminal without being told anything. */
-function leaveForCli(config: Config, running: Running, configHome: string | undefined): void {
+/** Development mode: the CLI works in the next terminal without being told anything, where there is a home to leave it in. */
+function leaveForCli(config: Config, running: Running, configHome: string | undefined, log: Logger): void {
   const tokenFile = rootTokenPath(config);
-  if (!running.status().initialised) {
-    savePointer(pointerPath(configHome), running.restUrl, running.grpcAddress, tokenFile);
-    return;
-  }
-  if (!hasRootToken(tokenFile)) {
+  const { initialised } = running.status();
+  if (initialised && !hasRootToken(tokenFile)) {
     print(
       "The root token's file is gone: `bunkms server new-root-token --dev` makes another while the server is stopped.",
     );
     return;
   }
-  savePointer(pointerPath(configHome), running.restUrl, running.grpcAddress, tokenFile);
-  print("CLI   npx bunkms key list   (it finds this server and its token)");
+  let found = "   (it finds this server and its token)";
+  try {
+    savePointer(pointerPath(configHome), running.restUrl, running.grpcAddress, tokenFile);
+  } catch (err) {
+    log.warn({ err }, "the command line will not find this server by itself");
+    found = ` --url ${running.restUrl} --token-file ${tokenFile}`;
+  }
+  if (initialised) {
+    print(`CLI   npx bunkms key list${found}`);
+  }
 }
 
 function stopOnSignal(running: Running, log: Logger): void {
