@@ -11,9 +11,10 @@ import { runNode } from "./run-node.js";
 const NEEDED = 26;
 
 if (Number.parseInt(process.versions.node, 10) >= NEEDED) {
-  // The folder is this user's own: compiled code from one that others can write to, such as the default below /tmp, would be
-  // theirs to choose.
-  module.enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "bunkms", "compiled"));
+  const cacheHome = findCacheHome();
+  if (cacheHome !== undefined) {
+    module.enableCompileCache(join(cacheHome, "bunkms", "compiled"));
+  }
   await import("../src/main.ts");
 } else {
   const runtime = findPinnedNode(dirname(fileURLToPath(import.meta.url)));
@@ -39,4 +40,16 @@ function findPinnedNode(folder) {
   }
   const parent = dirname(folder);
   return parent === folder ? undefined : findPinnedNode(parent);
+}
+
+/**
+ * This user's own folder for what can be made again; undefined where a user has no home. Compiled code from a folder that others can
+ * write to, such as the default below /tmp, would be theirs to choose.
+ */
+function findCacheHome() {
+  try {
+    return process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
+  } catch {
+    return undefined;
+  }
 }

@@ -25,6 +25,26 @@ test("bunkms started by an old Node hands on input, output and exit code", () =>
   assert.equal(String(spawned.stderr), 'bunkms: bunkms.v1.GetKeyRequest has no field "nonsense"\n');
 });
 
+test("a user without a home, as in a container, can use bunkms, and is told what is missing for a login", () => {
+  const homeless =
+    'import os from "node:os";import{syncBuiltinESMExports as s}from"node:module";os.homedir=()=>{throw 1};s()';
+  const { HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME, BUNKMS_URL, ...env } = process.env;
+  const run = (...args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(homeless)}`, BIN, ...args],
+      { env, encoding: "utf8" },
+    );
+    return [status, stdout, stderr];
+  };
+  assert.deepEqual(run("--version"), [0, `${readVersion()}\n`, ""]);
+  assert.deepEqual(run("key", "list"), [
+    2,
+    "",
+    "bunkms: this user has no home, where a login could lie\n  Set HOME or XDG_CONFIG_HOME, or give --url and --token-file.\n",
+  ]);
+});
+
 test("where remarks cannot be written the exit code is the same, not that of a signature that is not valid", () => {
   const full = openSync("/dev/full", "w");
   const { status } = spawnSync(process.execPath, [BIN, "no-such-command"], { stdio: ["ignore", "pipe", full] });

@@ -2,16 +2,27 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ExitCode } from "./exit-codes.ts";
-import { Failure } from "./failure.ts";
+import { Failure, usage } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { makeFolder } from "./make-folder.ts";
 
 const MAX_BYTES = 64 * 1024;
 
-/** The folder of this user's bunkms files: `$XDG_CONFIG_HOME/bunkms`, else `~/.config/bunkms`. */
+/** The folder of this user's bunkms files: `$XDG_CONFIG_HOME/bunkms`, else `~/.config/bunkms`. @throws Failure without a home. */
 export function configFolder(io: Io): string {
-  const base = io.env["XDG_CONFIG_HOME"] || join(io.env["HOME"] || homedir(), ".config");
+  const base = io.env["XDG_CONFIG_HOME"] || join(io.env["HOME"] || homeOfUser(), ".config");
   return join(base, "bunkms");
+}
+
+function homeOfUser(): string {
+  try {
+    return homedir();
+  } catch {
+    throw usage(
+      "this user has no home, where a login could lie",
+      "Set HOME or XDG_CONFIG_HOME, or give --url and --token-file.",
+    );
+  }
 }
 
 /**
