@@ -74,3 +74,31 @@ test("the environment keeps all variables but the master key", () => {
   assert.deepEqual(Object.fromEntries(texts), { masterKey: KEY_HEX, store: "memory" });
   assert.deepEqual(env, { BUNKMS_STORE: "memory", PATH: "/bin" });
 });
+
+test("variables that Kubernetes makes of a service named bunkms are no settings, and what only looks like one is refused", () => {
+  const links = {
+    BUNKMS_SERVICE_HOST: "10.0.0.1",
+    BUNKMS_SERVICE_PORT: "8080",
+    BUNKMS_SERVICE_PORT_REST: "8080",
+    BUNKMS_PORT: "tcp://10.0.0.1:8080",
+    BUNKMS_PORT_8080_TCP: "tcp://10.0.0.1:8080",
+    BUNKMS_PORT_8080_TCP_PROTO: "tcp",
+    BUNKMS_PORT_8080_TCP_PORT: "8080",
+    BUNKMS_PORT_8080_TCP_ADDR: "10.0.0.1",
+    BUNKMS_GRPC_SERVICE_HOST: "fd00::1",
+    BUNKMS_GRPC_PORT_8081_TCP: "tcp://[fd00::1]:8081",
+  };
+  const { texts, reasons } = readEnvironment({ ...links });
+  assert.deepEqual([texts.size, reasons], [0, []]);
+  for (const [name, value] of [
+    ["BUNKMS_PORT", "8080"],
+    ["BUNKMS_SERVICE_HOST", "kms.example"],
+    ["BUNKMS_SERVICE_PORT", "tcp://10.0.0.1:8080"],
+    ["BUNKMS_REPORT", "tcp://10.0.0.1:8080"],
+    ["BUNKMS_PORT_TCP", "tcp://10.0.0.1:8080"],
+    ["BUNKMS_PORT_8080_TCP_PROTO", "yes"],
+    ["BUNKMS_SERVICE", "8080"],
+  ] as const) {
+    assert.match(readEnvironment({ [name]: value }).reasons.join(), /unknown environment variable/, `${name}=${value}`);
+  }
+});

@@ -1,6 +1,7 @@
 import { parseEnv } from "node:util";
 import { readSmallFile } from "./private-file.ts";
 import { replacedSetting } from "./replaced-settings.ts";
+import { isServiceLink } from "./service-links.ts";
 import { isForeignVariable, SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
 
 /** What one source says, as text, and what is wrong with it. Reasons never hold a value. */
@@ -77,7 +78,10 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Source {
   const texts = new Map<SettingName, string>();
   const reasons: string[] = [];
   for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith(PREFIX) || text === undefined || isForeignVariable(variable)) {
+    if (!variable.startsWith(PREFIX) || text === undefined) {
+      continue;
+    }
+    if (isForeignVariable(variable) || isServiceLink(variable, text)) {
       continue;
     }
     const name = byVariable(variable);
