@@ -226,3 +226,16 @@ test("of a record that is damaged and made again it is told once", async () => {
   assert.equal(told.length, 1);
   assert.match(told[0] as string, /audit-tile\/main\/00\/0000000000000001$/);
 });
+
+test("of a record that was damaged already when the vault was opened it is told as well, once", async () => {
+  const first = await testVault();
+  await grow(first, 800);
+  await spoil(first, "audit-tile", "main/00/ffffffffffffffff");
+  const { damage } = (await openOrCreate(first.store, first.seal())).vault.records;
+  assert.equal(damage.records, 1);
+  const told: string[] = [];
+  damage.onFound(({ message }) => void told.push(message));
+  damage.onFound(({ message }) => void told.push(message));
+  assert.equal(told.length, 1);
+  assert.match(told[0] as string, /audit-tile\/main\/01\/0000000000000000$/);
+});

@@ -6,16 +6,21 @@ const MOST = 1_000;
 /** Which records did not open since the vault was opened, also those that are made again from others. */
 export class DamageWatch {
   readonly #paths = new Set<string>();
-  #tell: (damage: RecordDamaged) => void = () => {};
+  /** Those that were found before anybody listened: while the vault was opened. */
+  readonly #untold: RecordDamaged[] = [];
+  #tell = (damage: RecordDamaged): void => void this.#untold.push(damage);
 
   /** How many records. Ends at a thousand. */
   get records(): number {
     return this.#paths.size;
   }
 
-  /** From now on each record that is found is told of, once. */
+  /** Each record that is found, or was found before, is told of, once. */
   onFound(tell: (damage: RecordDamaged) => void): void {
     this.#tell = tell;
+    for (const damage of this.#untold.splice(0)) {
+      tell(damage);
+    }
   }
 
   /** Takes note of a record that did not open. */
