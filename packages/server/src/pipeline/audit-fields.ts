@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { DescField, Message } from "@bufbuild/protobuf";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import type { AuditField, OperationSpec } from "@bunkms/contract";
 import { hashedField } from "../audit/hashed-field.ts";
 
@@ -7,7 +8,8 @@ type Values = Readonly<Record<string, unknown>>;
 
 /**
  * The recorded fields of a message: those that the contract lists, in clear or as HMAC-SHA-256. Fields at their
- * default value are left out. The HMAC covers the field's name too, so that equal values of different fields differ.
+ * default value are left out, but for optional ones that were given: a rotation that is turned off is a 0. The HMAC
+ * covers the field's name too, so that equal values of different fields differ.
  * @param key May be absent where the contract hashes nothing: in operations that need no open vault.
  */
 export function auditFields(
@@ -18,7 +20,7 @@ export function auditFields(
   const recorded: Record<string, string> = {};
   for (const { field, hashed } of fields) {
     const value = fieldValue(message as unknown as Values, field);
-    if (isDefault(value)) {
+    if (value === undefined || (isDefault(value) && !isOptional(field))) {
       continue;
     }
     recorded[field.name] = hashed ? hashedValue(field, value, key) : String(value);
@@ -42,14 +44,13 @@ function hashedValue(field: DescField, value: unknown, key: KeyObject | undefine
   return hashedField(key, field.name, value instanceof Uint8Array ? value : String(value));
 }
 
+/** Whether a message tells its default value from none. */
+function isOptional({ oneof, presence }: DescField): boolean {
+  return oneof === undefined && presence === FeatureSet_FieldPresence.EXPLICIT;
+}
+
 function isDefault(value: unknown): boolean {
-  return (
-    value === undefined ||
-    value === "" ||
-    value === 0 ||
-    value === false ||
-    (value instanceof Uint8Array && value.length === 0)
-  );
+  return value === "" || value === 0 || value === false || (value instanceof Uint8Array && value.length === 0);
 }
 
 function fieldValue(values: Values, field: DescField): unknown {
