@@ -96,12 +96,12 @@ export class KeyBook {
     if (number < 1 || number > key.latestVersion) {
       throw new BunkmsError("unknown_version");
     }
-    const [oldest, bound] =
-      direction === "make"
-        ? [Math.max(key.minEncryptionVersion, key.minDecryptionVersion), "min_encryption_version"]
-        : [key.minDecryptionVersion, "min_decryption_version"];
-    if (number < oldest) {
-      throw new BunkmsError("wrong_key_state", `version ${number} is older than the key's ${bound}`);
+    // Nothing is made with a version that could not open or verify it.
+    if (number < key.minDecryptionVersion) {
+      throw tooOld(number, "min_decryption_version");
+    }
+    if (direction === "make" && number < key.minEncryptionVersion) {
+      throw tooOld(number, "min_encryption_version");
     }
     requireEnabled((await this.versionsOf.info(key, number)).state, `version ${number}`);
     return number;
@@ -144,6 +144,10 @@ export function versionOf(key: KeyInfo, header: Pick<CiphertextHeader, "keyId" |
     throw new BunkmsError("decryption_failed");
   }
   return header.version;
+}
+
+function tooOld(version: number, bound: string): BunkmsError {
+  return new BunkmsError("wrong_key_state", `version ${version} is older than the key's ${bound}`);
 }
 
 const INFOS = new WeakMap<KeyRecord, KeyInfo>();

@@ -107,6 +107,24 @@ test("nothing is planned in vain: a plan that is discarded leaves no trace, and 
   assert.deepEqual([key.latestVersion, key.state, key.description], [1, "enabled", ""]);
 });
 
+test("a version that is too old for a use is refused by the bound that forbids it", async () => {
+  const vault = await testVault();
+  const { keys } = vault.vault;
+  await commit(vault, planKey(vault.vault, "k"));
+  await commit(vault, keys.rotate("k", NOW));
+  const refused = async (settings: KeySettings): Promise<readonly string[]> => {
+    const { key } = await commit(vault, keys.update("k", settings));
+    const uses = (["make", "open"] as const).map((direction) => keys.usableVersion(key, 1, direction));
+    return (await Promise.allSettled(uses)).map((use) => (use.status === "rejected" ? use.reason.message : "usable"));
+  };
+  const bound = (name: string) => `version 1 is older than the key's ${name}`;
+  assert.deepEqual(await refused({ minEncryptionVersion: 2 }), [bound("min_encryption_version"), "usable"]);
+  assert.deepEqual(await refused({ minEncryptionVersion: 1, minDecryptionVersion: 2 }), [
+    bound("min_decryption_version"),
+    bound("min_decryption_version"),
+  ]);
+});
+
 test("COSMIAN-2026-008 whoever remembers a use epoch notices each change that ends uses, and what was opened is forgotten", async () => {
   const vault = await testVault();
   const { keys } = vault.vault;
