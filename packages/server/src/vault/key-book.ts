@@ -73,9 +73,10 @@ export class KeyBook {
     return this.versionsOf.info(key, version);
   }
 
-  /** All versions of a key in ascending order. */
+  /** All versions of a key in ascending order, without those that it got since it was read. */
   async versions(key: KeyInfo): Promise<readonly KeyVersionInfo[]> {
-    return (await this.versionsOf.list(key.id)).map(({ info }) => info);
+    const stored = await this.versionsOf.list(key.id);
+    return stored.map(({ info }) => info).filter(({ version }) => version <= key.latestVersion);
   }
 
   /** A page of keys in the order of their names. */

@@ -125,6 +125,18 @@ test("a version that is too old for a use is refused by the bound that forbids i
   ]);
 });
 
+test("the versions of a key are those that it had when it was read", async () => {
+  const vault = await testVault();
+  const { keys } = vault.vault;
+  const { key } = await commit(vault, planKey(vault.vault, "k"));
+  await commit(vault, keys.rotate("k", NOW));
+  assert.deepEqual(
+    (await keys.versions(key)).map(({ version }) => version),
+    [1],
+  );
+  assert.equal((await keys.versions(await keys.get("k"))).length, 2);
+});
+
 test("COSMIAN-2026-008 whoever remembers a use epoch notices each change that ends uses, and what was opened is forgotten", async () => {
   const vault = await testVault();
   const { keys } = vault.vault;
