@@ -106,6 +106,7 @@ test("keys are wrapped only to a sound RSA key, and unwrapped only by an RSA key
   const wrap = (key: KeyObject) => wrapForExport(key, "rsa-aes-key-wrap-sha256", Buffer.alloc(32));
   const jwk = publicKey.export({ format: "jwk" });
   const withExponent = (e: Buffer) => createPublicKey({ key: { ...jwk, e: e.toString("base64url") }, format: "jwk" });
+  const withModulus = (n: Buffer) => createPublicKey({ key: { ...jwk, n: n.toString("base64url") }, format: "jwk" });
   const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const unsound = [
     generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey,
@@ -114,6 +115,7 @@ test("keys are wrapped only to a sound RSA key, and unwrapped only by an RSA key
     withExponent(Buffer.of(3)),
     withExponent(Buffer.of(1, 0, 2)),
     withExponent(Buffer.of(1, 0, 0, 0, 0, 0, 0, 0, 1)),
+    withModulus(Buffer.alloc(256, 0xfe)),
     ec.publicKey,
     privateKey,
   ];

@@ -66,8 +66,8 @@ export async function unwrapImported(
 /**
  * Wraps key material for the holder of an RSA key; the opposite of {@link unwrapImported}.
  *
- * @param publicKey RSA of 2,048 to 8,192 bits, with an odd exponent from 65,537 (SP 800-56B section 6.2.1) to below 2^64,
- * the most that OpenSSL takes with a modulus of more than 3,072 bits.
+ * @param publicKey RSA of 2,048 to 8,192 bits, with an odd modulus, and an odd exponent from 65,537 (SP 800-56B section
+ * 6.2.1) to below 2^64, the most that OpenSSL takes with a modulus of more than 3,072 bits.
  * @param material At most {@link MOST_WRAPPED_MATERIAL} bytes; by `rsa-oaep-sha256` at most the modulus less 66 bytes.
  * @throws BunkmsError `invalid_public_key`; `plaintext_too_long` when the algorithm cannot take that much.
  */
@@ -165,8 +165,15 @@ function requireSound(publicKey: KeyObject): void {
     modulusLength <= 8192 &&
     publicExponent >= 65_537n &&
     publicExponent < 1n << 64n &&
-    publicExponent % 2n === 1n;
+    publicExponent % 2n === 1n &&
+    isOddModulus(publicKey);
   if (!isSound) throw new BunkmsError("invalid_public_key", "the wrapping key must be RSA of 2048 to 8192 bits");
+}
+
+/** The product of two primes is odd; OpenSSL cannot compute with another, and fails in the middle of it. */
+function isOddModulus(publicKey: KeyObject): boolean {
+  const { n = "" } = publicKey.export({ format: "jwk" });
+  return (Buffer.from(n, "base64url").at(-1) ?? 0) % 2 === 1;
 }
 
 const unopened = (): BunkmsError => new BunkmsError("invalid_key_material", "the wrapped key cannot be unwrapped");
