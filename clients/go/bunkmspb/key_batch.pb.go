@@ -1329,7 +1329,7 @@ type VerifyItem struct {
 	Input isVerifyItem_Input `protobuf_oneof:"input"`
 	// The signature. Either this or `signature_jose`.
 	SignatureB64 []byte `protobuf:"bytes,3,opt,name=signature_b64,json=signatureB64,proto3" json:"signature_b64,omitempty"`
-	// The signature as Sign gave it in the encoding `jose`.
+	// The signature as Sign gave it in the encoding `jose`: 65,536 bytes have 87,382 characters.
 	SignatureJose string `protobuf:"bytes,4,opt,name=signature_jose,json=signatureJose,proto3" json:"signature_jose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1685,7 +1685,7 @@ type VerifyRequest struct {
 	Encoding string `protobuf:"bytes,7,opt,name=encoding,proto3" json:"encoding,omitempty"`
 	// As it was given for signing.
 	ContextB64 []byte `protobuf:"bytes,8,opt,name=context_b64,json=contextB64,proto3" json:"context_b64,omitempty"`
-	// The signature as Sign gave it in the encoding `jose`.
+	// The signature as Sign gave it in the encoding `jose`: 65,536 bytes have 87,382 characters.
 	SignatureJose string `protobuf:"bytes,9,opt,name=signature_jose,json=signatureJose,proto3" json:"signature_jose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

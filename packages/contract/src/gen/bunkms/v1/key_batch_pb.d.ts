@@ -679,7 +679,7 @@ export declare type VerifyItem = Message<"bunkms.v1.VerifyItem"> & {
   signatureB64: Uint8Array;
 
   /**
-   * The signature as Sign gave it in the encoding `jose`.
+   * The signature as Sign gave it in the encoding `jose`: 65,536 bytes have 87,382 characters.
    *
    * @generated from field: string signature_jose = 4;
    */

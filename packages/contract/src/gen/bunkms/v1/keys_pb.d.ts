@@ -940,7 +940,7 @@ export declare type VerifyRequest = Message<"bunkms.v1.VerifyRequest"> & {
   contextB64: Uint8Array;
 
   /**
-   * The signature as Sign gave it in the encoding `jose`.
+   * The signature as Sign gave it in the encoding `jose`: 65,536 bytes have 87,382 characters.
    *
    * @generated from field: string signature_jose = 9;
    */
