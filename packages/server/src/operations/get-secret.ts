@@ -4,7 +4,8 @@ import { defineOperation } from "./operation.ts";
 import { timestamp } from "./timestamp.ts";
 
 export const getSecret = defineOperation(SecretService.method.getSecret, async ({ vault }, { name }) => {
-  const { value, version, createdAt, updatedAt } = await vault.secrets.read(name);
+  const plan = await vault.secrets.lend(name);
+  const { value, version, createdAt, updatedAt } = plan.result;
   return {
     response: {
       name,
@@ -14,5 +15,6 @@ export const getSecret = defineOperation(SecretService.method.getSecret, async (
       valueB64: value,
       ...(isUtf8(value) ? { value: value.toString("utf8") } : {}),
     },
+    plan,
   };
 });

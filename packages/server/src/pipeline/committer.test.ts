@@ -98,7 +98,7 @@ test("of what is committed together, nothing comes after the end of what it rest
     const committed = order.toSorted(
       (a, b) => (indexes[order.indexOf(a)] as number) - (indexes[order.indexOf(b)] as number),
     );
-    assert.deepEqual(committed.slice(3), ["attachment", "audit-retention", "key", "token"]);
+    assert.deepEqual(committed.slice(2), ["secret", "attachment", "audit-retention", "key", "token"]);
   }
 });
 

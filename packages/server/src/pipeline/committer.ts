@@ -242,10 +242,10 @@ export class Committer {
 }
 
 /**
- * What calls rest on, each after what may rest on it: the attachment that they read, that no legal hold forbids a removal, the key
- * that they use, and their caller's token, on which all rest.
+ * What calls rest on, each after what may rest on it: the secret or the attachment that they read, that no legal hold forbids a
+ * removal, the key that they use, and their caller's token, on which all rest.
  */
-const RESTED_ON: readonly Table[] = ["attachment", "audit-retention", "key", "token"];
+const RESTED_ON: readonly Table[] = ["secret", "attachment", "audit-retention", "key", "token"];
 
 /**
  * What is committed together with the end of what it rests on was before it: a use before the end of its key, a removal before the

@@ -17,10 +17,16 @@ export interface SecretInfo {
   readonly updatedAt: number;
 }
 
+interface ReadSecret extends SecretInfo {
+  readonly value: Buffer;
+}
+
 /** The vault's secrets. Metadata may be cached; values never are. */
 export class Secrets {
   readonly #records: Records;
   readonly #secrets: NamedRecords<typeof SecretRecordSchema, SecretRecord>;
+  /** Those that are not told to anybody yet. */
+  readonly #reads = new Set<{ readonly name: string; isOutdated: boolean }>();
 
   constructor(records: Records, indexKey: KeyObject) {
     this.#records = records;
@@ -83,8 +89,23 @@ export class Secrets {
     };
   }
 
+  /** As `read`; the plan holds while the secret was not deleted. @throws BunkmsError `not_found` */
+  async lend(name: string): Promise<Plan<ReadSecret>> {
+    const reading = { name, isOutdated: false };
+    this.#reads.add(reading);
+    const discard = (): void => {
+      this.#reads.delete(reading);
+    };
+    try {
+      return { ...unchanged(await this.read(name)), holds: () => !reading.isOutdated, discard };
+    } catch (error) {
+      discard();
+      throw error;
+    }
+  }
+
   /** The latest version with its value, which the caller zeroes. @throws BunkmsError `not_found` */
-  async read(name: string): Promise<SecretInfo & { readonly value: Buffer }> {
+  async read(name: string): Promise<ReadSecret> {
     const { record } = await this.#get(name);
     const path = versionPath(idOf(record), record.latestVersion);
     const stored = await this.#records.read("secret-value", path);
@@ -112,7 +133,14 @@ export class Secrets {
       changes.push({ table: "secret-version", path, payload: null, previous: ref });
     }
     changes.push(...(await this.#records.removals("secret-value", ofIt)));
-    return { result: undefined, changes, committed: () => this.#secrets.deleted(name), discard: () => {} };
+    return { result: undefined, changes, committed: () => this.#deleted(name), discard: () => {} };
+  }
+
+  #deleted(name: string): void {
+    this.#secrets.deleted(name);
+    for (const reading of this.#reads) {
+      reading.isOutdated ||= reading.name === name;
+    }
   }
 
   async #get(name: string): Promise<NamedRecord<SecretRecord>> {
