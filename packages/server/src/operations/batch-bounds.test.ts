@@ -110,3 +110,19 @@ test("REQ-07 a batch under way is worked no further once the vault is sealed", a
   const ms = performance.now() - sealed;
   assert.ok(ms < 20 * oneMs, `${ms} ms after the seal, where one signature takes ${oneMs} ms`);
 });
+
+test("REQ-37 an error does not say of each item of a batch what is wrong with it", async () => {
+  const calls = await testCalls();
+  const refusal = async (count: number): Promise<string> => {
+    const request = { key_name: "k", items: Array.from({ length: count }, () => ({})) };
+    return calls.call("keys.encrypt_batch", request).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+  };
+  const told = (count: number) =>
+    Array.from({ length: count }, (_, i) => `items[${i}].data: exactly one field is required in oneof`);
+  assert.equal(await refusal(10), told(10).join("; "));
+  assert.equal(await refusal(1000), [...told(10), "and 990 more"].join("; "));
+  assert.equal(await refusal(100_000), "items: must contain no more than 1000 item(s)");
+});

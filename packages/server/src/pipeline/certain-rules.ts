@@ -98,6 +98,22 @@ export function isCertainlyValid(schema: DescMessage, message: Message): boolean
   return check(message);
 }
 
+/**
+ * The first list of a request that has more items than its rule allows, as protovalidate says it; undefined when there is none. To look
+ * for what is wrong with each of half a million items would take seconds.
+ */
+export function overfullList(schema: DescMessage, message: Message): string | undefined {
+  for (const field of schema.fields) {
+    const { type } = field.fieldKind === "list" && hasOption(field, fieldRules) ? getOption(field, fieldRules) : {};
+    const most = type?.case === "repeated" ? Number(type.value.maxItems || Number.POSITIVE_INFINITY) : undefined;
+    const items = (message as unknown as Values)[field.localName];
+    if (most !== undefined && (items as readonly unknown[]).length > most) {
+      return `${field.name}: must contain no more than ${most} item(s)`;
+    }
+  }
+  return undefined;
+}
+
 function messageCheck(schema: DescMessage): Certainly<Message> {
   if (hasOption(schema, messageRules)) {
     return never;

@@ -14,7 +14,7 @@ import { NOTHING, type Plan } from "../vault/plan.ts";
 import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
-import { isCertainlyValid, matches } from "./certain-rules.ts";
+import { isCertainlyValid, matches, overfullList } from "./certain-rules.ts";
 import type { Custody, OpenVault } from "./custody.ts";
 import { ANYBODY, type Progress } from "./progress.ts";
 import { type PublicActions, Recording } from "./recording.ts";
@@ -40,6 +40,12 @@ export interface PipelineParts {
 
 /** So often a mutation is planned anew when somebody else was faster, which mutations of one resource never are. */
 const ATTEMPTS = 3;
+
+/**
+ * So many broken rules at most are told: a batch has one for each item, and gRPC's clients refuse an error whose text is longer than some
+ * kilobytes, or lose the connection by it.
+ */
+const TOLD_VIOLATIONS = 10;
 
 /** So many calls without a token at once, in all and from one address: they take no places from those who have one. */
 const ANONYMOUS_CALLS = 256;
@@ -258,6 +264,10 @@ export class Pipeline {
     if (isCertainlyValid(spec.method.input, request)) {
       return;
     }
+    const overfull = overfullList(spec.method.input, request);
+    if (overfull !== undefined) {
+      throw new BunkmsError("invalid_request", overfull);
+    }
     const result = this.#validator.validate(spec.method.input, request as never);
     if (result.kind === "valid") {
       return;
@@ -266,10 +276,11 @@ export class Pipeline {
       throw result.error;
     }
     // A violation names the field and the rule, never a value nor a map's key.
-    const texts = result.violations.map(
-      ({ field, message }) => `${pathToString(field.filter(({ kind }) => kind !== "map_sub"))}: ${message}`,
-    );
-    throw new BunkmsError("invalid_request", texts.join("; "));
+    const texts = result.violations
+      .slice(0, TOLD_VIOLATIONS)
+      .map(({ field, message }) => `${pathToString(field.filter(({ kind }) => kind !== "map_sub"))}: ${message}`);
+    const untold = result.violations.length - texts.length;
+    throw new BunkmsError("invalid_request", [...texts, ...(untold > 0 ? [`and ${untold} more`] : [])].join("; "));
   }
 
   #authorise(caller: TokenInfo, spec: OperationSpec, resource: string): void {
