@@ -7,7 +7,7 @@ const DER = Buffer.concat([Buffer.from("308204d4300d", "hex"), Buffer.alloc(1234
 const BASE64 = DER.toString("base64");
 const ANSWERS = {
   "POST /v1/keys/k/backup": [200, { backup: "bkmbAAAA", recipient_fingerprint: "ab12" }],
-  "POST /v1/keys/restore": [201, { name: "k2", latest_version: 2 }],
+  "POST /v1/restore/keys": [201, { name: "k2", latest_version: 2 }],
   "POST /v1/keys/lost/backup": errorAnswer(400, "invalid_public_key"),
   "GET /v1/backup-key": [200, { public_key_b64: BASE64, fingerprint: "ab12" }],
 } as const;

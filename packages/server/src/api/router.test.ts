@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BunkmsError, readOperations } from "@bunkms/contract";
+import { getOption, hasOption } from "@bufbuild/protobuf";
+import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { BunkmsError, type PathSegment, readOperations } from "@bunkms/contract";
 import { Router } from "./router.ts";
 
 const router = new Router(readOperations());
@@ -23,6 +25,34 @@ test("every operation is found by its own template", () => {
 test("fixed text goes before a variable", () => {
   assert.equal(found("GET", "/v1/tokens/self").action, "tokens.get_self");
   assert.equal(found("DELETE", "/v1/tokens/self").action, "method_not_allowed");
+});
+
+/** A template's segments, with another's fixed text for its variables where it has some; undefined where a rule forbids that. */
+function filled(segments: readonly PathSegment[], others: readonly PathSegment[]): readonly string[] | undefined {
+  const texts = others.map((other) => (other.kind === "text" ? other.text : "1"));
+  const values = segments.map((segment, i) =>
+    segment.kind === "text" ? segment.text : segment.kind === "one" ? (texts[i] ?? "1") : texts.slice(i).join("/"),
+  );
+  return segments.every((segment, i) => segment.kind === "text" || isAllowed(segment, values[i] as string))
+    ? values
+    : undefined;
+}
+
+function isAllowed({ field }: Exclude<PathSegment, { kind: "text" }>, value: string): boolean {
+  const { type } = hasOption(field, fieldRules) ? getOption(field, fieldRules) : {};
+  return type?.case === "string" ? new RegExp(type.value.pattern, "u").test(value) : /^[0-9]+$/.test(value);
+}
+
+test("no template's fixed text keeps a name from being reached that another's rule allows", () => {
+  const operations = readOperations();
+  for (const { route, action } of operations) {
+    for (const other of operations) {
+      const values = filled(route.segments, other.route.segments);
+      if (values !== undefined) {
+        assert.equal(found(route.method, `/${values.join("/")}`).action, action, `/${values.join("/")}`);
+      }
+    }
+  }
 });
 
 test("the rest of a path is one value, its segments decoded once each", () => {
