@@ -1,4 +1,5 @@
 import { KeyService } from "@bunkms/contract";
+import { inBulk } from "../crypto/pool.ts";
 import { useKey } from "./key-use.ts";
 import { defineOperation } from "./operation.ts";
 import { chooseAlgorithm, signatureFields, signatureInput } from "./signature.ts";
@@ -9,7 +10,9 @@ export const sign = defineOperation(KeyService.method.sign, async (context, requ
     const version = await use.version(asked, "make");
     const { algorithm, options } = chooseAlgorithm(use.key, request);
     const { key } = await use.open(version);
-    const signature = await algorithm.sign(key, signatureInput(request), options);
+    const make = async () => algorithm.sign(key, signatureInput(request), options);
+    // As work in bulk it leaves others a thread, and does not begin once nobody waits for it.
+    const signature = await (algorithm.signsLong ? inBulk(context.ending, make) : make());
     return { ...signatureFields(signature, request), version, algorithm: algorithm.name };
   });
   return { response: result, plan };

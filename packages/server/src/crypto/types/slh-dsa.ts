@@ -42,6 +42,6 @@ function slhDsa(name: string, length: number): KeyType {
       }
       return given;
     },
-    signatures: Object.freeze([pureSignature(name, 255, true)]),
+    signatures: Object.freeze([Object.freeze({ ...pureSignature(name, 255, true), signsLong: true as const })]),
   };
 }
