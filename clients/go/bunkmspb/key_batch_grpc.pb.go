@@ -41,7 +41,7 @@ type KeyBatchServiceClient interface {
 	DecryptBatch(ctx context.Context, in *DecryptBatchRequest, opts ...grpc.CallOption) (*DecryptBatchResponse, error)
 	// Brings up to 1000 ciphertexts to the latest version, without showing what they hold.
 	RewrapBatch(ctx context.Context, in *RewrapBatchRequest, opts ...grpc.CallOption) (*RewrapBatchResponse, error)
-	// Signs up to 1000 items, whose signatures have at most 4 MiB in all.
+	// Signs up to 1000 items, as many as an answer of 4 MiB as Protobuf holds.
 	SignBatch(ctx context.Context, in *SignBatchRequest, opts ...grpc.CallOption) (*SignBatchResponse, error)
 	// Checks up to 1000 signatures. Where no version is named, each is tried with every version, at most 4000 times in all.
 	VerifyBatch(ctx context.Context, in *VerifyBatchRequest, opts ...grpc.CallOption) (*VerifyBatchResponse, error)
@@ -142,7 +142,7 @@ type KeyBatchServiceServer interface {
 	DecryptBatch(context.Context, *DecryptBatchRequest) (*DecryptBatchResponse, error)
 	// Brings up to 1000 ciphertexts to the latest version, without showing what they hold.
 	RewrapBatch(context.Context, *RewrapBatchRequest) (*RewrapBatchResponse, error)
-	// Signs up to 1000 items, whose signatures have at most 4 MiB in all.
+	// Signs up to 1000 items, as many as an answer of 4 MiB as Protobuf holds.
 	SignBatch(context.Context, *SignBatchRequest) (*SignBatchResponse, error)
 	// Checks up to 1000 signatures. Where no version is named, each is tried with every version, at most 4000 times in all.
 	VerifyBatch(context.Context, *VerifyBatchRequest) (*VerifyBatchResponse, error)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BunkmsError } from "@bunkms/contract";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
+import { BunkmsError, KeyBatchService } from "@bunkms/contract";
 import { testCalls } from "../boot/test-calls.ts";
 import type { KeyUse } from "./key-use.ts";
 import { tryVersions } from "./versions-tried.ts";
@@ -94,6 +95,21 @@ test("REQ-37 signatures that are too long for one answer are refused after the f
   });
   const ms = performance.now() - before;
   assert.ok(ms < 50 * oneMs + 500, `${ms} ms, where one signature takes ${oneMs} ms`);
+});
+
+test("the largest answer with signatures is one that gRPC's clients take, in either encoding", async () => {
+  const calls = await testCalls();
+  await calls.call("keys.create", { name: "k", type: "ml-dsa-87" });
+  const { output } = KeyBatchService.method.signBatch;
+  for (const encoding of ["", "jose"]) {
+    const request = (count: number) => ({ name: "k", encoding, items: items(count) });
+    const refusal = await calls.call("keys.sign_batch", request(1000)).catch((error: Error) => error.message);
+    const most = Number(/at most ([0-9]+) /.exec(String(refusal))?.[1]);
+    const answer = await calls.call("keys.sign_batch", request(most));
+    const { length } = toBinary(output, fromJson(output, answer));
+    assert.ok(length <= 4 * 1024 * 1024, `${most} with the encoding "${encoding}": ${length} bytes`);
+    assert.equal(await calls.code("keys.sign_batch", request(most + 1)), "payload_too_large");
+  }
 });
 
 test("REQ-07 a batch under way is worked no further once the vault is sealed", async () => {

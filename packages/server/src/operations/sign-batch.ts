@@ -5,8 +5,14 @@ import { useKey } from "./key-use.ts";
 import { defineOperation } from "./operation.ts";
 import { chooseAlgorithm, type SignedInput, signatureFields, signatureInput } from "./signature.ts";
 
-/** Bytes of all signatures of a batch. SLH-DSA's have up to 50 KB, so that a short request could ask for 50 MB. */
+/**
+ * Bytes of a batch's answer as Protobuf: what gRPC's clients take if nothing else is said. SLH-DSA's signatures have up to 50 KB, so that
+ * a short request could ask for 50 MB.
+ */
 const MOST_BYTES = 4 * 1024 * 1024;
+/** At most so many of them are count and digest, and of each result what is not the signature. */
+const OTHER_BYTES = 128;
+const OTHER_BYTES_OF_RESULT = 24;
 
 export const signBatch = defineOperation(KeyBatchService.method.signBatch, async (context, request) => {
   const { name, version: asked, items } = request;
@@ -16,8 +22,9 @@ export const signBatch = defineOperation(KeyBatchService.method.signBatch, async
     const { key } = await use.open(version);
     const signOne = (item: SignedInput) =>
       whenDone(algorithm.sign(key, signatureInput(item), options), (signature) => {
-        refuseTooMany(items.length, signature.length);
-        return { ...signatureFields(signature, request), version };
+        const fields = signatureFields(signature, request);
+        refuseTooMany(items.length, fields);
+        return { ...fields, version };
       });
     // One alone: how long signatures are is known once there is one.
     const first = await runItems(context.ending, items.slice(0, 1), signOne);
@@ -26,10 +33,11 @@ export const signBatch = defineOperation(KeyBatchService.method.signBatch, async
   return { response: batchAnswer(result, (i) => memberOf(result[i], "signatureB64")), plan };
 });
 
-function refuseTooMany(count: number, signatureLength: number): void {
-  if (count * signatureLength > MOST_BYTES) {
-    const most = Math.floor(MOST_BYTES / signatureLength);
-    const text = `items: at most ${most} in a batch with this algorithm, whose signatures have ${signatureLength} bytes`;
+function refuseTooMany(count: number, { signatureB64, signatureJose }: ReturnType<typeof signatureFields>): void {
+  const ofResult = signatureB64.length + signatureJose.length + OTHER_BYTES_OF_RESULT;
+  const most = Math.floor((MOST_BYTES - OTHER_BYTES) / ofResult);
+  if (count > most) {
+    const text = `items: at most ${most} in a batch with this algorithm, whose signatures have ${signatureB64.length} bytes`;
     refuseBatch(new BunkmsError("payload_too_large", text));
   }
 }

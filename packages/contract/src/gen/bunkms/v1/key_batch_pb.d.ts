@@ -1060,7 +1060,7 @@ export declare const KeyBatchService: GenService<{
     output: typeof RewrapBatchResponseSchema;
   },
   /**
-   * Signs up to 1000 items, whose signatures have at most 4 MiB in all.
+   * Signs up to 1000 items, as many as an answer of 4 MiB as Protobuf holds.
    *
    * @generated from rpc bunkms.v1.KeyBatchService.SignBatch
    */
