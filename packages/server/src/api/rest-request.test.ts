@@ -58,7 +58,7 @@ test("wrong types are refused, also those that the JSON mapping of Protobuf woul
       /^bytes/,
     );
   }
-  for (const context of [[], "x", null, { a: 1 }, { a: null }, { a: {} }]) {
+  for (const context of [[], "x", null, { a: 1 }, { a: null }, { a: {} }, { "\ud800": "a" }]) {
     refused(() => encrypt({ plaintext: "x", context }), /^context/);
   }
 });
@@ -97,10 +97,10 @@ test("query parameters: each at most once, known, properly encoded, whole number
 test("times are RFC 3339, and their errors do not repeat them", () => {
   const audit = (query: string) => requestFromHttp(spec("audit.list"), NONE, query, {});
   audit("since=2026-01-01T00:00:00Z");
-  assert.throws(
-    () => audit("since=canary"),
-    (error) => error instanceof BunkmsError && error.code === "invalid_request" && !error.message.includes("canary"),
-  );
+  assert.throws(() => audit("since=canary"), {
+    code: "invalid_request",
+    message: "since: is not a time as RFC 3339 has it",
+  });
 });
 
 test("an operation with a body takes no query, so that nothing is said twice", () => {

@@ -7,6 +7,7 @@ import {
   type Message,
   ScalarType,
 } from "@bufbuild/protobuf";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import { isJsonObject } from "./strict-json.ts";
 
@@ -132,12 +133,12 @@ function fits(field: DescField, value: JsonValue): boolean {
     case "scalar":
       return fitsScalar(field.scalar, value);
     case "map":
-      return isJsonObject(value) && Object.values(value).every(isText);
+      return isJsonObject(value) && Object.keys(value).every(isText) && Object.values(value).every(isText);
     case "list":
       return Array.isArray(value) && value.every(field.listKind === "message" ? isJsonObject : isText);
     case "message":
-      // Timestamps only, whose JSON form is text that the library parses strictly.
-      return isText(value);
+      // Timestamps only.
+      return isTime(value);
     default:
       return false;
   }
@@ -162,6 +163,16 @@ function isText(value: unknown): boolean {
   return typeof value === "string" && value.isWellFormed();
 }
 
+/** RFC 3339, as the JSON mapping of Protobuf has it. */
+function isTime(value: JsonValue): boolean {
+  try {
+    fromJson(TimestampSchema, value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function isUint32(field: DescField): boolean {
   return field.fieldKind === "scalar" && field.scalar === ScalarType.UINT32;
 }
@@ -182,5 +193,5 @@ function expected(field: DescField): string {
   if (field.fieldKind === "list") {
     return field.listKind === "message" ? "a list of objects" : "a list of texts";
   }
-  return field.fieldKind === "map" ? "an object of texts" : "a text";
+  return field.fieldKind === "map" ? "an object of texts of valid Unicode" : "a time as RFC 3339 has it";
 }
