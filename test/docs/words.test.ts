@@ -48,6 +48,7 @@ test("every policy action that a document names in an rpc's manner exists", () =
     "keys.destroy",
     "keys.record_usage",
     "keys.expire_imports",
+    "tokens.remove_expired",
     "calls.refuse",
   ];
   const files = ["tokens.txt", "keys.txt", "secrets.txt"];

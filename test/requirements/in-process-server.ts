@@ -69,8 +69,9 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     },
     async roundAt(time) {
       const failures: unknown[] = [];
-      const { vault, committer } = unsealed;
-      await new Periodic({ vault, committer, clock: () => time, onFailure: (error) => failures.push(error) }).round();
+      const { vault, tokens, committer } = unsealed;
+      const onFailure = (error: unknown) => failures.push(error);
+      await new Periodic({ vault, tokens, committer, clock: () => time, onFailure }).round();
       assert.deepEqual(failures, []);
     },
     async [Symbol.asyncDispose]() {

@@ -33,7 +33,7 @@ const (
 type TokenServiceClient interface {
 	// Makes a token with a role.
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error)
-	// Lists tokens in the order of their ids; never the tokens themselves.
+	// Lists tokens in the order of their ids; never the tokens themselves. One that expired is listed for another day.
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
 	// The caller's own token.
 	GetSelf(ctx context.Context, in *GetSelfRequest, opts ...grpc.CallOption) (*Token, error)
@@ -97,7 +97,7 @@ func (c *tokenServiceClient) RevokeToken(ctx context.Context, in *RevokeTokenReq
 type TokenServiceServer interface {
 	// Makes a token with a role.
 	CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error)
-	// Lists tokens in the order of their ids; never the tokens themselves.
+	// Lists tokens in the order of their ids; never the tokens themselves. One that expired is listed for another day.
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
 	// The caller's own token.
 	GetSelf(context.Context, *GetSelfRequest) (*Token, error)

@@ -6,7 +6,7 @@ import { macHex } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { Lru } from "../vault/lru.ts";
 import type { Plan } from "../vault/plan.ts";
-import type { RecordRef, Records } from "../vault/records.ts";
+import type { Change, RecordRef, Records } from "../vault/records.ts";
 import type { Identity, RoleName } from "./identity.ts";
 import { isTokenForm, makeToken } from "./token-format.ts";
 
@@ -25,6 +25,13 @@ interface StoredToken {
 }
 
 const CACHED = 10_000;
+/** So long an expired token is still listed, for whoever wonders why it was refused. */
+const LISTED_MS = 86_400_000;
+/** So often it is looked for expired ones, which takes a look at all tokens, and so many at most leave in one commit. */
+const LOOK_EVERY_MS = 3_600_000;
+const REMOVED_AT_ONCE = 256;
+/** So many records are opened in one turn of the event loop while it is looked. */
+const PAGE = 100;
 
 /**
  * Bearer tokens. The store holds HMAC-SHA-256 of a token under a key of the vault, as the record's path: the look-up
@@ -37,6 +44,8 @@ export class Tokens {
   /** Goes up with each revocation, so that what was read before one does not enter the cache after it. */
   #revocations = 0;
   readonly #paths = new WeakMap<TokenInfo, string>();
+  /** When nothing was left that expired more than a day before. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(records: Records, key: KeyObject) {
     this.#records = records;
@@ -103,18 +112,45 @@ export class Tokens {
       throw new BunkmsError("not_found", "there is no token of this id");
     }
     const { path, ref } = stored;
+    return this.#removal(stored.info, [{ table: "token", path, payload: null, previous: ref }]);
+  }
+
+  /** Removes the next tokens that expired more than a day ago; undefined when there are none, as far as is known for an hour. */
+  async expired(now: number): Promise<Plan<undefined> | undefined> {
+    if (now - this.#lookedAt < LOOK_EVERY_MS) {
+      return undefined;
+    }
+    const changes: Change[] = [];
+    for await (const { path, payload, ref } of this.#records.all("token", "", PAGE)) {
+      if (!isInTime(tokenInfo(fromBinary(TokenRecordSchema, payload)), now - LISTED_MS)) {
+        changes.push({ table: "token", path, payload: null, previous: ref });
+      }
+      if (changes.length === REMOVED_AT_ONCE) {
+        break;
+      }
+    }
+    if (changes.length === 0) {
+      this.#lookedAt = now;
+      return undefined;
+    }
+    return this.#removal(undefined, changes);
+  }
+
+  #removal<T>(result: T, changes: readonly Change[]): Plan<T> {
     return {
-      result: stored.info,
-      changes: [{ table: "token", path, payload: null, previous: ref }],
+      result,
+      changes,
       committed: () => {
         this.#revocations += 1;
-        this.#cache.delete(path);
+        for (const { path } of changes) {
+          this.#cache.delete(path);
+        }
       },
       discard: () => {},
     };
   }
 
-  /** A page of tokens in the order of their ids, the expired ones too until they are revoked. */
+  /** A page of tokens in the order of their ids, those that expired within the last day too. */
   async list(after: string, limit: number): Promise<readonly TokenInfo[]> {
     const tokens: TokenInfo[] = [];
     for await (const record of this.#records.all("token")) {

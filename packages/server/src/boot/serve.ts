@@ -203,12 +203,13 @@ class OpenVaultWork {
     this.#sinks = sinks;
   }
 
-  start({ vault, committer, log, tree }: Unsealed): void {
+  start({ vault, tokens, committer, log, tree }: Unsealed): void {
     const { records, logKeys } = vault;
     this.#sinks.start({ origin: logKeys.origin, source: logSource(tree, log), cursors: cursorStore(records) });
     void this.#periodic?.stop();
     this.#periodic = new Periodic({
       vault,
+      tokens,
       committer,
       clock: Date.now,
       onFailure: (err) => this.#log.error({ err }, "periodic work failed, and is tried again"),

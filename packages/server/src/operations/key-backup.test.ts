@@ -234,9 +234,10 @@ test("REQ-16 a key with a budget rotates by itself where nothing is known of wha
     name: "spent-elsewhere",
     backup: await backup("spent-elsewhere", await otherCluster()),
   });
-  const { vault, committer } = other.unsealed;
+  const { vault, tokens, committer } = other.unsealed;
   await new Periodic({
     vault,
+    tokens,
     committer,
     clock: () => other.now,
     onFailure: (error) => assert.fail(String(error)),

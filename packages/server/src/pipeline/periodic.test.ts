@@ -25,11 +25,12 @@ async function commit<T>({ committer }: Unsealed, plan: Promise<Plan<T>>): Promi
 }
 
 /** The periodic work of a vault whose time the test sets. */
-function periodicOf({ vault, committer }: Pick<Unsealed, "vault" | "committer">) {
+function periodicOf({ vault, tokens, committer }: Pick<Unsealed, "vault" | "tokens" | "committer">) {
   const failures: unknown[] = [];
   const time = { now: START };
   const periodic = new Periodic({
     vault,
+    tokens,
     committer,
     clock: () => time.now,
     onFailure: (error) => failures.push(error),
@@ -113,7 +114,7 @@ test("a key that somebody rotates just when it is due does not rotate again", as
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
-  const { roundAt } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys: faster } });
+  const { roundAt } = periodicOf({ ...vault, vault: { ...vault.vault, keys: faster } });
   await roundAt(START + HOUR);
   assert.equal(await versionOf(vault), 2);
 });
@@ -245,7 +246,7 @@ test("one key that cannot be taken care of does not keep the others waiting", as
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
-  const { roundAt, failures } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys: broken } });
+  const { roundAt, failures } = periodicOf({ ...vault, vault: { ...vault.vault, keys: broken } });
   await roundAt(START + 7 * DAY);
   assert.equal(failures.length, 1);
   assert.deepEqual(await Promise.all(["a", "b", "c"].map(async (name) => (await keys.get(name)).state)), [
@@ -345,7 +346,7 @@ test("a flush that finds that there is nothing left to write ends", async () => 
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
-  const { periodic, failures } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, usage } });
+  const { periodic, failures } = periodicOf({ ...vault, vault: { ...vault.vault, usage } });
   await periodic.stop();
   assert.deepEqual(failures, []);
 });
@@ -380,7 +381,7 @@ test("a thousand keys that fail in each round do not keep those after them waiti
     tried.set(name, (tried.get(name) ?? 0) + 1);
     throw new Error("broken");
   });
-  const { roundAt } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys } });
+  const { roundAt } = periodicOf({ ...vault, vault: { ...vault.vault, keys } });
   for (const count of [1000, 2000, 2500]) {
     await roundAt(START);
     assert.equal(tried.size, count);
@@ -411,7 +412,7 @@ test("while a round is under way its timer begins no other, and the next one com
     rounds += 1;
     await new Promise<void>((resolve) => (release = resolve));
   });
-  const { periodic } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys } });
+  const { periodic } = periodicOf({ ...vault, vault: { ...vault.vault, keys } });
   t.mock.timers.enable({ apis: ["setInterval"] });
   periodic.start();
   for (const expected of [1, 2]) {
@@ -438,7 +439,7 @@ test("the work ends after the key that is under way, and what was counted is wri
   const { usage } = vault.vault;
   usage.note("a".repeat(32), 1, START);
   usage.noteNearlySpent({ name: "none", version: 1 });
-  const { periodic, failures } = periodicOf({ committer: vault.committer, vault: { ...vault.vault, keys } });
+  const { periodic, failures } = periodicOf({ ...vault, vault: { ...vault.vault, keys } });
   t.mock.timers.enable({ apis: ["setInterval"] });
   periodic.start();
   t.mock.timers.tick(10_000);
@@ -469,7 +470,7 @@ test("a key whose uses cannot be written is told of in each flush, and the other
 
 test("while the batches of a pruned log are removed calls come in between, and what is due does not wait for all of them", async () => {
   const unsealed = await testVault();
-  const { vault, committer } = unsealed;
+  const { vault, tokens, committer } = unsealed;
   const entries = 20_000;
   for (let entry = 0; entry < entries; entry++) {
     await vault.records.keep([{ table: "audit", path: batchPath(entry), payload: Buffer.alloc(1) }]);
@@ -478,6 +479,7 @@ test("while the batches of a pruned log are removed calls come in between, and w
   const { records, keys, usage, imports, attachments } = vault;
   const { roundAt, failures } = periodicOf({
     vault: { records, keys, usage, imports, attachments, retention } as Vault,
+    tokens,
     committer,
   });
   let turns = 0;
@@ -498,12 +500,12 @@ test("while the batches of a pruned log are removed calls come in between, and w
 });
 
 test("all answers of earlier days are removed in one flush, however many there are", async () => {
-  const { vault, committer } = await testVault();
+  const { vault, tokens, committer } = await testVault();
   const done = { request: Buffer.alloc(32), answer: undefined };
   const call = (key: number) => ({ caller: "c0ffee", key: String(key) });
   const changes = Array.from({ length: 3_000 }, (_, i) => vault.idempotency.change(call(i), done, START));
   await vault.records.commit(changes, { path: "test/1", payload: Buffer.from("batch") });
-  const { roundAt, failures } = periodicOf({ vault, committer });
+  const { roundAt, failures } = periodicOf({ vault, tokens, committer });
   await roundAt(START + DAY);
   assert.equal(
     (await vault.records.list("idempotency", { limit: 4_000 })).length,

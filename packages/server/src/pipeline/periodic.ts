@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { Tokens } from "../access/tokens.ts";
 import { ownEntry } from "../audit/entry.ts";
 import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
@@ -9,6 +10,7 @@ import type { Committer } from "./committer.ts";
 /** What the periodic work works with. */
 interface PeriodicParts {
   readonly vault: Pick<Vault, "keys" | "usage" | "imports" | "records" | "retention" | "idempotency" | "attachments">;
+  readonly tokens: Pick<Tokens, "expired">;
   readonly committer: Committer;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -26,6 +28,8 @@ const PRUNINGS_PER_ROUND = 256;
 const PART_REMOVALS_PER_ROUND = 32;
 /** So many commits at most, of 256 each, remove the answers of earlier days in one flush. */
 const CLEANINGS_PER_FLUSH = 512;
+/** So many commits at most, of 256 each, remove expired tokens in one flush. */
+const TOKEN_REMOVALS_PER_FLUSH = 32;
 
 /**
  * What the server does by itself: rotations and destructions that are due, and the writing of usage counts. Whether
@@ -85,8 +89,20 @@ export class Periodic {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
       await this.#attempt(() => this.#commitIfAny("keys.expire_imports", "", vault.imports.expired(now)));
+      await this.#attempt(() => this.#removeTokens(now));
       await this.#attempt(() => this.#forgetAnswers(now));
     }
+  }
+
+  /** Removes expired tokens: each page of a list, and each revocation, looks at all there are. */
+  async #removeTokens(now: number): Promise<void> {
+    await this.#inSteps(TOKEN_REMOVALS_PER_FLUSH, async () => {
+      const plan = await this.#parts.tokens.expired(now);
+      if (plan !== undefined) {
+        await this.#commit("tokens.remove_expired", "", plan);
+      }
+      return plan !== undefined;
+    });
   }
 
   /** Removes answers that are not given again: more of them at once than calls could leave meanwhile. */

@@ -233,7 +233,7 @@ export declare const TokenService: GenService<{
     output: typeof CreateTokenResponseSchema;
   },
   /**
-   * Lists tokens in the order of their ids; never the tokens themselves.
+   * Lists tokens in the order of their ids; never the tokens themselves. One that expired is listed for another day.
    *
    * @generated from rpc bunkms.v1.TokenService.ListTokens
    */
