@@ -178,6 +178,13 @@ test("what the archive has is not believed when the tile that vouches for it is 
   assert.deepEqual(new Map([...tiles].toSorted()), new Map([...before].toSorted()));
 });
 
+test("the hashes at the log's end vouch for pruned entries, too, when their tile was lost while the server runs", async () => {
+  const made = logOf(3 * 256 + 7);
+  made.tiles.delete("1/0");
+  assert.deepEqual(await new AuditTree(prunedStore(made, 512), made.log).archived(1), made.entries.slice(256, 512));
+  await assert.rejects(new AuditTree(prunedStore(made, 512, 300), made.log).archived(1), ArchiveChanged);
+});
+
 test("tiles of all levels that were lost together over pruned entries come back from the archive, in a log of millions", async () => {
   const size = 256 ** 3 + 300;
   const entry = Buffer.from("always the same");

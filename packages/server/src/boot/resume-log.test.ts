@@ -50,17 +50,17 @@ test("REQ-30: a log whose last checkpoint was removed, or put back to an older o
   await grow(server, 3);
   await server.committer.checkpoint();
   const older = server.checkpoints.latest?.note ?? "";
-  await grow(server, 3);
+  await grow(server, 1);
   await server.committer.checkpoint();
   const newest = server.checkpoints.latest?.note ?? "";
   await grow(server, 3);
   await saveCheckpoint(server.vault.records, older);
-  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint over 7 entries was signed/);
+  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint over 5 entries was signed/);
   const record = await server.store.get("audit-checkpoint", "main/signed");
   await server.store.commit([
     { table: "audit-checkpoint", path: "main/signed", value: null, expected: record?.revision as number },
   ]);
-  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint over 7 entries was signed/);
+  await assert.rejects(openOrCreate(server.store, server.seal()), /checkpoint over 5 entries was signed/);
   await saveCheckpoint(server.vault.records, newest);
   await openOrCreate(server.store, server.seal());
 });

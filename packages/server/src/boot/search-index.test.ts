@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { AuditFilter } from "../audit/reader.ts";
+import { tileRecord } from "../pipeline/audit-batches.ts";
 import { StoreUnavailable } from "../store/store.ts";
 import { RecordDamaged } from "../vault/record.ts";
 import { entryOf, grow, indexed, indexes, LOT, readersOf, SECOND, START, spoil } from "./test-search.ts";
@@ -105,6 +106,18 @@ test("what reached the log by a commit that seemed to fail is found", async (con
     assert.equal(vault.index.lag, 0);
     assert.ok(read.count <= wanted.length);
   }
+});
+
+test("an entry that the log goes on with, and the index was not told of yet, is found", async (context) => {
+  const vault = await testVault();
+  await indexed(context, vault);
+  await grow(vault, 2);
+  const { log } = vault;
+  const batch = log.prepare([entryOf(1001)], 0);
+  await vault.vault.records.commit([], { ...batch, asides: batch.tiles.map(tileRecord) });
+  log.adopt(batch.end);
+  const { search } = readersOf(vault);
+  assert.deepEqual(await indexes(search, { resource: "key/rare" }), [2, 1]);
 });
 
 test("a damaged batch is met by who needs it, not by a page before it", async (context) => {
