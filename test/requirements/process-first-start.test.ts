@@ -77,6 +77,11 @@ test("REQ-33 the first start prints the root token, each later one nothing of it
     });
     const token = first.result;
     assert.equal(first.output.match(new RegExp(`^Root token {2}${token}$`, "gm"))?.length, 1);
+    if (mode === "production") {
+      // In no command line that it proposes, which every user of the machine would see.
+      assert.equal(first.output.split(token).length, 2);
+      assert.match(first.output, /^CLI {3}npx bunkms login --url http:\S+ {3}\(it asks for the token\)$/m);
+    }
     for (let i = 0; i < 2; i++) {
       const later = await serveOnce(options, (url) => roleOf(url, token));
       assert.equal(later.result, "root");

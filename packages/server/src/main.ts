@@ -217,13 +217,18 @@ function invite(
   configHome: string | undefined,
   log: Logger,
 ): void {
+  if (!config.dev) {
+    // Every user of a machine sees its command lines: the token is asked for.
+    if (rootToken !== undefined) {
+      print(`CLI   npx bunkms login --url ${running.restUrl}   (it asks for the token)`);
+    }
+    return;
+  }
   if (rootToken !== undefined) {
     print(`Try it:\n  curl -H 'Authorization: Bearer ${rootToken.token}' \\
     -H 'Content-Type: application/json' -d '{"name":"first"}' ${running.restUrl}/v1/keys`);
   }
-  if (config.dev) {
-    leaveForCli(config, running, configHome, log);
-  }
+  leaveForCli(config, running, configHome, log);
 }
 
 /** Development mode: the CLI works in the next terminal without being told anything, where there is a home to leave it in. */

@@ -205,8 +205,8 @@ function encapsulateTo({ spki }: HpkeRecipient): { sharedSecret: Buffer; ciphert
   if (loadPublic === undefined || encapsulation === undefined) throw new Error("X-Wing does not encapsulate");
   try {
     return encapsulation.encapsulate(loadPublic(spki));
-  } catch (cause) {
-    throw new BunkmsError("invalid_public_key", "the recipient's key is not a public key of type x-wing", { cause });
+  } catch {
+    throw new BunkmsError("invalid_public_key", "the recipient's key is not a public key of type x-wing");
   }
 }
 

@@ -147,6 +147,7 @@ for (const [file, type, agreed, refused] of [
       counts[wrong ? "refused" : "agreed"] += 1;
     }
     assert.deepEqual(counts, { agreed, refused });
+    assert.deepEqual(calls.failures, []);
   });
 }
 

@@ -148,8 +148,8 @@ function decapsulateXWing(key: KeyObject, ciphertext: Uint8Array): Buffer {
 function agree(privateKey: KeyObject, point: Uint8Array): Buffer {
   try {
     return diffieHellman({ privateKey, publicKey: publicX25519(point) });
-  } catch (cause) {
-    throw new BunkmsError("decryption_failed", undefined, { cause });
+  } catch {
+    throw new BunkmsError("decryption_failed");
   }
 }
 

@@ -97,8 +97,8 @@ function agreementOn(curve: Curve): KeyAgreement {
       if (curve.slow) return diffieHellmanInPool({ privateKey, publicKey }).catch(refuse);
       try {
         return diffieHellman({ privateKey, publicKey });
-      } catch (cause) {
-        return refuse(cause);
+      } catch {
+        return refuse();
       }
     },
   });
@@ -119,12 +119,12 @@ function readPeer(peer: Uint8Array, prefix: Buffer, pointLength: number): KeyObj
   try {
     // Here OpenSSL checks that a point is on its NIST curve. The curves of RFC 7748 are safe against those that are not.
     return createPublicKey({ key: bytes, format: "der", type: "spki" });
-  } catch (cause) {
-    return refuse(cause);
+  } catch {
+    return refuse();
   }
 }
 
 /** Between keys of one curve OpenSSL fails only when the secret is all zero: the point is of small order (RFC 7748 section 6). */
-function refuse(cause: unknown): never {
-  throw new BunkmsError("invalid_public_key", undefined, { cause });
+function refuse(): never {
+  throw new BunkmsError("invalid_public_key");
 }
