@@ -174,6 +174,16 @@ test("a lot that cannot be made is left alone for a minute, whoever searches, an
   await vault.index.idle();
   assert.equal(vault.index.lag, 0);
   assert.equal(failures.length, 1);
+  // That it was mended is over with what fails next.
+  const full = new StoreUnavailable("the disk is full");
+  first.store.beforeListRevisions = (table) => {
+    if (table === "audit-index") {
+      throw full;
+    }
+  };
+  await grow(vault, 4 * LOT);
+  await vault.index.idle();
+  assert.deepEqual(failures.slice(1), [full]);
 });
 
 test("a record that does not open leaves with the old barrier key, and is made again", async (context) => {

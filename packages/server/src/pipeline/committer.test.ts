@@ -347,3 +347,39 @@ test("an entry longer than a bundle can hold is refused by itself", async () => 
   assert.equal(short.status, "fulfilled");
   assert.equal(log.frontier.size, size + 1);
 });
+
+test("of what is committed together each gets the index of its own entry, and each plan its own writings", async () => {
+  const { committer, log, store } = await testVault();
+  const { size } = log.frontier;
+  const written = new Map<string, number | undefined>();
+  const plans = ["a", "b", "c"].map((path) =>
+    changing("alias", path, path === "a" ? null : Buffer.from(path), {
+      committed: ([ref]) => void written.set(path, ref?.revision),
+    }),
+  );
+  const given = plans.map((plan, i) => committer.submit(entry(`${i}`), plan, i !== 1));
+  assert.deepEqual(await Promise.all(given), [size, size + 1, size + 2]);
+  for (const [path, revision] of written) {
+    assert.equal((await store.get("alias", path.repeat(32)))?.revision, revision, path);
+  }
+  assert.equal(written.size, 3);
+});
+
+test("what waits when the vault is closed, and what comes after, is refused, and what is under way ends", async () => {
+  const { committer, log, store } = await testVault();
+  const { size } = log.frontier;
+  const sealed = new BunkmsError("sealed");
+  const refused: Promise<number>[] = [];
+  store.beforeCommit = () => {
+    refused.push(committer.submit(entry("waits")));
+    committer.close(sealed);
+    refused.push(committer.submit(entry("late")));
+  };
+  assert.equal(await committer.submit(entry("under way")), size);
+  for (const one of refused) {
+    await assert.rejects(one, sealed);
+  }
+  await committer.idle();
+  assert.equal(refused.length, 2);
+  assert.equal(log.frontier.size, size + 1);
+});
