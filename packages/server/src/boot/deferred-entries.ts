@@ -33,6 +33,7 @@ export class DeferredEntries {
   async record({ committer }: Pick<Unsealed, "committer">, others: readonly Buffer[] = []): Promise<void> {
     const deferred = this.#entries;
     const dropped = this.#dropped;
+    const refusals = this.#refusals;
     this.#entries = [];
     this.#dropped = 0;
     this.#refusals = 0;
@@ -42,6 +43,7 @@ export class DeferredEntries {
     } catch (error) {
       this.#entries.unshift(...deferred);
       this.#dropped += dropped;
+      this.#refusals += refusals;
       throw error;
     }
   }

@@ -32,6 +32,14 @@ test("what the contract has in clear is recorded as a text, and what has its def
   assert.deepEqual(recorded("keys.create", {}), {});
 });
 
+test("a number of 64 bits is recorded also as 0: the first entry of all is one that can be held", () => {
+  assert.deepEqual(recorded("audit.set_hold", { name: "case", from: 0n, until: 5n }), {
+    name: "case",
+    from: "0",
+    until: "5",
+  });
+});
+
 test("an optional field is recorded whenever it was given: a rotation that is turned off is a 0", () => {
   assert.deepEqual(recorded("keys.update", { name: "k", description: "other" }), { name: "k" });
   assert.deepEqual(recorded("keys.update", { name: "k", rotationPeriodSeconds: 0, minDecryptionVersion: 2 }), {
