@@ -32,11 +32,14 @@ test("a value in a settings file is taken whole or refused: no # and no quote en
     ["it's=12\"", "it's=12\""],
     ["two words\t# why", "two words"],
     ["'' # empty", ""],
+    ["12\u00a0", "12\u00a0"],
   ] as const) {
     const { texts, reasons } = read(`BUNKMS_PKCS11_TOKEN=${written}\n`);
     assert.deepEqual([texts.get("pkcs11Token"), reasons], [value, []], written);
   }
-  for (const written of ["12#34", "#12", "12# why", "'12'#34", "'12' 34", "'12''34'", '"12', "'12#34", "it's#12"]) {
+  const cut = ["12#34", "#12", "12# why", "'12'#34", "'12' 34", "'12''34'", '"12', "'12#34", "it's#12"];
+  // Of a carriage return nothing would be left, and blanks of other kinds are none.
+  for (const written of [...cut, "12\r34", "'12\r34'", "\u00a0'12#34'", "12\u00a0#34"]) {
     const { texts, reasons } = read(`BUNKMS_ADDR=127.0.0.1:1\nBUNKMS_PKCS11_TOKEN=${written}\n`);
     assert.equal(texts.get("pkcs11Token"), undefined, written);
     assert.match(reasons.join(), /^settings file, line 2: BUNKMS_PKCS11_TOKEN: would not be taken as it is written/);

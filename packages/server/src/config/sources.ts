@@ -17,8 +17,11 @@ export interface CommandLine extends Source {
 
 const MAX_FILE_BYTES = 64 * 1024;
 const PREFIX = "BUNKMS_";
-/** A line of which parseEnv drops nothing but a comment: it would end a PIN or a path at a `#`, and what follows a quote. */
-const WHOLE_LINE = /^[^=]*=\s*(?:'[^']*'|"[^"]*"|`[^`]*`|[^'"`#\s][^#]*?|)(?:\s+#.*|\s*)$/;
+/**
+ * A line of which parseEnv drops nothing but a comment: it would end a PIN or a path at a `#`, and what follows a quote, and take out
+ * each carriage return. Blanks are the two that it trims: behind another one a quote is none to it.
+ */
+const WHOLE_LINE = /^[^=\r]*=[ \t]*(?:'[^'\r]*'|"[^"\r]*"|`[^`\r]*`|[^'"`#\s][^#\r]*?|)(?:[ \t]+#.*|[ \t]*)$/;
 const WHOLE_LINE_RULE =
   "would not be taken as it is written: put a value that has a # or begins with a quote into quotes, with nothing behind " +
   "them but a comment after a blank";
