@@ -124,6 +124,45 @@ test("a full pipe is waited for, and what comes beyond 16 MiB meanwhile is lost,
   );
 });
 
+test("a full pipe is tried again soon, and less often the longer it is full", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const pipe = new Descriptor();
+  const output = new LogOutput(2, pipe);
+  const trying = (forMs: number): number => {
+    const before = pipe.tries;
+    for (let ms = 0; ms < forMs; ms++) {
+      context.mock.timers.tick(1);
+      pipe.settle();
+    }
+    return pipe.tries - before;
+  };
+  for (let times = 0; times < 2; times++) {
+    pipe.failure = "EAGAIN";
+    output.write("waited for\n");
+    pipe.settle();
+    assert.equal(trying(1), 1);
+    trying(1000);
+    assert.equal(trying(1000), 10);
+    pipe.failure = undefined;
+    trying(100);
+  }
+  assert.deepEqual(pipe.lines, ["waited for", "waited for"]);
+});
+
+test("at the end what a full pipe did not take yet is written before what came after it", () => {
+  const pipe = new Descriptor();
+  pipe.most = 3;
+  const output = new LogOutput(2, pipe);
+  output.write("cut in two\n");
+  pipe.step();
+  pipe.failure = "EAGAIN";
+  pipe.settle();
+  output.write("next\n");
+  pipe.failure = undefined;
+  output.writeLast();
+  assert.equal(pipe.text, "cut in two\nnext\n");
+});
+
 test("at the end what waits is written, and what cannot be is given up", (context) => {
   const descriptor = new Descriptor();
   descriptor.most = 3;
@@ -136,9 +175,13 @@ test("at the end what waits is written, and what cannot be is given up", (contex
     broken.failure = failure;
     const lost = new LogOutput(2, broken);
     for (const line of ["under way\n", "waits\n"]) lost.write(line);
-    context.mock.method(Atomics, "wait", () => "timed-out");
+    let waitedMs = 0;
+    context.mock.method(Atomics, "wait", (_: unknown, _index: number, _value: number, ms: number) => {
+      waitedMs += ms;
+      return "timed-out";
+    });
     lost.writeLast();
-    assert.equal(broken.tries, failure === "EAGAIN" ? 10 : 1);
+    assert.deepEqual([waitedMs, broken.tries], failure === "EAGAIN" ? [1000, 1000] : [0, 1]);
   }
 });
 

@@ -20,10 +20,16 @@ const NODE: LogSystem = {
 const MAX_WAITING = 16 * 1024 * 1024;
 /** A pipe that is full, whose reader may go on. */
 const BUSY = "EAGAIN";
+/**
+ * So long a full pipe is waited for, at first and at most. It takes 64 KiB at once: if each of them waited for the most, a reader that
+ * paused once would stay behind for as long as the load lasts.
+ */
+const FIRST_BUSY_MS = 1;
 const BUSY_MS = 100;
-/** So often a full pipe is tried when the process ends. */
-const LAST_TRIES = 10;
+/** So often a full pipe is tried, after the shortest wait each time, when the process ends: that may take a second longer. */
+const LAST_TRIES = 1000;
 const LINE_END = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Where log lines go. Those that cannot be written, since the disk is full, the terminal was closed or nobody reads the pipe, are
@@ -35,6 +41,8 @@ export class LogOutput {
   #waiting: string[] = [];
   #length = 0;
   #isWriting = false;
+  /** What a full pipe did not take yet, while it is waited for. */
+  #refused: Buffer = NOTHING;
   #lost = 0;
   /** Whether the last line that was written is without its end. */
   #isTorn = false;
@@ -59,7 +67,7 @@ export class LogOutput {
 
   /** Writes what waits before the process ends, or gives up. What is being written just then, Node waits for. */
   writeLast(): void {
-    const { bytes } = this.#take();
+    const bytes = Buffer.concat([this.#refused, this.#take().bytes]);
     let offset = 0;
     for (let tries = 0; offset < bytes.length && tries < LAST_TRIES; ) {
       try {
@@ -69,7 +77,7 @@ export class LogOutput {
           return;
         }
         tries += 1;
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_MS);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FIRST_BUSY_MS);
       }
     }
   }
@@ -80,10 +88,12 @@ export class LogOutput {
     this.#writeFrom(bytes, 0, lines);
   }
 
-  #writeFrom(bytes: Buffer, offset: number, lines: number): void {
+  #writeFrom(bytes: Buffer, offset: number, lines: number, busyMs = FIRST_BUSY_MS): void {
+    this.#refused = NOTHING;
     this.#system.write(this.#fd, bytes, offset, (error, written) => {
       if (error?.code === BUSY) {
-        setTimeout(() => this.#writeFrom(bytes, offset, lines), BUSY_MS).unref();
+        this.#refused = bytes.subarray(offset);
+        setTimeout(() => this.#writeFrom(bytes, offset, lines, Math.min(2 * busyMs, BUSY_MS)), busyMs).unref();
         return;
       }
       const end = error === null ? offset + written : offset;
