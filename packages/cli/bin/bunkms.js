@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import module from "node:module";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runNode } from "./run-node.js";
 
@@ -43,12 +43,13 @@ function findPinnedNode(folder) {
 }
 
 /**
- * This user's own folder for what can be made again; undefined where a user has no home. Compiled code from a folder that others can
- * write to, such as the default below /tmp, would be theirs to choose.
+ * This user's own folder for what can be made again; undefined where a user has no home, or an empty one. Compiled code from a folder
+ * that others can write to, such as the default below /tmp, or one in the folder where bunkms is run, would be theirs to choose.
  */
 function findCacheHome() {
   try {
-    return process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
+    const folder = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
+    return isAbsolute(folder) ? folder : undefined;
   } catch {
     return undefined;
   }

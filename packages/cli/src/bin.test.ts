@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readVersion } from "./version.ts";
@@ -43,6 +45,20 @@ test("a user without a home, as in a container, can use bunkms, and is told what
     "",
     "bunkms: this user has no home, where a login could lie\n  Set HOME or XDG_CONFIG_HOME, or give --url and --token-file.\n",
   ]);
+});
+
+test("with an empty HOME neither compiled code nor a login is looked for in the folder where bunkms is run", () => {
+  const folder = mkdtempSync(join(tmpdir(), "bunkms-bin-"));
+  const { XDG_CONFIG_HOME, XDG_CACHE_HOME, BUNKMS_URL, ...env } = process.env;
+  const { status, stderr } = spawnSync(process.execPath, [BIN, "key", "list"], {
+    cwd: folder,
+    env: { ...env, HOME: "" },
+    encoding: "utf8",
+  });
+  const made = readdirSync(folder);
+  rmSync(folder, { recursive: true });
+  assert.deepEqual([status, made], [2, []]);
+  assert.match(stderr, /^bunkms: this user has no home/);
 });
 
 test("where remarks cannot be written the exit code is the same, not that of a signature that is not valid", () => {

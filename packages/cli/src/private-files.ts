@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import type { ExitCode } from "./exit-codes.ts";
 import { Failure, usage } from "./failure.ts";
 import type { Io } from "./io.ts";
@@ -15,13 +15,22 @@ export function configFolder(io: Io): string {
 }
 
 function homeOfUser(): string {
-  try {
-    return homedir();
-  } catch {
+  const home = findHome();
+  // With an empty HOME a login would lie in the folder where bunkms is run, which may be anybody's.
+  if (home === undefined || !isAbsolute(home)) {
     throw usage(
       "this user has no home, where a login could lie",
       "Set HOME or XDG_CONFIG_HOME, or give --url and --token-file.",
     );
+  }
+  return home;
+}
+
+function findHome(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
   }
 }
 
