@@ -9,6 +9,7 @@ import { SLOT_PREFIX } from "../vault/slot.ts";
 import type { OwnSealKind, SealSource } from "./configured-seals.ts";
 import { Keeper } from "./keeper.ts";
 import { FaultyStore, testSeal } from "./test-vault.ts";
+import type { Witness } from "./witness.ts";
 
 const KINDS = ["env", "transit"] as const;
 const SHARES = { shares: 1, threshold: 1, recipients: [] };
@@ -38,7 +39,11 @@ export interface Empty {
  * @param context Mocks the timers of the retries, and those of seals that do not answer.
  * @param forNewVault The seals of the new vault.
  */
-export function emptyStore(context: TestContext, forNewVault: SealSource["forNewVault"] = KINDS): Empty {
+export function emptyStore(
+  context: TestContext,
+  forNewVault: SealSource["forNewVault"] = KINDS,
+  witness?: Witness,
+): Empty {
   const store = new FaultyStore();
   const { commit } = store;
   store.commit = async (writes) => {
@@ -86,6 +91,7 @@ export function emptyStore(context: TestContext, forNewVault: SealSource["forNew
     },
     beforeSeal: async () => {},
     report: { info: () => {}, warn: report, error: report },
+    witness,
   });
   const empty: Empty = {
     keeper,

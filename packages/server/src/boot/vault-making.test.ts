@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { BunkmsError } from "@bunkms/contract";
 import { ConfigError } from "../config/config-error.ts";
@@ -17,6 +20,7 @@ import {
   storedRows,
   until,
 } from "./test-first-start.ts";
+import { Witness } from "./witness.ts";
 
 /** What a seal does that never answers. */
 function silent(signal: AbortSignal): Promise<void> {
@@ -162,6 +166,31 @@ test("with shares to hand out the server makes no vault by itself, and an operat
   empty.beforeWrap = () => {};
   await assertOpen(empty, await initialise(empty));
   assert.equal(made.length, 0);
+});
+
+test("no vault is made either where a witness file comes to light while seals, or who asks for shares, are waited for", async (context) => {
+  for (const forNewVault of [
+    ["env", "transit"],
+    ["env", "transit", "shamir"],
+  ] as const) {
+    const folder = mkdtempSync(join(tmpdir(), "bunkms-making-"));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, "witness");
+    const empty = emptyStore(context, forNewVault, new Witness(path, undefined));
+    await empty.keeper.start();
+    writeFileSync(path, "of a disk that was mounted late");
+    empty.beforeWrap = () => {};
+    if (forNewVault.length === 3) {
+      await assert.rejects(initialise(empty), /is there, but there is no vault/);
+    } else {
+      context.mock.timers.tick(1_000);
+      await until(() => empty.reported.length === 3 || empty.made.length === 1);
+      assert.match(empty.reported[2] ?? "", /^the vault was not opened, and is not tried again/);
+    }
+    assert.deepEqual([await storedRows(empty), empty.made.length], [0, 0]);
+    assert.equal(readFileSync(path, "utf8"), "of a disk that was mounted late");
+    context.mock.timers.reset();
+  }
 });
 
 test("a store that fails when the seal is back does not end the tries", async (context) => {

@@ -13,7 +13,7 @@ import { planRootToken, prepareVault, type Unsealed } from "./unseal.ts";
 
 type VaultMakingParts = Pick<
   KeeperParts,
-  "store" | "archive" | "seals" | "rootTokenTtl" | "clock" | "onMade" | "report"
+  "store" | "archive" | "witness" | "seals" | "rootTokenTtl" | "clock" | "onMade" | "report"
 >;
 
 /** Each seal's own time is limited. */
@@ -130,7 +130,9 @@ export class VaultMaking {
   }
 
   #prepare(sealOf: (kind: OwnSealKind | "shamir", cluster: Buffer) => Promise<SlotSeal>): Promise<Unsealed> {
-    const { store, archive, seals, clock } = this.#parts;
+    const { store, archive, witness, seals, clock } = this.#parts;
+    // Again: a disk may have been mounted since the start, which waits for seals, or for who asks for shares.
+    witness?.refuseForNew();
     const make = async (cluster: Buffer, made: SlotSeal[]): Promise<void> => {
       for (const kind of seals.forNewVault) {
         made.push(await sealOf(kind, cluster));
