@@ -117,7 +117,8 @@ export class Tokens {
 
   /** Removes the next tokens that expired more than a day ago; undefined when there are none, as far as is known for an hour. */
   async expired(now: number): Promise<Plan<undefined> | undefined> {
-    if (now - this.#lookedAt < LOOK_EVERY_MS) {
+    // A clock that was set back does not keep it from looking.
+    if (Math.abs(now - this.#lookedAt) < LOOK_EVERY_MS) {
       return undefined;
     }
     const changes: Change[] = [];

@@ -75,6 +75,15 @@ test("a token that expired is listed for another day, and leaves then with an en
   );
 });
 
+test("a clock that is set back from far ahead does not put off what is due every minute or hour until it is there again", async () => {
+  const { vault, failures, roundAt } = await aged();
+  await roundAt(START + 1000 * DAY);
+  await makeTokens(vault, HOUR);
+  await roundAt(START + 2 * DAY);
+  assert.deepEqual(await listed(vault), []);
+  assert.deepEqual(failures, []);
+});
+
 test("however many expired, all of them leave, in commits of 256", async () => {
   const { vault, failures, roundAt } = await aged();
   await makeTokens(vault, HOUR, 600);

@@ -85,7 +85,8 @@ export class Periodic {
     );
     await this.#attempt(() => this.#prune());
     await this.#attempt(() => this.#removeParts());
-    if (now - this.#flushedAt >= FLUSH_MS && !this.#isStopping) {
+    // Also when the clock was set back, since it might be a long time until it is there again.
+    if (Math.abs(now - this.#flushedAt) >= FLUSH_MS && !this.#isStopping) {
       this.#flushedAt = now;
       await this.#attempt(() => this.#flush());
       await this.#attempt(() => this.#commitIfAny("keys.expire_imports", "", vault.imports.expired(now)));
