@@ -142,3 +142,14 @@ test("REQ-37 an error does not say of each item of a batch what is wrong with it
   assert.equal(await refusal(1000), [...told(10), "and 990 more"].join("; "));
   assert.equal(await refusal(100_000), "items: must contain no more than 1000 item(s)");
 });
+
+test("REQ-37 nor does it of each pair of a map that has too many", async () => {
+  const calls = await testCalls();
+  const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`!${i}`, ""]));
+  const refused = (tags: Record<string, string>, message: string | RegExp) =>
+    assert.rejects(calls.call("keys.create", { name: "k", type: "aes-256", tags }), { message });
+  await refused(named(33), "tags: map must be at most 32 entries");
+  await refused(named(1), /^tags: /);
+  const good = Object.fromEntries(Object.keys(named(33)).map((name) => [name.slice(1), ""]));
+  await refused(good, "tags: map must be at most 32 entries");
+});

@@ -99,19 +99,26 @@ export function isCertainlyValid(schema: DescMessage, message: Message): boolean
 }
 
 /**
- * The first list of a request that has more items than its rule allows, as protovalidate says it; undefined when there is none. To look
- * for what is wrong with each of half a million items would take seconds.
+ * The first list or map of a request that has more in it than its rule allows, as protovalidate says it; undefined when there is none.
+ * To look for what is wrong with each of half a million items would take seconds.
  */
-export function overfullList(schema: DescMessage, message: Message): string | undefined {
+export function overfull(schema: DescMessage, message: Message): string | undefined {
   for (const field of schema.fields) {
-    const { type } = field.fieldKind === "list" && hasOption(field, fieldRules) ? getOption(field, fieldRules) : {};
-    const most = type?.case === "repeated" ? Number(type.value.maxItems || Number.POSITIVE_INFINITY) : undefined;
-    const items = (message as unknown as Values)[field.localName];
-    if (most !== undefined && (items as readonly unknown[]).length > most) {
-      return `${field.name}: must contain no more than ${most} item(s)`;
+    const { type } = hasOption(field, fieldRules) ? getOption(field, fieldRules) : {};
+    const value = (message as unknown as Values)[field.localName];
+    if (type?.case === "repeated" && isAbove((value as readonly unknown[]).length, type.value.maxItems)) {
+      return `${field.name}: must contain no more than ${type.value.maxItems} item(s)`;
+    }
+    if (type?.case === "map" && isAbove(Object.keys(value as Values).length, type.value.maxPairs)) {
+      return `${field.name}: map must be at most ${type.value.maxPairs} entries`;
     }
   }
   return undefined;
+}
+
+/** @param most 0: there is no rule. */
+function isAbove(count: number, most: bigint): boolean {
+  return most > 0n && count > Number(most);
 }
 
 function messageCheck(schema: DescMessage): Certainly<Message> {
