@@ -115,8 +115,11 @@ export class Tokens {
     return this.#removal(stored.info, [{ table: "token", path, payload: null, previous: ref }]);
   }
 
-  /** Removes the next tokens that expired more than a day ago; undefined when there are none, as far as is known for an hour. */
-  async expired(now: number): Promise<Plan<undefined> | undefined> {
+  /**
+   * Removes the next tokens that expired more than a day ago; undefined when there are none, as far as is known for an hour. The
+   * plan's result is how many.
+   */
+  async expired(now: number): Promise<Plan<number> | undefined> {
     // A clock that was set back does not keep it from looking.
     if (Math.abs(now - this.#lookedAt) < LOOK_EVERY_MS) {
       return undefined;
@@ -134,7 +137,7 @@ export class Tokens {
       this.#lookedAt = now;
       return undefined;
     }
-    return this.#removal(undefined, changes);
+    return this.#removal(changes.length, changes);
   }
 
   #removal<T>(result: T, changes: readonly Change[]): Plan<T> {

@@ -107,7 +107,7 @@ export interface SignatureAlgorithm {
   readonly encodings: readonly SignatureEncoding[];
   /** The longest context, in bytes: 255 or 0. */
   readonly contextLength: number;
-  /** Whether a signature takes up to a second to make. */
+  /** Whether a signature takes up to a second to make, or some. */
   readonly signsLong?: true;
   /** Its caller has checked encoding and context. @throws BunkmsError `invalid_digest_length`, `wrong_key_usage` */
   sign(key: KeyObject, input: SignatureInput, options?: SignatureOptions): Buffer | Promise<Buffer>;

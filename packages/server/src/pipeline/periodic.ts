@@ -100,7 +100,7 @@ export class Periodic {
     await this.#inSteps(TOKEN_REMOVALS_PER_FLUSH, async () => {
       const plan = await this.#parts.tokens.expired(now);
       if (plan !== undefined) {
-        await this.#commit("tokens.remove_expired", "", plan);
+        await this.#commit("tokens.remove_expired", `count/${plan.result}`, plan);
       }
       return plan !== undefined;
     });
@@ -161,7 +161,7 @@ export class Periodic {
   async #commitIfAny(operation: string, name: string, planned: Promise<Plan<unknown> | undefined>): Promise<void> {
     const plan = await planned;
     if (plan !== undefined) {
-      await this.#commit(operation, name, plan);
+      await this.#commit(operation, name === "" ? "" : `key/${name}`, plan);
     }
   }
 
@@ -183,10 +183,10 @@ export class Periodic {
     }
   }
 
-  async #commit(operation: string, name: string, plan: Plan<unknown>): Promise<void> {
+  async #commit(operation: string, resource: string, plan: Plan<unknown>): Promise<void> {
     const { committer, clock } = this.#parts;
     try {
-      await committer.submit(ownEntry(operation, name === "" ? "" : `key/${name}`, clock()), plan);
+      await committer.submit(ownEntry(operation, resource, clock()), plan);
     } finally {
       plan.discard();
     }
