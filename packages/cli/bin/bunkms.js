@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Plain JavaScript without a build step: this file must run on Nodes that cannot strip types, and with a filled cache nothing of
-// the runtime's TypeScript support is loaded, which takes a third of the time to start.
+// the runtime's TypeScript support is loaded, which takes a tenth of the CPU time to start.
 import { existsSync } from "node:fs";
 import module from "node:module";
 import { homedir } from "node:os";

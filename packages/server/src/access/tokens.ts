@@ -6,7 +6,7 @@ import { macHex } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { Lru } from "../vault/lru.ts";
 import type { Plan } from "../vault/plan.ts";
-import type { Change, RecordRef, Records } from "../vault/records.ts";
+import type { Change, OpenedRecord, RecordRef, Records } from "../vault/records.ts";
 import type { Identity, RoleName } from "./identity.ts";
 import { isTokenForm, makeToken } from "./token-format.ts";
 
@@ -30,7 +30,7 @@ const LISTED_MS = 86_400_000;
 /** So often it is looked for expired ones, which takes a look at all tokens, and so many at most leave in one commit. */
 const LOOK_EVERY_MS = 3_600_000;
 const REMOVED_AT_ONCE = 256;
-/** So many records are opened in one turn of the event loop while it is looked. */
+/** So many are opened in one turn of the event loop while all are looked at. */
 const PAGE = 100;
 
 /**
@@ -125,8 +125,8 @@ export class Tokens {
       return undefined;
     }
     const changes: Change[] = [];
-    for await (const { path, payload, ref } of this.#records.all("token", "", PAGE)) {
-      if (!isInTime(tokenInfo(fromBinary(TokenRecordSchema, payload)), now - LISTED_MS)) {
+    for await (const { info, path, ref } of this.#all()) {
+      if (!isInTime(info, now - LISTED_MS)) {
         changes.push({ table: "token", path, payload: null, previous: ref });
       }
       if (changes.length === REMOVED_AT_ONCE) {
@@ -157,8 +157,8 @@ export class Tokens {
   /** A page of tokens in the order of their ids, those that expired within the last day too. */
   async list(after: string, limit: number): Promise<readonly TokenInfo[]> {
     const tokens: TokenInfo[] = [];
-    for await (const record of this.#records.all("token")) {
-      tokens.push(tokenInfo(fromBinary(TokenRecordSchema, record.payload)));
+    for await (const { info } of this.#all()) {
+      tokens.push(info);
     }
     return tokens
       .filter((token) => token.id > after)
@@ -167,13 +167,18 @@ export class Tokens {
   }
 
   async #findById(id: string): Promise<StoredToken | undefined> {
-    for await (const { path, payload, ref } of this.#records.all("token")) {
-      const info = tokenInfo(fromBinary(TokenRecordSchema, payload));
-      if (info.id === id) {
-        return { info, path, ref };
+    for await (const stored of this.#all()) {
+      if (stored.info.id === id) {
+        return stored;
       }
     }
     return undefined;
+  }
+
+  async *#all(): AsyncIterable<StoredToken> {
+    for await (const record of this.#records.all("token", "", PAGE)) {
+      yield storedToken(record);
+    }
   }
 
   async #read(path: string): Promise<StoredToken | undefined> {
@@ -182,7 +187,7 @@ export class Tokens {
     if (record === undefined) {
       return undefined;
     }
-    const stored = { info: tokenInfo(fromBinary(TokenRecordSchema, record.payload)), path, ref: record.ref };
+    const stored = storedToken(record);
     if (revocations === this.#revocations) {
       this.#cache.set(path, stored);
       this.#paths.set(stored.info, path);
@@ -193,6 +198,10 @@ export class Tokens {
   #path(token: string): string {
     return macHex(this.#key, token);
   }
+}
+
+function storedToken({ path, payload, ref }: OpenedRecord): StoredToken {
+  return { info: tokenInfo(fromBinary(TokenRecordSchema, payload)), path, ref };
 }
 
 function isInTime(token: TokenInfo, now: number): boolean {

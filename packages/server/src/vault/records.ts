@@ -6,7 +6,7 @@ import type { Keyring } from "./keyring.ts";
 import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
 import { Resealing } from "./resealing.ts";
-import { MUTABLE_TABLES, type RecordVersion, StateDigest, type UndigestedTable, VaultState } from "./state.ts";
+import { MUTABLE_TABLES, StateDigest, type UndigestedTable, VaultState, versionsOf } from "./state.ts";
 
 /** Which writing of a record somebody read, to be given back when it is changed. */
 export interface RecordRef {
@@ -213,14 +213,17 @@ export class Records {
     }
     return this.#resealing.next(table, after, barrierVersion, (record) => {
       try {
-        const { version, payload } = openRecord(barrier, this.#cluster, table, record.path, record.value);
-        const address = { cluster: this.#cluster, table, path: record.path, version };
-        const value = sealRecord(key, barrierVersion, address, payload);
+        const { path, payload, ref } = this.#open(table, record);
+        const value = sealRecord(
+          key,
+          barrierVersion,
+          { cluster: this.#cluster, table, path, version: ref.version },
+          payload,
+        );
         wipe(payload);
         return value;
       } catch (error) {
         if (error instanceof RecordDamaged && DERIVED.includes(table)) {
-          this.damage.found(error);
           return null;
         }
         throw error;
@@ -401,21 +404,4 @@ async function* pagesOf<Found extends RecordRevision>(
     next.catch(() => {});
     yield page;
   }
-}
-
-/** The record versions that changes take out of the state's digest, and those that they bring in. */
-function versionsOf(changes: readonly Change[], generation: number): RecordVersion[] {
-  const versions: RecordVersion[] = [];
-  for (const { table, path, payload, previous } of changes) {
-    if (!MUTABLE_TABLES.includes(table)) {
-      continue;
-    }
-    if (previous !== null) {
-      versions.push({ table, path, version: previous.version });
-    }
-    if (payload !== null) {
-      versions.push({ table, path, version: generation });
-    }
-  }
-  return versions;
 }

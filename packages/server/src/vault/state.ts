@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StateSchema } from "@bunkms/contract/record";
 import { mac } from "../crypto/kdf.ts";
 import type { Table } from "../store/store.ts";
+import type { Change } from "./records.ts";
 
 const DIGESTED = [
   "key",
@@ -88,6 +89,23 @@ export interface RecordVersion {
   readonly table: Table;
   readonly path: string;
   readonly version: number;
+}
+
+/** The record versions that changes take out of the state's digest, and those that they bring in. */
+export function versionsOf(changes: readonly Change[], generation: number): RecordVersion[] {
+  const versions: RecordVersion[] = [];
+  for (const { table, path, payload, previous } of changes) {
+    if (!MUTABLE_TABLES.includes(table)) {
+      continue;
+    }
+    if (previous !== null) {
+      versions.push({ table, path, version: previous.version });
+    }
+    if (payload !== null) {
+      versions.push({ table, path, version: generation });
+    }
+  }
+  return versions;
 }
 
 /** The digest of records from nothing, one after the other. */
