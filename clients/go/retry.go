@@ -63,8 +63,13 @@ func (p RetryPolicy) delay(attempt int, err error) time.Duration {
 
 // do makes attempts until one succeeds, or another makes no sense.
 func (p RetryPolicy) do(ctx context.Context, isSafe bool, attempt func() error) error {
+	var last error
 	for count := 1; ; count++ {
 		err := attempt()
+		if ended, ok := err.(*contextError); ok {
+			ended.last = last
+			return ended
+		}
 		if err == nil || !isSafe || count >= p.MaxAttempts || !isTransient(err) {
 			return err
 		}
@@ -79,6 +84,7 @@ func (p RetryPolicy) do(ctx context.Context, isSafe bool, attempt func() error) 
 			return givenUp(ctx, err)
 		case <-timer.C:
 		}
+		last = err
 	}
 }
 

@@ -76,6 +76,19 @@ func TestACallThatIsCancelledWhileItWaits(t *testing.T) {
 	})
 }
 
+func TestADeadlineThatPassesInAnAttemptHidesNoCause(t *testing.T) {
+	calls := 0
+	err := quick.withDefaults().do(t.Context(), true, func() error {
+		if calls++; calls < 3 {
+			return busy(-1)
+		}
+		return &contextError{cause: context.DeadlineExceeded}
+	})
+	if calls != 3 || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTooManyRequests) {
+		t.Error(calls, err)
+	}
+}
+
 func TestWhatIsTriedAgain(t *testing.T) {
 	http := func(status int, code string) error { return &Error{Code: code, HTTPStatus: status, retryAfter: -1} }
 	grpc := func(status codes.Code, code string) error {

@@ -3,6 +3,7 @@ package bundoc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -50,10 +51,15 @@ func (r RetryPolicy) bound(ctx context.Context) (context.Context, context.Cancel
 }
 
 // do calls until there is an answer, the answer will not change, or the
-// context ends; then it returns the last error.
+// context ends; then it returns the last error, with the one before it when the
+// last says only that the context ended.
 func (r RetryPolicy) do(ctx context.Context, call func(context.Context) error) error {
+	var last error
 	for most := r.First; ; most = min(2*most, r.Most) {
 		err := call(ctx)
+		if last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return fmt.Errorf("%w, after %w", err, last)
+		}
 		if err == nil || r.Deadline < 0 || !isPassing(err) || ctx.Err() != nil {
 			return err
 		}
@@ -64,6 +70,7 @@ func (r RetryPolicy) do(ctx context.Context, call func(context.Context) error) e
 			timer.Stop()
 			return err
 		}
+		last = err
 	}
 }
 

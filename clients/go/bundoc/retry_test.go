@@ -2,6 +2,7 @@ package bundoc
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,4 +32,24 @@ func TestAnAnswerSaysHowLongToWait(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestADeadlineThatPassesInAnAttemptHidesNoCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := errors.New("connection refused")
+		policy := RetryPolicy{Deadline: time.Second}.withDefaults()
+		ctx, cancel := policy.bound(t.Context())
+		defer cancel()
+		calls := 0
+		err := policy.do(ctx, func(ctx context.Context) error {
+			if calls++; calls < 3 {
+				return refused
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if calls != 3 || !errors.Is(err, refused) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(calls, err)
+		}
+	})
 }
