@@ -58,6 +58,8 @@ var (
 	ErrSealUnavailable error = errorCode("seal_unavailable")
 	// ErrConflict is the code conflict: somebody else changed it at the same time; try again.
 	ErrConflict error = errorCode("conflict")
+	// ErrVersionMismatch is the code version_mismatch: the latest version is another one; read it before you write the next.
+	ErrVersionMismatch error = errorCode("version_mismatch")
 	// ErrArchiveNotConfigured is the code archive_not_configured: the server has no folder for the archive (BUNKMS_AUDIT_ARCHIVE).
 	ErrArchiveNotConfigured error = errorCode("archive_not_configured")
 	// ErrWrongAuditRange is the code wrong_audit_range: the audit log does not have these entries, or not where they must be.

@@ -56,6 +56,8 @@ var routes = map[string]route{
 	"/bunkms.v1.SecretService/ImportSecret":                {verb: "POST", template: "/v1/import/secrets", hasBody: true, mutates: true},
 	"/bunkms.v1.SecretService/GetSecret":                   {verb: "GET", template: "/v1/secrets/{name=**}"},
 	"/bunkms.v1.SecretService/ListSecrets":                 {verb: "GET", template: "/v1/secrets"},
+	"/bunkms.v1.SecretService/ListSecretVersions":          {verb: "GET", template: "/v1/versions/secrets/{name=**}"},
+	"/bunkms.v1.SecretService/DestroySecretVersion":        {verb: "DELETE", template: "/v1/versions/secrets/{name=**}", mutates: true},
 	"/bunkms.v1.SecretService/DeleteSecret":                {verb: "DELETE", template: "/v1/secrets/{name=**}", mutates: true},
 	"/bunkms.v1.TokenService/CreateToken":                  {verb: "POST", template: "/v1/tokens", hasBody: true, mutates: true},
 	"/bunkms.v1.TokenService/ListTokens":                   {verb: "GET", template: "/v1/tokens"},

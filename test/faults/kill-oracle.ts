@@ -34,11 +34,10 @@ export interface OwnAlias {
   keyName: string;
 }
 
-interface OwnSecret {
+export interface OwnSecret {
   readonly name: string;
-  /** 0: not there. */
-  version: number;
-  value: string;
+  /** Of its versions, from the first on; undefined: destroyed. Empty: not there. */
+  values: readonly (string | undefined)[];
 }
 
 /** A call that had no answer: done or not, and the audit log must say which. */
@@ -126,9 +125,10 @@ export class Worker {
       return this.#deleteAlias(alias);
     }
     const secret = this.secrets[this.#random.below(this.secrets.length + 1)];
-    return secret !== undefined && secret.version > 0 && dice < 84
-      ? this.#deleteSecret(secret)
-      : this.#putSecret(secret);
+    if (secret === undefined || secret.values.length === 0 || dice >= 86) {
+      return this.#putSecret(secret);
+    }
+    return dice < 82 ? this.#deleteSecret(secret) : this.#destroyVersion(secret);
   }
 
   #oneOf<T>(items: readonly T[]): T | undefined {
@@ -209,25 +209,35 @@ export class Worker {
   }
 
   async #putSecret(existing: OwnSecret | undefined): Promise<boolean> {
-    const secret = existing ?? { name: `${this.#name}/s/${this.secrets.length}`, version: 0, value: "" };
+    const secret = existing ?? { name: `${this.#name}/s/${this.secrets.length}`, values: [] };
     if (existing === undefined) {
       this.secrets.push(secret);
     }
     this.touchedSecrets.add(secret);
     const size = this.#random.below(12) === 0 ? 60_000 : this.#random.below(1000);
     const value = this.#random.bytes(size).toString("base64");
-    const after = { version: secret.version + 1, value };
+    const values = [...secret.values, value];
     const answer = await this.#call("secrets.put", { name: secret.name, value_b64: value }, () => {
-      Object.assign(secret, after);
+      secret.values = values;
     });
-    assert.equal(answer?.value["version"] ?? after.version, after.version, secret.name);
+    assert.equal(answer?.value["version"] ?? values.length, values.length, secret.name);
+    return answer !== undefined;
+  }
+
+  async #destroyVersion(secret: OwnSecret): Promise<boolean> {
+    this.touchedSecrets.add(secret);
+    const destroyed = this.#random.below(secret.values.length);
+    const request = { name: secret.name, version: `${destroyed + 1}` };
+    const answer = await this.#call("secrets.destroy_version", request, () => {
+      secret.values = secret.values.with(destroyed, undefined);
+    });
     return answer !== undefined;
   }
 
   async #deleteSecret(secret: OwnSecret): Promise<boolean> {
     this.touchedSecrets.add(secret);
     const answer = await this.#call("secrets.delete", { name: secret.name }, () => {
-      Object.assign(secret, { version: 0, value: "" });
+      secret.values = [];
     });
     return answer !== undefined;
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { type Answer, operationOf, type Transport } from "../requirements/operation-call.ts";
-import { type OwnAlias, type OwnKey, SHARED_KEY, type Worker } from "./kill-oracle.ts";
+import { type OwnAlias, type OwnKey, type OwnSecret, SHARED_KEY, type Worker } from "./kill-oracle.ts";
 import type { TrailMemory } from "./kill-trail.ts";
 
 /** Calls one operation with the token and transport of the verification. */
@@ -34,12 +34,7 @@ export async function verifyWorker(worker: Worker, ask: Ask, trail: TrailMemory,
     await verifyAlias(alias, ask);
   }
   for (const secret of everything ? worker.secrets : worker.touchedSecrets) {
-    const answer = await ask("secrets.get", { name: secret.name });
-    assert.equal(answer.code, secret.version === 0 ? "not_found" : "ok", `${secret.name}: ${answer.text}`);
-    if (secret.version > 0) {
-      assert.equal(answer.value["version"], secret.version, secret.name);
-      assert.equal(answer.value["value_b64"], secret.value, secret.name);
-    }
+    await verifySecret(secret, ask);
   }
   worker.touchedKeys.clear();
   worker.touchedAliases.clear();
@@ -93,6 +88,21 @@ async function useLatest(key: OwnKey, ask: Ask): Promise<void> {
 /** How each use of a key ends. */
 function outcomeOf({ state }: OwnKey): string {
   return state === "enabled" ? "ok" : "wrong_key_state";
+}
+
+async function verifySecret({ name, values }: OwnSecret, ask: Ask): Promise<void> {
+  const listed = await ask("secrets.list_versions", { name });
+  assert.equal(listed.code, values.length === 0 ? "not_found" : "ok", `${name}: ${listed.text}`);
+  const states = ((listed.value["versions"] ?? []) as { state: string }[]).map(({ state }) => state);
+  const expected = values.map((value) => (value === undefined ? "destroyed" : "enabled"));
+  assert.deepEqual(states, expected, name);
+  for (const [i, value] of values.entries()) {
+    const answer = await ask("secrets.get", { name, version: `${i + 1}` });
+    assert.equal(answer.code, value === undefined ? "not_found" : "ok", `${name}: ${answer.text}`);
+    assert.equal(answer.value["value_b64"], value, name);
+  }
+  const latest = await ask("secrets.get", { name });
+  assert.equal(latest.value["value_b64"], values.at(-1), name);
 }
 
 async function verifyAlias({ alias, keyName }: OwnAlias, ask: Ask): Promise<void> {

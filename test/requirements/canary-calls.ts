@@ -64,6 +64,9 @@ export async function callEverything(transport: Transport, token: string, canari
   for (const name of ["text", "bytes", "gone"]) {
     await call("secrets.get", { name: `${at}/${name}` });
   }
+  await call("secrets.get", { name: `${at}/text`, version: 1 });
+  await call("secrets.destroy_version", { name: `${at}/text`, version: 1 });
+  await call("secrets.list_versions", { name: `${at}/text` });
   await call("secrets.delete", { name: `${at}/gone` });
   await call("secrets.list", {});
 

@@ -124,6 +124,7 @@ const EXTRAS = new Map<string, (objects: Objects) => JsonObject>([
   ["keys.restore", ({ backup }) => ({ backup })],
   ["aliases.set", ({ key }) => ({ key_name: key })],
   ["secrets.put", () => ({ value: SAMPLE_TEXT })],
+  ["secrets.destroy_version", ofVersion],
   ["secrets.import", () => ({ value_b64: SAMPLE_BASE64, created_at: "2024-01-02T03:04:05.678Z" })],
   ["attachments.add_part", () => ({ part: 0, data_b64: SAMPLE_BASE64 })],
   ["attachments.finish", () => ({ size: SAMPLE_TEXT.length, sha256: SAMPLE_DIGEST })],
@@ -148,6 +149,7 @@ const IN_ORDER = [
   ...["keys.disable_version", "keys.enable_version", "keys.schedule_version_deletion", "keys.cancel_version_deletion"],
   ...["keys.disable", "keys.enable", "keys.revoke", "keys.schedule_deletion", "keys.cancel_deletion"],
   ...[
+    "secrets.destroy_version",
     "secrets.delete",
     "tokens.revoke",
     "aliases.delete",

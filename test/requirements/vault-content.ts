@@ -31,7 +31,8 @@ export async function readContent(transport: Transport, token: string): Promise<
   }
   const secrets: JsonObject[] = [];
   for (const { name } of await all("secrets.list", "secrets")) {
-    secrets.push(await call("secrets.get", { name: name as string }));
+    const { versions } = await call("secrets.list_versions", { name: name as string });
+    secrets.push({ ...(await call("secrets.get", { name: name as string })), versions: versions as JsonValue });
   }
   const listed = (await call("seals.list_slots", {}))["slots"] as JsonObject[];
   // When a slot was last tried is no content.

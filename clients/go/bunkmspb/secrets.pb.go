@@ -32,7 +32,12 @@ type PutSecretRequest struct {
 	//
 	//	*PutSecretRequest_Value
 	//	*PutSecretRequest_ValueB64
-	Data          isPutSecretRequest_Data `protobuf_oneof:"data"`
+	Data isPutSecretRequest_Data `protobuf_oneof:"data"`
+	// Only if this is the latest version now; 0: only if there is no secret of this name. Else `version_mismatch`, and
+	// nothing is stored. Absent: whatever there is.
+	IfVersion *uint32 `protobuf:"varint,4,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	// How many versions are kept, now and later, 1 to 1000. When 0, as many as before, and 100 of a new secret.
+	MaxVersions   uint32 `protobuf:"varint,5,opt,name=max_versions,json=maxVersions,proto3" json:"max_versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -97,6 +102,20 @@ func (x *PutSecretRequest) GetValueB64() []byte {
 		}
 	}
 	return nil
+}
+
+func (x *PutSecretRequest) GetIfVersion() uint32 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+func (x *PutSecretRequest) GetMaxVersions() uint32 {
+	if x != nil {
+		return x.MaxVersions
+	}
+	return 0
 }
 
 type isPutSecretRequest_Data interface {
@@ -188,7 +207,11 @@ type Secret struct {
 	// When the first version was stored.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When the latest version was stored.
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// How many versions are kept: when there are more, the oldest is destroyed.
+	MaxVersions uint32 `protobuf:"varint,5,opt,name=max_versions,json=maxVersions,proto3" json:"max_versions,omitempty"`
+	// The first version that is kept. Those before it are gone.
+	OldestVersion uint32 `protobuf:"varint,6,opt,name=oldest_version,json=oldestVersion,proto3" json:"oldest_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -251,9 +274,25 @@ func (x *Secret) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Secret) GetMaxVersions() uint32 {
+	if x != nil {
+		return x.MaxVersions
+	}
+	return 0
+}
+
+func (x *Secret) GetOldestVersion() uint32 {
+	if x != nil {
+		return x.OldestVersion
+	}
+	return 0
+}
+
 type GetSecretRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The latest when 0.
+	Version       uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,11 +334,20 @@ func (x *GetSecretRequest) GetName() string {
 	return ""
 }
 
+func (x *GetSecretRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type GetSecretResponse struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version   uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// When the secret's first version was stored.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When this version was stored.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	ValueB64  []byte                 `protobuf:"bytes,5,opt,name=value_b64,json=valueB64,proto3" json:"value_b64,omitempty"`
 	// The same as text, when the value is UTF-8.
@@ -496,6 +544,209 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListSecretVersionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSecretVersionsRequest) Reset() {
+	*x = ListSecretVersionsRequest{}
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSecretVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSecretVersionsRequest) ProtoMessage() {}
+
+func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSecretVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSecretVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListSecretVersionsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type ListSecretVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1000.
+	Versions      []*SecretVersion `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSecretVersionsResponse) Reset() {
+	*x = ListSecretVersionsResponse{}
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSecretVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSecretVersionsResponse) ProtoMessage() {}
+
+func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSecretVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSecretVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListSecretVersionsResponse) GetVersions() []*SecretVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+type SecretVersion struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Version   uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// `enabled` or `destroyed`.
+	State         string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretVersion) Reset() {
+	*x = SecretVersion{}
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretVersion) ProtoMessage() {}
+
+func (x *SecretVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretVersion.ProtoReflect.Descriptor instead.
+func (*SecretVersion) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SecretVersion) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SecretVersion) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *SecretVersion) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+type DestroySecretVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of those that are kept.
+	Version       uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DestroySecretVersionRequest) Reset() {
+	*x = DestroySecretVersionRequest{}
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DestroySecretVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DestroySecretVersionRequest) ProtoMessage() {}
+
+func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DestroySecretVersionRequest.ProtoReflect.Descriptor instead.
+func (*DestroySecretVersionRequest) Descriptor() ([]byte, []int) {
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DestroySecretVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DestroySecretVersionRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type DeleteSecretRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -505,7 +756,7 @@ type DeleteSecretRequest struct {
 
 func (x *DeleteSecretRequest) Reset() {
 	*x = DeleteSecretRequest{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +768,7 @@ func (x *DeleteSecretRequest) String() string {
 func (*DeleteSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[7]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +781,7 @@ func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSecretRequest) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{7}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteSecretRequest) GetName() string {
@@ -548,7 +799,7 @@ type DeleteSecretResponse struct {
 
 func (x *DeleteSecretResponse) Reset() {
 	*x = DeleteSecretResponse{}
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[8]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +811,7 @@ func (x *DeleteSecretResponse) String() string {
 func (*DeleteSecretResponse) ProtoMessage() {}
 
 func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bunkms_v1_secrets_proto_msgTypes[8]
+	mi := &file_bunkms_v1_secrets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,33 +824,40 @@ func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
-	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{8}
+	return file_bunkms_v1_secrets_proto_rawDescGZIP(), []int{12}
 }
 
 var File_bunkms_v1_secrets_proto protoreflect.FileDescriptor
 
 const file_bunkms_v1_secrets_proto_rawDesc = "" +
 	"\n" +
-	"\x17bunkms/v1/secrets.proto\x12\tbunkms.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n" +
+	"\x17bunkms/v1/secrets.proto\x12\tbunkms.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
 	"\x10PutSecretRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\x05value\x12\"\n" +
-	"\tvalue_b64\x18\x03 \x01(\fB\x03\x80\x01\x01H\x00R\bvalueB64B\x06\n" +
-	"\x04data\"\x86\x01\n" +
+	"\tvalue_b64\x18\x03 \x01(\fB\x03\x80\x01\x01H\x00R\bvalueB64\x12\"\n" +
+	"\n" +
+	"if_version\x18\x04 \x01(\rH\x01R\tifVersion\x88\x01\x01\x12!\n" +
+	"\fmax_versions\x18\x05 \x01(\rR\vmaxVersionsB\x06\n" +
+	"\x04dataB\r\n" +
+	"\v_if_version\"\x86\x01\n" +
 	"\x13ImportSecretRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\tvalue_b64\x18\x02 \x01(\fB\x03\x80\x01\x01R\bvalueB64\x129\n" +
 	"\n" +
-	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xac\x01\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xf6\x01\n" +
 	"\x06Secret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x129\n" +
 	"\n" +
 	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"&\n" +
+	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12!\n" +
+	"\fmax_versions\x18\x05 \x01(\rR\vmaxVersions\x12%\n" +
+	"\x0eoldest_version\x18\x06 \x01(\rR\roldestVersion\"@\n" +
 	"\x10GetSecretRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x83\x02\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\"\x83\x02\n" +
 	"\x11GetSecretResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x129\n" +
@@ -617,15 +875,29 @@ const file_bunkms_v1_secrets_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"j\n" +
 	"\x13ListSecretsResponse\x12+\n" +
 	"\asecrets\x18\x01 \x03(\v2\x11.bunkms.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"/\n" +
+	"\x19ListSecretVersionsRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"R\n" +
+	"\x1aListSecretVersionsResponse\x124\n" +
+	"\bversions\x18\x01 \x03(\v2\x18.bunkms.v1.SecretVersionR\bversions\"z\n" +
+	"\rSecretVersion\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x129\n" +
+	"\n" +
+	"created_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\"K\n" +
+	"\x1bDestroySecretVersionRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\")\n" +
 	"\x13DeleteSecretRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x16\n" +
-	"\x14DeleteSecretResponse2\xf6\x02\n" +
+	"\x14DeleteSecretResponse2\xb3\x04\n" +
 	"\rSecretService\x12;\n" +
 	"\tPutSecret\x12\x1b.bunkms.v1.PutSecretRequest\x1a\x11.bunkms.v1.Secret\x12A\n" +
 	"\fImportSecret\x12\x1e.bunkms.v1.ImportSecretRequest\x1a\x11.bunkms.v1.Secret\x12F\n" +
 	"\tGetSecret\x12\x1b.bunkms.v1.GetSecretRequest\x1a\x1c.bunkms.v1.GetSecretResponse\x12L\n" +
-	"\vListSecrets\x12\x1d.bunkms.v1.ListSecretsRequest\x1a\x1e.bunkms.v1.ListSecretsResponse\x12O\n" +
+	"\vListSecrets\x12\x1d.bunkms.v1.ListSecretsRequest\x1a\x1e.bunkms.v1.ListSecretsResponse\x12a\n" +
+	"\x12ListSecretVersions\x12$.bunkms.v1.ListSecretVersionsRequest\x1a%.bunkms.v1.ListSecretVersionsResponse\x12X\n" +
+	"\x14DestroySecretVersion\x12&.bunkms.v1.DestroySecretVersionRequest\x1a\x18.bunkms.v1.SecretVersion\x12O\n" +
 	"\fDeleteSecret\x12\x1e.bunkms.v1.DeleteSecretRequest\x1a\x1f.bunkms.v1.DeleteSecretResponseB\x91\x01\n" +
 	"\rcom.bunkms.v1B\fSecretsProtoP\x01Z-github.com/bunbase/bunkms/clients/go/bunkmspb\xa2\x02\x03BXX\xaa\x02\tBunkms.V1\xca\x02\tBunkms\\V1\xe2\x02\x15Bunkms\\V1\\GPBMetadata\xea\x02\n" +
 	"Bunkms::V1b\x06proto3"
@@ -642,41 +914,51 @@ func file_bunkms_v1_secrets_proto_rawDescGZIP() []byte {
 	return file_bunkms_v1_secrets_proto_rawDescData
 }
 
-var file_bunkms_v1_secrets_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_bunkms_v1_secrets_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_bunkms_v1_secrets_proto_goTypes = []any{
-	(*PutSecretRequest)(nil),      // 0: bunkms.v1.PutSecretRequest
-	(*ImportSecretRequest)(nil),   // 1: bunkms.v1.ImportSecretRequest
-	(*Secret)(nil),                // 2: bunkms.v1.Secret
-	(*GetSecretRequest)(nil),      // 3: bunkms.v1.GetSecretRequest
-	(*GetSecretResponse)(nil),     // 4: bunkms.v1.GetSecretResponse
-	(*ListSecretsRequest)(nil),    // 5: bunkms.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),   // 6: bunkms.v1.ListSecretsResponse
-	(*DeleteSecretRequest)(nil),   // 7: bunkms.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),  // 8: bunkms.v1.DeleteSecretResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*PutSecretRequest)(nil),            // 0: bunkms.v1.PutSecretRequest
+	(*ImportSecretRequest)(nil),         // 1: bunkms.v1.ImportSecretRequest
+	(*Secret)(nil),                      // 2: bunkms.v1.Secret
+	(*GetSecretRequest)(nil),            // 3: bunkms.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),           // 4: bunkms.v1.GetSecretResponse
+	(*ListSecretsRequest)(nil),          // 5: bunkms.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),         // 6: bunkms.v1.ListSecretsResponse
+	(*ListSecretVersionsRequest)(nil),   // 7: bunkms.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),  // 8: bunkms.v1.ListSecretVersionsResponse
+	(*SecretVersion)(nil),               // 9: bunkms.v1.SecretVersion
+	(*DestroySecretVersionRequest)(nil), // 10: bunkms.v1.DestroySecretVersionRequest
+	(*DeleteSecretRequest)(nil),         // 11: bunkms.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),        // 12: bunkms.v1.DeleteSecretResponse
+	(*timestamppb.Timestamp)(nil),       // 13: google.protobuf.Timestamp
 }
 var file_bunkms_v1_secrets_proto_depIdxs = []int32{
-	9,  // 0: bunkms.v1.ImportSecretRequest.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 1: bunkms.v1.Secret.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 2: bunkms.v1.Secret.updated_at:type_name -> google.protobuf.Timestamp
-	9,  // 3: bunkms.v1.GetSecretResponse.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 4: bunkms.v1.GetSecretResponse.updated_at:type_name -> google.protobuf.Timestamp
+	13, // 0: bunkms.v1.ImportSecretRequest.created_at:type_name -> google.protobuf.Timestamp
+	13, // 1: bunkms.v1.Secret.created_at:type_name -> google.protobuf.Timestamp
+	13, // 2: bunkms.v1.Secret.updated_at:type_name -> google.protobuf.Timestamp
+	13, // 3: bunkms.v1.GetSecretResponse.created_at:type_name -> google.protobuf.Timestamp
+	13, // 4: bunkms.v1.GetSecretResponse.updated_at:type_name -> google.protobuf.Timestamp
 	2,  // 5: bunkms.v1.ListSecretsResponse.secrets:type_name -> bunkms.v1.Secret
-	0,  // 6: bunkms.v1.SecretService.PutSecret:input_type -> bunkms.v1.PutSecretRequest
-	1,  // 7: bunkms.v1.SecretService.ImportSecret:input_type -> bunkms.v1.ImportSecretRequest
-	3,  // 8: bunkms.v1.SecretService.GetSecret:input_type -> bunkms.v1.GetSecretRequest
-	5,  // 9: bunkms.v1.SecretService.ListSecrets:input_type -> bunkms.v1.ListSecretsRequest
-	7,  // 10: bunkms.v1.SecretService.DeleteSecret:input_type -> bunkms.v1.DeleteSecretRequest
-	2,  // 11: bunkms.v1.SecretService.PutSecret:output_type -> bunkms.v1.Secret
-	2,  // 12: bunkms.v1.SecretService.ImportSecret:output_type -> bunkms.v1.Secret
-	4,  // 13: bunkms.v1.SecretService.GetSecret:output_type -> bunkms.v1.GetSecretResponse
-	6,  // 14: bunkms.v1.SecretService.ListSecrets:output_type -> bunkms.v1.ListSecretsResponse
-	8,  // 15: bunkms.v1.SecretService.DeleteSecret:output_type -> bunkms.v1.DeleteSecretResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	9,  // 6: bunkms.v1.ListSecretVersionsResponse.versions:type_name -> bunkms.v1.SecretVersion
+	13, // 7: bunkms.v1.SecretVersion.created_at:type_name -> google.protobuf.Timestamp
+	0,  // 8: bunkms.v1.SecretService.PutSecret:input_type -> bunkms.v1.PutSecretRequest
+	1,  // 9: bunkms.v1.SecretService.ImportSecret:input_type -> bunkms.v1.ImportSecretRequest
+	3,  // 10: bunkms.v1.SecretService.GetSecret:input_type -> bunkms.v1.GetSecretRequest
+	5,  // 11: bunkms.v1.SecretService.ListSecrets:input_type -> bunkms.v1.ListSecretsRequest
+	7,  // 12: bunkms.v1.SecretService.ListSecretVersions:input_type -> bunkms.v1.ListSecretVersionsRequest
+	10, // 13: bunkms.v1.SecretService.DestroySecretVersion:input_type -> bunkms.v1.DestroySecretVersionRequest
+	11, // 14: bunkms.v1.SecretService.DeleteSecret:input_type -> bunkms.v1.DeleteSecretRequest
+	2,  // 15: bunkms.v1.SecretService.PutSecret:output_type -> bunkms.v1.Secret
+	2,  // 16: bunkms.v1.SecretService.ImportSecret:output_type -> bunkms.v1.Secret
+	4,  // 17: bunkms.v1.SecretService.GetSecret:output_type -> bunkms.v1.GetSecretResponse
+	6,  // 18: bunkms.v1.SecretService.ListSecrets:output_type -> bunkms.v1.ListSecretsResponse
+	8,  // 19: bunkms.v1.SecretService.ListSecretVersions:output_type -> bunkms.v1.ListSecretVersionsResponse
+	9,  // 20: bunkms.v1.SecretService.DestroySecretVersion:output_type -> bunkms.v1.SecretVersion
+	12, // 21: bunkms.v1.SecretService.DeleteSecret:output_type -> bunkms.v1.DeleteSecretResponse
+	15, // [15:22] is the sub-list for method output_type
+	8,  // [8:15] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_bunkms_v1_secrets_proto_init() }
@@ -695,7 +977,7 @@ func file_bunkms_v1_secrets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bunkms_v1_secrets_proto_rawDesc), len(file_bunkms_v1_secrets_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SecretService_PutSecret_FullMethodName    = "/bunkms.v1.SecretService/PutSecret"
-	SecretService_ImportSecret_FullMethodName = "/bunkms.v1.SecretService/ImportSecret"
-	SecretService_GetSecret_FullMethodName    = "/bunkms.v1.SecretService/GetSecret"
-	SecretService_ListSecrets_FullMethodName  = "/bunkms.v1.SecretService/ListSecrets"
-	SecretService_DeleteSecret_FullMethodName = "/bunkms.v1.SecretService/DeleteSecret"
+	SecretService_PutSecret_FullMethodName            = "/bunkms.v1.SecretService/PutSecret"
+	SecretService_ImportSecret_FullMethodName         = "/bunkms.v1.SecretService/ImportSecret"
+	SecretService_GetSecret_FullMethodName            = "/bunkms.v1.SecretService/GetSecret"
+	SecretService_ListSecrets_FullMethodName          = "/bunkms.v1.SecretService/ListSecrets"
+	SecretService_ListSecretVersions_FullMethodName   = "/bunkms.v1.SecretService/ListSecretVersions"
+	SecretService_DestroySecretVersion_FullMethodName = "/bunkms.v1.SecretService/DestroySecretVersion"
+	SecretService_DeleteSecret_FullMethodName         = "/bunkms.v1.SecretService/DeleteSecret"
 )
 
 // SecretServiceClient is the client API for SecretService service.
@@ -32,15 +34,20 @@ const (
 //
 // Small values kept sealed: API keys, passwords, certificates.
 type SecretServiceClient interface {
-	// Stores a value. Under an existing name it becomes the next version.
+	// Stores a value. Under an existing name it becomes the next version; versions beyond those that are kept are destroyed.
 	PutSecret(ctx context.Context, in *PutSecretRequest, opts ...grpc.CallOption) (*Secret, error)
 	// Brings in a secret that was kept elsewhere, with the time at which it was stored there. Nothing is replaced: under an
 	// existing name it is refused, unless that secret is the same one with the same time, so that a migration can go on.
 	ImportSecret(ctx context.Context, in *ImportSecretRequest, opts ...grpc.CallOption) (*Secret, error)
-	// The latest version's value and metadata.
+	// One version's value and metadata; the latest unless another is asked for.
 	GetSecret(ctx context.Context, in *GetSecretRequest, opts ...grpc.CallOption) (*GetSecretResponse, error)
 	// Lists secrets' metadata in the order of their names; never values.
 	ListSecrets(ctx context.Context, in *ListSecretsRequest, opts ...grpc.CallOption) (*ListSecretsResponse, error)
+	// The versions of a secret that are kept, from the oldest on; never values.
+	ListSecretVersions(ctx context.Context, in *ListSecretVersionsRequest, opts ...grpc.CallOption) (*ListSecretVersionsResponse, error)
+	// Destroys the value of one version, for example one that was stored by mistake or is known to others. That it was
+	// there stays visible. To destroy it again does nothing.
+	DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*SecretVersion, error)
 	// Destroys a secret with all its versions.
 	DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error)
 }
@@ -93,6 +100,26 @@ func (c *secretServiceClient) ListSecrets(ctx context.Context, in *ListSecretsRe
 	return out, nil
 }
 
+func (c *secretServiceClient) ListSecretVersions(ctx context.Context, in *ListSecretVersionsRequest, opts ...grpc.CallOption) (*ListSecretVersionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSecretVersionsResponse)
+	err := c.cc.Invoke(ctx, SecretService_ListSecretVersions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) DestroySecretVersion(ctx context.Context, in *DestroySecretVersionRequest, opts ...grpc.CallOption) (*SecretVersion, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SecretVersion)
+	err := c.cc.Invoke(ctx, SecretService_DestroySecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *secretServiceClient) DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteSecretResponse)
@@ -109,15 +136,20 @@ func (c *secretServiceClient) DeleteSecret(ctx context.Context, in *DeleteSecret
 //
 // Small values kept sealed: API keys, passwords, certificates.
 type SecretServiceServer interface {
-	// Stores a value. Under an existing name it becomes the next version.
+	// Stores a value. Under an existing name it becomes the next version; versions beyond those that are kept are destroyed.
 	PutSecret(context.Context, *PutSecretRequest) (*Secret, error)
 	// Brings in a secret that was kept elsewhere, with the time at which it was stored there. Nothing is replaced: under an
 	// existing name it is refused, unless that secret is the same one with the same time, so that a migration can go on.
 	ImportSecret(context.Context, *ImportSecretRequest) (*Secret, error)
-	// The latest version's value and metadata.
+	// One version's value and metadata; the latest unless another is asked for.
 	GetSecret(context.Context, *GetSecretRequest) (*GetSecretResponse, error)
 	// Lists secrets' metadata in the order of their names; never values.
 	ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error)
+	// The versions of a secret that are kept, from the oldest on; never values.
+	ListSecretVersions(context.Context, *ListSecretVersionsRequest) (*ListSecretVersionsResponse, error)
+	// Destroys the value of one version, for example one that was stored by mistake or is known to others. That it was
+	// there stays visible. To destroy it again does nothing.
+	DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*SecretVersion, error)
 	// Destroys a secret with all its versions.
 	DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error)
 	mustEmbedUnimplementedSecretServiceServer()
@@ -141,6 +173,12 @@ func (UnimplementedSecretServiceServer) GetSecret(context.Context, *GetSecretReq
 }
 func (UnimplementedSecretServiceServer) ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecrets not implemented")
+}
+func (UnimplementedSecretServiceServer) ListSecretVersions(context.Context, *ListSecretVersionsRequest) (*ListSecretVersionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSecretVersions not implemented")
+}
+func (UnimplementedSecretServiceServer) DestroySecretVersion(context.Context, *DestroySecretVersionRequest) (*SecretVersion, error) {
+	return nil, status.Error(codes.Unimplemented, "method DestroySecretVersion not implemented")
 }
 func (UnimplementedSecretServiceServer) DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSecret not implemented")
@@ -238,6 +276,42 @@ func _SecretService_ListSecrets_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SecretService_ListSecretVersions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSecretVersionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).ListSecretVersions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_ListSecretVersions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).ListSecretVersions(ctx, req.(*ListSecretVersionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_DestroySecretVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DestroySecretVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).DestroySecretVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_DestroySecretVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).DestroySecretVersion(ctx, req.(*DestroySecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SecretService_DeleteSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteSecretRequest)
 	if err := dec(in); err != nil {
@@ -278,6 +352,14 @@ var SecretService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSecrets",
 			Handler:    _SecretService_ListSecrets_Handler,
+		},
+		{
+			MethodName: "ListSecretVersions",
+			Handler:    _SecretService_ListSecretVersions_Handler,
+		},
+		{
+			MethodName: "DestroySecretVersion",
+			Handler:    _SecretService_DestroySecretVersion_Handler,
 		},
 		{
 			MethodName: "DeleteSecret",

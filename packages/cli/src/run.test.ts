@@ -277,6 +277,56 @@ describe("bytes", () => {
   });
 });
 
+describe("the versions of a secret", () => {
+  const made = { name: "a/b", version: 4 };
+  const destroyed = { version: 2, created_at: "2026-01-02T03:04:05Z", state: "destroyed" };
+  const answers = {
+    "POST /v1/secrets": [201, made] as const,
+    "GET /v1/secrets/a/b": [200, { ...made, version: 2, value_b64: "AQI=" }] as const,
+    "GET /v1/versions/secrets/a/b": [200, { versions: [destroyed] }] as const,
+    "DELETE /v1/versions/secrets/a/b": [200, destroyed] as const,
+  };
+
+  for (const [options, sent] of [
+    [["--if-version", "0"], { if_version: 0 }],
+    [["--if-version", "3", "--max-versions", "5"], { if_version: 3, max_versions: 5 }],
+    [[], {}],
+  ] as const) {
+    test(`are put with ${options.join(" ") || "no conditions"}`, async () => {
+      await using server = await fakeServer(answers);
+      const outcome = await runLine(["secret", "put", "a/b", ...options], server.url, { stdin: "x" });
+      assert.equal(outcome.stdout, "a/b version 4\n");
+      assert.deepEqual(JSON.parse(server.seen[0]?.body ?? ""), { name: "a/b", value_b64: "eA==", ...sent });
+    });
+  }
+
+  test("are read by their number, listed and destroyed", async () => {
+    await using server = await fakeServer(answers);
+    const read = await runLine(["secret", "get", "a/b", "--version", "2"], server.url);
+    assert.deepEqual([...read.bytes], [1, 2]);
+    const listed = await runLine(["secret", "versions", "a/b"], server.url);
+    assert.match(listed.stdout, /^VERSION +STATE +STORED\n2 +destroyed +2026-01-02/);
+    const gone = await runLine(["secret", "destroy-version", "a/b", "--version", "2", "--yes"], server.url);
+    assert.equal(gone.stdout, "a/b version 2 destroyed\n");
+    assert.deepEqual(
+      server.seen.map(({ url }) => url),
+      ["/v1/secrets/a/b?version=2", "/v1/versions/secrets/a/b", "/v1/versions/secrets/a/b?version=2"],
+    );
+  });
+
+  for (const [what, options] of [
+    ["no version", ["--yes"]],
+    ["version 0", ["--version", "0", "--yes"]],
+    ["nobody who was asked", ["--version", "2"]],
+  ] as const) {
+    test(`are not destroyed with ${what}`, async () => {
+      await using server = await fakeServer(answers);
+      assert.equal((await runLine(["secret", "destroy-version", "a/b", ...options], server.url)).code, 2);
+      assert.equal(server.seen.length, 0);
+    });
+  }
+});
+
 describe("the terminal", () => {
   test("is asked for a secret's value twice, hidden, with erasing", async () => {
     await using server = await fakeServer({ "POST /v1/secrets": [201, { name: "s", version: 1 }] });

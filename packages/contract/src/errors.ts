@@ -62,6 +62,8 @@ export const ERRORS = Object.freeze({
   seal_not_configured: row(409, 9, false, "the server has no settings for this seal: give them, and start it again"),
   seal_unavailable: row(503, 14, true, "the seal cannot be reached now; nothing was changed"),
   conflict: row(409, 10, true, "somebody else changed it at the same time; try again"),
+  // ABORTED, as gRPC says of a test-and-set that fails: to be tried again by who knows what changed, not by a client library.
+  version_mismatch: row(409, 10, false, "the latest version is another one; read it before you write the next"),
   archive_not_configured: row(409, 9, false, "the server has no folder for the archive (BUNKMS_AUDIT_ARCHIVE)"),
   wrong_audit_range: row(409, 9, false, "the audit log does not have these entries, or not where they must be"),
   audit_hold: row(409, 9, false, "a legal hold keeps these entries; release it first"),

@@ -2,43 +2,69 @@ import { type CommandGroup, defineCommand, option, required } from "../command.t
 import { usage } from "../failure.ts";
 import { IN_OPTION, OUT_OPTIONS, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
+import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
 import { type BytesOptions, formatTime, printLine, printMessage, printTable, writeBytes } from "../output.ts";
-import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions } from "../pages.ts";
+import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions, parseCount } from "../pages.ts";
 import { confirm, promptHidden, refuseUnasked } from "../prompt.ts";
+import { destroyVersionCommand, versionsCommand } from "./secret-versions.ts";
 
-const put = defineCommand<{ readonly in?: string }>({
+interface PutOptions {
+  readonly in?: string;
+  readonly ifVersion?: number;
+  readonly maxVersions?: number;
+}
+
+const put = defineCommand<PutOptions>({
   usage: "put <name>",
   summary: "Store a value; under an existing name it becomes the next version",
   details:
     "The value comes from standard input or a file, byte for byte (printf '%s' adds no newline where echo does), or on\n" +
-    "a terminal from a hidden prompt. Names are segments like a key's name, joined by /. Up to 512 KiB.",
-  options: [IN_OPTION()],
+    "a terminal from a hidden prompt. Names are segments like a key's name, joined by /. Up to 512 KiB.\n" +
+    "The last 100 versions are kept, or as many as --max-versions said last; older ones are destroyed.",
+  options: [
+    IN_OPTION(),
+    option("--if-version <number>", "Only if this is the latest version; 0: only if there is none").argParser(
+      parseLatest,
+    ),
+    option("--max-versions <count>", "Keep so many versions from now on, up to 1000").argParser(parseCount),
+  ],
   examples: [
     "bunkms secret put prod/db/password",
     "printf '%s' \"$PASSWORD\" | bunkms secret put prod/db/password",
     "bunkms secret put prod/tls/key --in key.pem",
+    "bunkms secret put prod/db/password --if-version 3",
   ],
   async run(invocation) {
     const { io, options } = invocation;
     const client = await invocation.connect();
     const name = required(invocation, 0);
     const value = await readValue(io, options.in);
-    const secret = await client.secrets.putSecret({ name, data: { case: "valueB64", value } });
+    const { ifVersion, maxVersions } = options;
+    const secret = await client.secrets.putSecret({
+      name,
+      data: { case: "valueB64", value },
+      ...(ifVersion === undefined ? {} : { ifVersion }),
+      ...(maxVersions === undefined ? {} : { maxVersions }),
+    });
     options.json ? printMessage(io, secret) : printLine(io, `${secret.name} version ${secret.version}`);
     return 0;
   },
 });
 
-const get = defineCommand<BytesOptions>({
+const get = defineCommand<BytesOptions & VersionOptions>({
   usage: "get <name>",
   summary: "Print a secret's value",
   details: "Writes the value's bytes as they were stored, with nothing added. --json shows the metadata, too.",
-  options: OUT_OPTIONS(),
-  examples: ["bunkms secret get prod/db/password", "bunkms secret get prod/tls/key --out key.pem"],
+  options: [VERSION_OPTION("Not the latest, but this one"), ...OUT_OPTIONS()],
+  examples: [
+    "bunkms secret get prod/db/password",
+    "bunkms secret get prod/db/password --version 2",
+    "bunkms secret get prod/tls/key --out key.pem",
+  ],
   async run(invocation) {
     const { io, options } = invocation;
     const client = await invocation.connect();
-    const secret = await client.secrets.getSecret({ name: required(invocation, 0) });
+    const secret = await client.secrets.getSecret({ name: required(invocation, 0), version: options.version ?? 0 });
     if (options.json) {
       printMessage(io, secret);
     } else {
@@ -92,8 +118,13 @@ const remove = defineCommand<{ readonly yes?: boolean }>({
 export const secretCommands: CommandGroup = {
   name: "secret",
   summary: "Store, read, list and delete secrets",
-  commands: [put, get, list, remove],
+  commands: [put, get, list, versionsCommand, destroyVersionCommand, remove],
 };
+
+/** Reads the number of a latest version; 0: there is none. */
+function parseLatest(text: string): number {
+  return text === "0" ? 0 : parseCount(text);
+}
 
 async function readValue(io: Io, file: string | undefined): Promise<Buffer> {
   if (file !== undefined || !io.stdin.isTTY) {

@@ -3,9 +3,9 @@ import { SecretService } from "@bunkms/contract";
 import { defineOperation } from "./operation.ts";
 import { timestamp } from "./timestamp.ts";
 
-export const getSecret = defineOperation(SecretService.method.getSecret, async ({ vault }, { name }) => {
-  const plan = await vault.secrets.lend(name);
-  const { value, version, createdAt, updatedAt } = plan.result;
+export const getSecret = defineOperation(SecretService.method.getSecret, async ({ vault }, request) => {
+  const plan = await vault.secrets.lend(request.name, request.version);
+  const { name, value, version, createdAt, updatedAt } = plan.result;
   return {
     response: {
       name,

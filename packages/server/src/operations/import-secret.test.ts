@@ -17,7 +17,10 @@ const secret = (value: string, created_at: string = TIME, name = "db.password") 
 
 test("a secret comes with its time and is read back; the same again passes", async () => {
   const made = await calls.call("secrets.import", secret("hunter2"));
-  assert.deepEqual(made, { name: "db.password", version: 1, created_at: TIME, updated_at: TIME });
+  assert.deepEqual(made, {
+    ...{ name: "db.password", version: 1, created_at: TIME, updated_at: TIME },
+    ...{ max_versions: 100, oldest_version: 1 },
+  });
   assert.deepEqual(await calls.call("secrets.import", secret("hunter2")), made);
   const read = await calls.call("secrets.get", { name: "db.password" });
   assert.equal(read["value"], "hunter2");

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { SecretSchema } from "@bunkms/contract";
-import type { SecretInfo } from "../vault/secrets.ts";
+import type { SecretSchema, SecretVersionSchema } from "@bunkms/contract";
+import type { SecretInfo, SecretVersionInfo } from "../vault/secrets.ts";
 import { timestamp } from "./timestamp.ts";
 
 /** A secret's metadata as the contract's `Secret`. */
@@ -10,5 +10,12 @@ export function secretMessage(secret: SecretInfo): MessageInitShape<typeof Secre
     version: secret.version,
     createdAt: timestamp(secret.createdAt),
     updatedAt: timestamp(secret.updatedAt),
+    maxVersions: secret.maxVersions,
+    oldestVersion: secret.oldestVersion,
   };
+}
+
+/** A version's metadata as the contract's `SecretVersion`. */
+export function secretVersionMessage(version: SecretVersionInfo): MessageInitShape<typeof SecretVersionSchema> {
+  return { version: version.version, createdAt: timestamp(version.createdAt), state: version.state };
 }

@@ -1,12 +1,17 @@
 import type { KeyObject } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError } from "@bunkms/contract";
-import { type SecretRecord, SecretRecordSchema, SecretVersionRecordSchema } from "@bunkms/contract/record";
+import {
+  type SecretRecord,
+  SecretRecordSchema,
+  type SecretVersionRecord,
+  SecretVersionRecordSchema,
+} from "@bunkms/contract/record";
 import { equal, wipe } from "../crypto/kdf.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { type NamedRecord, NamedRecords, versionPath } from "./named-records.ts";
 import { type Plan, unchanged } from "./plan.ts";
-import type { Change, Records, ReportRecord } from "./records.ts";
+import type { Change, RecordRef, Records, ReportRecord } from "./records.ts";
 
 /** A secret's metadata. */
 export interface SecretInfo {
@@ -15,18 +20,47 @@ export interface SecretInfo {
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** How many versions are kept at most. */
+  readonly maxVersions: number;
+  /** The first version that is kept. */
+  readonly oldestVersion: number;
 }
 
+export interface SecretVersionInfo {
+  readonly version: number;
+  readonly createdAt: number;
+  readonly state: string;
+}
+
+/** How a value is stored. */
+export interface PutOptions {
+  /** Only if this is the latest version; 0: only if there is no secret of this name. */
+  readonly ifVersion?: number | undefined;
+  /** How many versions are kept from now on; 0: as many as before. */
+  readonly maxVersions?: number;
+}
+
+/** One version of a secret: its number and time stand for the latest's. */
 interface ReadSecret extends SecretInfo {
   readonly value: Buffer;
 }
+
+interface Reading {
+  readonly name: string;
+  /** Not known before it is read. */
+  version?: number;
+  isOutdated: boolean;
+}
+
+/** How many versions a new secret keeps. */
+const KEPT_VERSIONS = 100;
 
 /** The vault's secrets. Metadata may be cached; values never are. */
 export class Secrets {
   readonly #records: Records;
   readonly #secrets: NamedRecords<typeof SecretRecordSchema, SecretRecord>;
   /** Those that are not told to anybody yet. */
-  readonly #reads = new Set<{ readonly name: string; isOutdated: boolean }>();
+  readonly #reads = new Set<Reading>();
 
   constructor(records: Records, indexKey: KeyObject) {
     this.#records = records;
@@ -39,11 +73,19 @@ export class Secrets {
   }
 
   /**
-   * Stores a value as the next version, the first if the name is new.
+   * Stores a value as the next version, the first if the name is new. Versions beyond those that are kept are destroyed.
    * @param value Taken over, and zeroed when the plan is discarded.
+   * @throws BunkmsError `version_mismatch`
    */
-  async put(name: string, value: Buffer, now: number): Promise<Plan<SecretInfo>> {
-    return this.#next(name, await this.#secrets.find(name), value, now);
+  async put(name: string, value: Buffer, now: number, options: PutOptions = {}): Promise<Plan<SecretInfo>> {
+    const before = await this.#secrets.find(name);
+    const latest = before?.record.latestVersion ?? 0;
+    if (options.ifVersion !== undefined && options.ifVersion !== latest) {
+      wipe(value);
+      const found = before === undefined ? "there is no secret of this name" : `its latest version is ${latest}`;
+      throw new BunkmsError("version_mismatch", `${found}, not ${options.ifVersion}; nothing was stored`);
+    }
+    return this.#next(name, before, value, now, options.maxVersions);
   }
 
   /**
@@ -57,66 +99,151 @@ export class Secrets {
     if (before === undefined) {
       return this.#next(name, before, value, createdAt);
     }
-    const there = await this.read(name);
-    const isSame = there.version === 1 && there.createdAt === createdAt && equal(there.value, value);
-    wipe(there.value, value);
+    const { record } = before;
+    const first = await this.#records.read("secret-value", versionPath(idOf(record), 1));
+    const isSame =
+      record.latestVersion === 1 &&
+      Number(record.createdAtMs) === createdAt &&
+      first !== undefined &&
+      equal(first.payload, value);
+    wipe(value, ...(first === undefined ? [] : [first.payload]));
     if (!isSame) {
       throw new BunkmsError("already_exists", "a secret of this name exists, with another value or time");
     }
-    return unchanged(secretInfo(before.record));
+    return unchanged(secretInfo(record));
   }
 
-  #next(name: string, before: NamedRecord<SecretRecord> | undefined, value: Buffer, now: number): Plan<SecretInfo> {
+  async #next(
+    name: string,
+    before: NamedRecord<SecretRecord> | undefined,
+    value: Buffer,
+    now: number,
+    maxVersions = 0,
+  ): Promise<Plan<SecretInfo>> {
+    const kept = maxVersions || before?.record.maxVersions || KEPT_VERSIONS;
+    const latestVersion = (before?.record.latestVersion ?? 0) + 1;
+    const oldestBefore = before === undefined ? 1 : oldestOf(before.record);
+    const oldestVersion = Math.max(oldestBefore, latestVersion - kept + 1);
     const record = create(SecretRecordSchema, {
       name,
       id: before?.record.id ?? randomBytes(16),
       createdAtMs: before?.record.createdAtMs ?? BigInt(now),
       updatedAtMs: BigInt(now),
-      latestVersion: (before?.record.latestVersion ?? 0) + 1,
+      latestVersion,
+      oldestVersion,
+      maxVersions: kept,
     });
     const version = create(SecretVersionRecordSchema, { createdAtMs: BigInt(now), state: "enabled" });
-    const path = versionPath(idOf(record), record.latestVersion);
+    const path = versionPath(idOf(record), latestVersion);
     const changes: Change[] = [
       this.#secrets.put(record, before?.ref ?? null),
       { table: "secret-version", path, payload: toBinary(SecretVersionRecordSchema, version), previous: null },
       { table: "secret-value", path, payload: value, previous: null },
+      ...(await this.#removals(idOf(record), oldestBefore, oldestVersion)),
     ];
     return {
       result: secretInfo(record),
       changes,
-      committed: ([ref]) => this.#secrets.written(record, ref),
+      committed: ([ref]) => {
+        this.#secrets.written(record, ref);
+        this.#gone(name, (version) => version < oldestVersion);
+      },
       discard: () => wipe(value),
     };
   }
 
-  /** As `read`; the plan holds while the secret was not deleted. @throws BunkmsError `not_found` */
-  async lend(name: string): Promise<Plan<ReadSecret>> {
-    const reading = { name, isOutdated: false };
+  /** The changes that destroy the versions from one to before another. */
+  async #removals(id: string, from: number, to: number): Promise<readonly Change[]> {
+    const paths = Array.from({ length: to - from }, (_, i) => versionPath(id, from + i));
+    const changes = (await this.#records.readMany("secret-version", paths)).map(
+      ({ path, ref }): Change => ({ table: "secret-version", path, payload: null, previous: ref }),
+    );
+    for (const path of paths) {
+      changes.push(...(await this.#records.removals("secret-value", path)));
+    }
+    return changes;
+  }
+
+  /** As `read`; the plan holds while what was read was not destroyed. @throws BunkmsError `not_found` */
+  async lend(name: string, version = 0): Promise<Plan<ReadSecret>> {
+    const reading: Reading = { name, isOutdated: false };
     this.#reads.add(reading);
     const discard = (): void => {
       this.#reads.delete(reading);
     };
     try {
-      return { ...unchanged(await this.read(name)), holds: () => !reading.isOutdated, discard };
+      const read = await this.read(name, version);
+      reading.version = read.version;
+      return { ...unchanged(read), holds: () => !reading.isOutdated, discard };
     } catch (error) {
       discard();
       throw error;
     }
   }
 
-  /** The latest version with its value, which the caller zeroes. @throws BunkmsError `not_found` */
-  async read(name: string): Promise<ReadSecret> {
-    const { record } = await this.#get(name);
-    const path = versionPath(idOf(record), record.latestVersion);
+  /**
+   * A version with its value, which the caller zeroes.
+   * @param version 0: the latest.
+   * @throws BunkmsError `not_found`
+   */
+  async read(name: string, version = 0): Promise<ReadSecret> {
+    const { record, ref } = await this.#get(name);
+    const wanted = version || record.latestVersion;
+    const path = versionPath(idOf(record), wanted);
     const stored = await this.#records.read("secret-value", path);
-    if (stored !== undefined) {
+    if (stored !== undefined && wanted === record.latestVersion) {
       return { ...secretInfo(record), value: stored.payload };
     }
-    if ((await this.#get(name)).record === record) {
+    const found = (await this.#readVersion(path))?.version;
+    if (stored !== undefined && found?.state === "enabled") {
+      const updatedAt = Number(found.createdAtMs);
+      return { ...secretInfo(record), version: wanted, updatedAt, value: stored.payload };
+    }
+    wipe(...(stored === undefined ? [] : [stored.payload]));
+    if ((await this.#get(name)).ref.revision !== ref.revision) {
+      // Deleted or replaced in between.
+      return this.read(name, version);
+    }
+    if (found?.state === "enabled") {
       throw new Error(`the value of a secret is missing: ${path}`);
     }
-    // Deleted or replaced in between.
-    return this.read(name);
+    throw found === undefined ? unknownVersion(record) : destroyedVersion(wanted);
+  }
+
+  /** The versions that are kept, from the oldest on. @throws BunkmsError `not_found` */
+  async versions(name: string): Promise<readonly SecretVersionInfo[]> {
+    const { record } = await this.#get(name);
+    const versions: SecretVersionInfo[] = [];
+    const ofIt = `${idOf(record)}/`;
+    for await (const { path, payload } of this.#records.all("secret-version", ofIt)) {
+      versions.push(versionInfo(Number(path.slice(ofIt.length)), fromBinary(SecretVersionRecordSchema, payload)));
+    }
+    return versions;
+  }
+
+  /** Destroys the value of one version, and keeps that it was there. @throws BunkmsError `not_found` */
+  async destroyVersion(name: string, version: number): Promise<Plan<SecretVersionInfo>> {
+    const { record } = await this.#get(name);
+    const path = versionPath(idOf(record), version);
+    const found = await this.#readVersion(path);
+    if (found === undefined) {
+      throw unknownVersion(record);
+    }
+    const destroyed = create(SecretVersionRecordSchema, { ...found.version, state: "destroyed" });
+    const result = versionInfo(version, destroyed);
+    if (found.version.state === "destroyed") {
+      return unchanged(result);
+    }
+    const payload = toBinary(SecretVersionRecordSchema, destroyed);
+    return {
+      result,
+      changes: [
+        { table: "secret-version", path, payload, previous: found.ref },
+        ...(await this.#records.removals("secret-value", path)),
+      ],
+      committed: () => this.#gone(name, (gone) => gone === version),
+      discard: () => {},
+    };
   }
 
   /** A page of secrets' metadata in the order of their names. */
@@ -133,14 +260,25 @@ export class Secrets {
       changes.push({ table: "secret-version", path, payload: null, previous: ref });
     }
     changes.push(...(await this.#records.removals("secret-value", ofIt)));
-    return { result: undefined, changes, committed: () => this.#deleted(name), discard: () => {} };
+    const committed = (): void => {
+      this.#secrets.deleted(name);
+      this.#gone(name, () => true);
+    };
+    return { result: undefined, changes, committed, discard: () => {} };
   }
 
-  #deleted(name: string): void {
-    this.#secrets.deleted(name);
+  /** What is read now and gone is told to nobody. */
+  #gone(name: string, isGone: (version: number) => boolean): void {
     for (const reading of this.#reads) {
-      reading.isOutdated ||= reading.name === name;
+      reading.isOutdated ||= reading.name === name && (reading.version === undefined || isGone(reading.version));
     }
+  }
+
+  async #readVersion(
+    path: string,
+  ): Promise<{ readonly version: SecretVersionRecord; readonly ref: RecordRef } | undefined> {
+    const stored = await this.#records.read("secret-version", path);
+    return stored && { version: fromBinary(SecretVersionRecordSchema, stored.payload), ref: stored.ref };
   }
 
   async #get(name: string): Promise<NamedRecord<SecretRecord>> {
@@ -158,7 +296,26 @@ function secretInfo(record: SecretRecord): SecretInfo {
     version: record.latestVersion,
     createdAt: Number(record.createdAtMs),
     updatedAt: Number(record.updatedAtMs),
+    maxVersions: record.maxVersions || KEPT_VERSIONS,
+    oldestVersion: oldestOf(record),
   };
+}
+
+function versionInfo(version: number, { createdAtMs, state }: SecretVersionRecord): SecretVersionInfo {
+  return { version, createdAt: Number(createdAtMs), state };
+}
+
+function oldestOf(record: SecretRecord): number {
+  return record.oldestVersion || 1;
+}
+
+function unknownVersion(record: SecretRecord): BunkmsError {
+  const kept = `${oldestOf(record)} to ${record.latestVersion}`;
+  return new BunkmsError("not_found", `the secret has no such version; it has versions ${kept}`);
+}
+
+function destroyedVersion(version: number): BunkmsError {
+  return new BunkmsError("not_found", `version ${version} of the secret was destroyed; ask for another`);
 }
 
 function idOf(record: SecretRecord): string {

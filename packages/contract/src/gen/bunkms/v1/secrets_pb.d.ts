@@ -44,6 +44,21 @@ export declare type PutSecretRequest = Message<"bunkms.v1.PutSecretRequest"> & {
     value: Uint8Array;
     case: "valueB64";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Only if this is the latest version now; 0: only if there is no secret of this name. Else `version_mismatch`, and
+   * nothing is stored. Absent: whatever there is.
+   *
+   * @generated from field: optional uint32 if_version = 4;
+   */
+  ifVersion?: number | undefined;
+
+  /**
+   * How many versions are kept, now and later, 1 to 1000. When 0, as many as before, and 100 of a new secret.
+   *
+   * @generated from field: uint32 max_versions = 5;
+   */
+  maxVersions: number;
 };
 
 /**
@@ -113,6 +128,20 @@ export declare type Secret = Message<"bunkms.v1.Secret"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 4;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * How many versions are kept: when there are more, the oldest is destroyed.
+   *
+   * @generated from field: uint32 max_versions = 5;
+   */
+  maxVersions: number;
+
+  /**
+   * The first version that is kept. Those before it are gone.
+   *
+   * @generated from field: uint32 oldest_version = 6;
+   */
+  oldestVersion: number;
 };
 
 /**
@@ -129,6 +158,13 @@ export declare type GetSecretRequest = Message<"bunkms.v1.GetSecretRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The latest when 0.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
 };
 
 /**
@@ -152,11 +188,15 @@ export declare type GetSecretResponse = Message<"bunkms.v1.GetSecretResponse"> &
   version: number;
 
   /**
+   * When the secret's first version was stored.
+   *
    * @generated from field: google.protobuf.Timestamp created_at = 3;
    */
   createdAt?: Timestamp | undefined;
 
   /**
+   * When this version was stored.
+   *
    * @generated from field: google.protobuf.Timestamp updated_at = 4;
    */
   updatedAt?: Timestamp | undefined;
@@ -236,6 +276,91 @@ export declare type ListSecretsResponse = Message<"bunkms.v1.ListSecretsResponse
 export declare const ListSecretsResponseSchema: GenMessage<ListSecretsResponse>;
 
 /**
+ * @generated from message bunkms.v1.ListSecretVersionsRequest
+ */
+export declare type ListSecretVersionsRequest = Message<"bunkms.v1.ListSecretVersionsRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message bunkms.v1.ListSecretVersionsRequest.
+ * Use `create(ListSecretVersionsRequestSchema)` to create a new message.
+ */
+export declare const ListSecretVersionsRequestSchema: GenMessage<ListSecretVersionsRequest>;
+
+/**
+ * @generated from message bunkms.v1.ListSecretVersionsResponse
+ */
+export declare type ListSecretVersionsResponse = Message<"bunkms.v1.ListSecretVersionsResponse"> & {
+  /**
+   * At most 1000.
+   *
+   * @generated from field: repeated bunkms.v1.SecretVersion versions = 1;
+   */
+  versions: SecretVersion[];
+};
+
+/**
+ * Describes the message bunkms.v1.ListSecretVersionsResponse.
+ * Use `create(ListSecretVersionsResponseSchema)` to create a new message.
+ */
+export declare const ListSecretVersionsResponseSchema: GenMessage<ListSecretVersionsResponse>;
+
+/**
+ * @generated from message bunkms.v1.SecretVersion
+ */
+export declare type SecretVersion = Message<"bunkms.v1.SecretVersion"> & {
+  /**
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 2;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * `enabled` or `destroyed`.
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+};
+
+/**
+ * Describes the message bunkms.v1.SecretVersion.
+ * Use `create(SecretVersionSchema)` to create a new message.
+ */
+export declare const SecretVersionSchema: GenMessage<SecretVersion>;
+
+/**
+ * @generated from message bunkms.v1.DestroySecretVersionRequest
+ */
+export declare type DestroySecretVersionRequest = Message<"bunkms.v1.DestroySecretVersionRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Of those that are kept.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message bunkms.v1.DestroySecretVersionRequest.
+ * Use `create(DestroySecretVersionRequestSchema)` to create a new message.
+ */
+export declare const DestroySecretVersionRequestSchema: GenMessage<DestroySecretVersionRequest>;
+
+/**
  * @generated from message bunkms.v1.DeleteSecretRequest
  */
 export declare type DeleteSecretRequest = Message<"bunkms.v1.DeleteSecretRequest"> & {
@@ -270,7 +395,7 @@ export declare const DeleteSecretResponseSchema: GenMessage<DeleteSecretResponse
  */
 export declare const SecretService: GenService<{
   /**
-   * Stores a value. Under an existing name it becomes the next version.
+   * Stores a value. Under an existing name it becomes the next version; versions beyond those that are kept are destroyed.
    *
    * @generated from rpc bunkms.v1.SecretService.PutSecret
    */
@@ -291,7 +416,7 @@ export declare const SecretService: GenService<{
     output: typeof SecretSchema;
   },
   /**
-   * The latest version's value and metadata.
+   * One version's value and metadata; the latest unless another is asked for.
    *
    * @generated from rpc bunkms.v1.SecretService.GetSecret
    */
@@ -309,6 +434,27 @@ export declare const SecretService: GenService<{
     methodKind: "unary";
     input: typeof ListSecretsRequestSchema;
     output: typeof ListSecretsResponseSchema;
+  },
+  /**
+   * The versions of a secret that are kept, from the oldest on; never values.
+   *
+   * @generated from rpc bunkms.v1.SecretService.ListSecretVersions
+   */
+  listSecretVersions: {
+    methodKind: "unary";
+    input: typeof ListSecretVersionsRequestSchema;
+    output: typeof ListSecretVersionsResponseSchema;
+  },
+  /**
+   * Destroys the value of one version, for example one that was stored by mistake or is known to others. That it was
+   * there stays visible. To destroy it again does nothing.
+   *
+   * @generated from rpc bunkms.v1.SecretService.DestroySecretVersion
+   */
+  destroySecretVersion: {
+    methodKind: "unary";
+    input: typeof DestroySecretVersionRequestSchema;
+    output: typeof SecretVersionSchema;
   },
   /**
    * Destroys a secret with all its versions.

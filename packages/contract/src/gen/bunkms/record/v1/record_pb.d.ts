@@ -502,6 +502,20 @@ export declare type SecretRecord = Message<"bunkms.record.v1.SecretRecord"> & {
    * @generated from field: uint32 latest_version = 5;
    */
   latestVersion: number;
+
+  /**
+   * 1 when 0. Versions from this to the latest have a record in table `secret-version`.
+   *
+   * @generated from field: uint32 oldest_version = 6;
+   */
+  oldestVersion: number;
+
+  /**
+   * 100 when 0.
+   *
+   * @generated from field: uint32 max_versions = 7;
+   */
+  maxVersions: number;
 };
 
 /**
@@ -522,6 +536,8 @@ export declare type SecretVersionRecord = Message<"bunkms.record.v1.SecretVersio
   createdAtMs: bigint;
 
   /**
+   * `enabled`, or `destroyed`: nothing lies in table `secret-value`.
+   *
    * @generated from field: string state = 2;
    */
   state: string;
