@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { ErrorDetailSchema } from "@bunkms/contract";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { exchange } from "./raw-exchange.ts";
@@ -158,6 +159,11 @@ test("REQ-37 a stranger is refused before he has sent his message", async () => 
   assert.equal(end?.code, "unauthenticated");
 });
 
+/** The bytes as a pair of the context. */
+function pairOf(bytes: Buffer): Buffer {
+  return Buffer.from(new BinaryWriter().tag(6, WireType.LengthDelimited).bytes(bytes).finish());
+}
+
 const MALFORMED = [
   { what: "no Protobuf", message: Buffer.from("zzzzzzzz") },
   { what: "a million nested groups of a known number", message: Buffer.alloc(1_000_000, 0x0b) },
@@ -167,6 +173,10 @@ const MALFORMED = [
   { what: "a text that is no UTF-8", message: Buffer.from([0x0a, 0x02, 0xc0, 0xaf]) },
   { what: "a field that the operation does not know", message: Buffer.from([0x0a, 0x01, 0x6b, 0x78, 0x01]) },
   { what: "a field of another type", message: Buffer.from([0x08, 0x01]) },
+  { what: "half a million names of the key", message: Buffer.alloc(1_000_000, Buffer.from([0x0a, 0x00])) },
+  { what: "half a million pairs", message: Buffer.alloc(1_000_000, Buffer.from([0x32, 0x00])) },
+  { what: "a pair of half a million names", message: pairOf(Buffer.alloc(1_000_000, Buffer.from([0x0a, 0x00]))) },
+  { what: "half a million unknown fields", message: Buffer.alloc(1_000_000, Buffer.from([0x78, 0x00])) },
 ];
 
 for (const { what, message } of MALFORMED) {

@@ -97,6 +97,29 @@ for (const name of ["rest", "grpc"] as const) {
     await succeed(over(), "keys.encrypt", { key_name: "k", plaintext_b64: base64(MOST), aad_b64 });
   });
 
+  test(`REQ-37 a batch of as many items as the contract allows, with as many pairs each, is served over ${name}`, async () => {
+    const context = Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`k${i}`, ""]));
+    const of = (make: (i: number) => JsonObject) => ({
+      key_name: "k",
+      items: Array.from({ length: 1000 }, (_, i) => ({ ...make(i), context })),
+    });
+    const encrypted = await succeed(
+      over(),
+      "keys.encrypt_batch",
+      of((i) => ({ plaintext: `${i}` })),
+    );
+    const results = encrypted["results"] as { ciphertext: string }[];
+    const opened = await succeed(
+      over(),
+      "keys.decrypt_batch",
+      of((i) => ({ ciphertext: results[i]?.ciphertext ?? "" })),
+    );
+    assert.deepEqual(
+      (opened["results"] as { plaintext: string }[]).map(({ plaintext }) => plaintext),
+      Array.from({ length: 1000 }, (_, i) => `${i}`),
+    );
+  });
+
   test(`REQ-37 an empty plaintext, value and message are values like any other over ${name}`, async () => {
     for (const empty of [{ plaintext: "" }, { plaintext_b64: "" }]) {
       const { ciphertext = "" } = await succeed(over(), "keys.encrypt", { key_name: "k", ...empty });

@@ -12,4 +12,5 @@ export * from "./gen/bunkms/v1/seals_pb.js";
 export * from "./gen/bunkms/v1/secrets_pb.js";
 export * from "./gen/bunkms/v1/system_pb.js";
 export * from "./gen/bunkms/v1/tokens_pb.js";
+export { overfull, tooMany } from "./members.ts";
 export * from "./operations.ts";

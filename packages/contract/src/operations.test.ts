@@ -120,6 +120,21 @@ test("a request of an operation without a limit of its own is limited to 64 KiB"
   assert.equal(readOperations().find(({ action }) => action === "keys.create")?.maxRequestBytes, 65_536);
 });
 
+test("a request may have as many members as its rules allow, and a thousand where that is more", () => {
+  const most = new Map(readOperations().map(({ action, maxMembers }) => [action, maxMembers]));
+  // Each of a thousand items has one field of each of two oneofs, and a context with 64 pairs; beside them are four fields.
+  assert.equal(most.get("keys.encrypt_batch"), 4 + 1000 * (1 + 1 + 1 + 1 + 64));
+  assert.equal(most.get("keys.encrypt"), 1000);
+  assert.equal(most.get("system.random"), 1000);
+});
+
+test("REQ-37: a request with a list or a map without a rule for how much is in it does not start", () => {
+  refuses(
+    ({ field }) => clearExtension(field("EncryptRequest", "context").options, fieldRules),
+    /^bunkms.v1.EncryptRequest.context: has no rule for how much is in it at most$/,
+  );
+});
+
 test("the rest of a path is one variable", () => {
   const spec = readOperations().find(({ action }) => action === "secrets.get");
   assert.equal(spec?.route.segments.at(-1)?.kind, "rest");

@@ -21,6 +21,7 @@ import { file_bunkms_v1_system } from "./gen/bunkms/v1/system_pb.js";
 import { file_bunkms_v1_tokens } from "./gen/bunkms/v1/tokens_pb.js";
 import { http } from "./gen/google/api/annotations_pb.js";
 import type { HttpRule } from "./gen/google/api/http_pb.js";
+import { maxMembers } from "./members.ts";
 
 /** The files of the contract, in the order in which people should read them. */
 export const CONTRACT_FILES = Object.freeze([
@@ -80,6 +81,8 @@ export interface OperationSpec {
   /** Whether its audit entries say `critical`. */
   readonly critical: boolean;
   readonly maxRequestBytes: number;
+  /** Most members in all objects, lists and maps of a request. */
+  readonly maxMembers: number;
   readonly route: HttpRoute;
   readonly auditRequest: readonly AuditField[];
   readonly auditResponse: readonly AuditField[];
@@ -172,6 +175,7 @@ function readOperation(method: DescMethod): OperationSpec {
     anonymous: option.anonymous,
     critical: option.critical,
     maxRequestBytes: option.maxRequestBytes || DEFAULT_MAX_REQUEST_BYTES,
+    maxMembers: maxMembers(method.input),
     route: readRoute(method, where, option.httpStatus || 200),
     auditRequest,
     auditResponse,

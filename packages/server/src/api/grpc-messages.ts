@@ -1,7 +1,8 @@
-import { type DescMessage, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import type * as grpc from "@grpc/grpc-js";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
+import { checkWire } from "./strict-wire.ts";
 
 /** A method of the contract in bytes: requests stay so until the caller is known, answers are so once their secrets are zeroed. */
 export function methodInBytes(method: DescMethod): grpc.MethodDefinition<Buffer, Buffer> {
@@ -34,33 +35,16 @@ export function encodeAnswer({ method }: OperationSpec, message: Message): Buffe
  * Reads a request's message.
  * @throws BunkmsError `payload_too_large`, `invalid_request`
  */
-export function decodeRequest({ method, maxRequestBytes }: OperationSpec, bytes: Buffer): Message {
+export function decodeRequest({ method, maxRequestBytes, maxMembers }: OperationSpec, bytes: Buffer): Message {
   if (bytes.length > maxRequestBytes) {
     throw new BunkmsError("payload_too_large", `the message is larger than ${maxRequestBytes} bytes`);
   }
-  let message: Message;
   try {
-    message = fromBinary(method.input, bytes);
-  } catch {
-    throw new BunkmsError("invalid_request", "the message is not valid Protobuf");
+    checkWire(method.input, bytes, maxMembers);
+    return fromBinary(method.input, bytes);
+  } catch (error) {
+    throw error instanceof BunkmsError
+      ? error
+      : new BunkmsError("invalid_request", "the message is not valid Protobuf");
   }
-  if (hasUnknown(method.input, message)) {
-    throw new BunkmsError("invalid_request", "the request has a field that the operation does not know");
-  }
-  return message;
-}
-
-/** Whether there are fields that the contract does not have: what they ask for would be dropped silently. */
-function hasUnknown(schema: DescMessage, message: Message): boolean {
-  return (
-    (message.$unknown?.length ?? 0) > 0 ||
-    schema.fields.some(
-      (field) =>
-        field.fieldKind === "list" &&
-        field.listKind === "message" &&
-        (message as unknown as Record<string, readonly Message[]>)[field.localName]?.some((item) =>
-          hasUnknown(field.message, item),
-        ),
-    )
-  );
 }

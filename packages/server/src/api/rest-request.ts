@@ -8,7 +8,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { BunkmsError, type OperationSpec } from "@bunkms/contract";
+import { BunkmsError, type OperationSpec, overfull } from "@bunkms/contract";
 import { isJsonObject } from "./strict-json.ts";
 
 /** Values of path variables, by field name, decoded. */
@@ -85,6 +85,10 @@ function checkObject(message: DescMessage, json: JsonObject): void {
     const value = json[name] as JsonValue;
     if (field === undefined) {
       throw new BunkmsError("invalid_request", "the request has a field that the operation does not know");
+    }
+    const tooMuch = overfull(field, value);
+    if (tooMuch !== undefined) {
+      throw new BunkmsError("invalid_request", tooMuch);
     }
     if (!fits(field, value)) {
       throw new BunkmsError("invalid_request", `${name}: is not ${expected(field)}`);

@@ -144,7 +144,7 @@ async function readRequest(
 ): Promise<Message> {
   const body = await readBody(request, spec.route.hasBody ? spec.maxRequestBytes : 0, dialect !== "own");
   // A POST that needs nothing but its path may come without a body.
-  const json = spec.route.hasBody && body.length > 0 ? parseStrictJson(body) : {};
+  const json = spec.route.hasBody && body.length > 0 ? parseStrictJson(body, spec.maxMembers) : {};
   body.fill(0);
   return requestFromHttp(spec, route.path, query, DIALECTS[dialect](json, spec));
 }

@@ -21,7 +21,7 @@ export const RPC_COMMANDS: ReadonlyMap<number, RpcCommand> = new Map<number, Rpc
     {
       action: "secrets.get",
       readRequest: (spec, payload) => {
-        const { name, ...others } = membersOf(payload);
+        const { name, ...others } = membersOf(spec, payload);
         if (typeof name !== "string" || Object.keys(others).length > 0) {
           throw new BunkmsError("invalid_request", "the payload must have a name, and nothing else");
         }
@@ -34,14 +34,14 @@ export const RPC_COMMANDS: ReadonlyMap<number, RpcCommand> = new Map<number, Rpc
     2,
     {
       action: "secrets.put",
-      readRequest: (spec, payload) => requestFromHttp(spec, NO_PATH, "", membersOf(payload)),
+      readRequest: (spec, payload) => requestFromHttp(spec, NO_PATH, "", membersOf(spec, payload)),
       answer: () => ({}),
     },
   ],
 ]);
 
-function membersOf(payload: Buffer): JsonObject {
-  const json = parseStrictJson(payload);
+function membersOf({ maxMembers }: OperationSpec, payload: Buffer): JsonObject {
+  const json = parseStrictJson(payload, maxMembers);
   if (!isJsonObject(json)) {
     throw new BunkmsError("invalid_request", "the payload must be a JSON object");
   }

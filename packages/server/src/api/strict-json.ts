@@ -3,7 +3,7 @@ import { BunkmsError } from "@bunkms/contract";
 
 /** JSON nested deeper than this is refused; no request of the contract needs more than three levels. */
 const MAX_DEPTH = 16;
-/** Objects and arrays with more members in all are refused. */
+/** Objects and arrays with more members in all are refused, if nothing else is said. */
 const MAX_MEMBERS = 10_000;
 
 const QUOTE = 0x22;
@@ -22,7 +22,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * open which one counts), deep nesting, ill-formed UTF-8.
  * @throws BunkmsError `invalid_request`, which does not repeat anything of the text.
  */
-export function parseStrictJson(bytes: Uint8Array): unknown {
+export function parseStrictJson(bytes: Uint8Array, maxMembers = MAX_MEMBERS): unknown {
   let text: string;
   let value: unknown;
   try {
@@ -30,7 +30,7 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   } catch {
     throw new BunkmsError("invalid_request", "the body is not valid UTF-8");
   }
-  const names = countNames(text);
+  const names = countNames(text, maxMembers);
   try {
     value = JSON.parse(text);
   } catch {
@@ -48,7 +48,7 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
  * rest.
  * @returns How many names all objects have together: in valid JSON each has a colon, and no other stands outside a string.
  */
-function countNames(text: string): number {
+function countNames(text: string, maxMembers: number): number {
   let names = 0;
   let depth = 0;
   let members = 0;
@@ -76,7 +76,7 @@ function countNames(text: string): number {
         names += 1;
         break;
     }
-    if (members > MAX_MEMBERS) {
+    if (members > maxMembers) {
       throw new BunkmsError("invalid_request", "the body has too many members");
     }
   }

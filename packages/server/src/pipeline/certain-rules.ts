@@ -13,6 +13,7 @@ import {
   StringRulesSchema,
   UInt32RulesSchema,
 } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { overfull } from "@bunkms/contract";
 
 /**
  * Whether a message, or a value in it, certainly keeps the contract's rules. False says nothing: then protovalidate
@@ -102,23 +103,14 @@ export function isCertainlyValid(schema: DescMessage, message: Message): boolean
  * The first list or map of a request that has more in it than its rule allows, as protovalidate says it; undefined when there is none.
  * To look for what is wrong with each of half a million items would take seconds.
  */
-export function overfull(schema: DescMessage, message: Message): string | undefined {
+export function firstOverfull(schema: DescMessage, message: Message): string | undefined {
   for (const field of schema.fields) {
-    const { type } = hasOption(field, fieldRules) ? getOption(field, fieldRules) : {};
-    const value = (message as unknown as Values)[field.localName];
-    if (type?.case === "repeated" && isAbove((value as readonly unknown[]).length, type.value.maxItems)) {
-      return `${field.name}: must contain no more than ${type.value.maxItems} item(s)`;
-    }
-    if (type?.case === "map" && isAbove(Object.keys(value as Values).length, type.value.maxPairs)) {
-      return `${field.name}: map must be at most ${type.value.maxPairs} entries`;
+    const tooMuch = overfull(field, (message as unknown as Values)[field.localName]);
+    if (tooMuch !== undefined) {
+      return tooMuch;
     }
   }
   return undefined;
-}
-
-/** @param most 0: there is no rule. */
-function isAbove(count: number, most: bigint): boolean {
-  return most > 0n && count > Number(most);
 }
 
 function messageCheck(schema: DescMessage): Certainly<Message> {

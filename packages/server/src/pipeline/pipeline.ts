@@ -14,7 +14,7 @@ import { NOTHING, type Plan } from "../vault/plan.ts";
 import { resolveAlias } from "./alias.ts";
 import { auditFields, resourceOf } from "./audit-fields.ts";
 import type { Call, Reporter } from "./call.ts";
-import { isCertainlyValid, matches, overfull } from "./certain-rules.ts";
+import { firstOverfull, isCertainlyValid, matches } from "./certain-rules.ts";
 import type { Custody, OpenVault } from "./custody.ts";
 import { ANYBODY, type Progress } from "./progress.ts";
 import { type PublicActions, Recording } from "./recording.ts";
@@ -264,7 +264,7 @@ export class Pipeline {
     if (isCertainlyValid(spec.method.input, request)) {
       return;
     }
-    const tooMuch = overfull(spec.method.input, request);
+    const tooMuch = firstOverfull(spec.method.input, request);
     if (tooMuch !== undefined) {
       throw new BunkmsError("invalid_request", tooMuch);
     }
