@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  ExtensionRequestSchema,
   ServerReflection,
   type ServerReflectionRequest,
   ServerReflectionRequestSchema,
@@ -68,4 +69,17 @@ test("a call without a question ends well, and one with a question that is no me
   const list = question({ case: "listServices", value: "*" });
   const [, status] = await converse([list, Buffer.from([0x0a, 0x7f, 0x61]), list]);
   assert.notEqual(status.code, grpc.status.OK);
+});
+
+test("REQ-37 a question of many fields is refused, as are fields that no question has", async () => {
+  const extension = question({
+    case: "fileContainingExtension",
+    value: create(ExtensionRequestSchema, { extensionNumber: 1 }),
+  });
+  assert.equal((await converse([extension]))[1].code, grpc.status.OK);
+  const host = [0x0a, 0x00];
+  assert.equal((await converse([Buffer.from(Array(10).fill(host).flat())]))[1].code, grpc.status.OK);
+  for (const message of [Array(11).fill(host).flat(), [0x78, 0x00]]) {
+    assert.notEqual((await converse([Buffer.from(message)]))[1].code, grpc.status.OK);
+  }
 });

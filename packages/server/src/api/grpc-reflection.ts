@@ -15,6 +15,7 @@ import { asRefusal } from "../pipeline/refusal.ts";
 import { converse, holdUntil } from "./grpc-conversation.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { chooseRequestId } from "./headers.ts";
+import { checkWire } from "./strict-wire.ts";
 
 type Stream = grpc.ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
@@ -24,6 +25,8 @@ type Admit = (call: Stream, signal: AbortSignal) => Promise<() => void>;
 
 const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
+/** More than a question can have, each of its fields once. */
+const MAX_MEMBERS = 10;
 const FILES: readonly DescFile[] = [...CONTRACT_FILES, file_grpc_health_v1_health, file_grpc_reflection_v1_reflection];
 
 /** Server reflection (grpc.reflection.v1), from the same descriptors that everything else is made of. */
@@ -33,7 +36,10 @@ export function addReflectionService(server: grpc.Server, admit: Admit): void {
     requestStream: true,
     responseStream: true,
     requestSerialize: (message) => Buffer.from(toBinary(ServerReflectionRequestSchema, message)),
-    requestDeserialize: (bytes) => fromBinary(ServerReflectionRequestSchema, bytes),
+    requestDeserialize: (bytes) => {
+      checkWire(ServerReflectionRequestSchema, bytes, MAX_MEMBERS);
+      return fromBinary(ServerReflectionRequestSchema, bytes);
+    },
     responseSerialize: (message) => Buffer.from(toBinary(ServerReflectionResponseSchema, message)),
     responseDeserialize: (bytes) => fromBinary(ServerReflectionResponseSchema, bytes),
   };
