@@ -160,7 +160,7 @@ function isThere(path: string): Failure {
 }
 
 /** A signal that ends the process takes the file with it. */
-function removeOnSignal(path: string): Disposable {
+export function removeOnSignal(path: string): Disposable {
   const forget = (): void => {
     for (const signal of SIGNALS) {
       process.off(signal, end);

@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
-import { open } from "node:fs/promises";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { messageToJson } from "@bunkms/client";
 import { option } from "./command.ts";
 import { usage } from "./failure.ts";
 import type { Io } from "./io.ts";
+import type { OutFile } from "./out-file.ts";
 
 /** Prints lines of text. */
 export function printLine(io: Io, text: string): void {
@@ -81,13 +81,18 @@ export interface BytesOptions {
 }
 
 /**
- * Writes bytes as they are, to standard output or to the file of `--out`.
+ * Writes bytes as they are, to standard output or to the file of `--out`, if that was opened.
  * @throws Failure when they are not text and standard output is a terminal, unless `--raw` is given: such bytes would
  * be obeyed as control sequences.
  */
-export async function writeBytes(io: Io, bytes: Uint8Array, options: BytesOptions): Promise<void> {
-  if (options.out !== undefined) {
-    await writePrivateFile(options.out, bytes);
+export async function writeBytes(
+  io: Io,
+  bytes: Uint8Array,
+  file: OutFile | undefined,
+  options: Pick<BytesOptions, "raw"> = {},
+): Promise<void> {
+  if (file !== undefined) {
+    await file.write(bytes);
     return;
   }
   refuseHarmful(io, bytes, options);
@@ -107,12 +112,12 @@ export function refuseHarmful(io: Io, bytes: Uint8Array, { raw }: BytesOptions):
   }
 }
 
-/** Writes text, and ends it with a newline, to standard output or to the file of `--out`. */
-export async function writeText(io: Io, text: string, { out }: Pick<BytesOptions, "out">): Promise<void> {
-  if (out === undefined) {
+/** Writes text, and ends it with a newline, to standard output or to the file of `--out`, if that was opened. */
+export async function writeText(io: Io, text: string, file: OutFile | undefined): Promise<void> {
+  if (file === undefined) {
     printLine(io, text);
   } else {
-    await writePrivateFile(out, Buffer.from(`${text}\n`));
+    await file.write(Buffer.from(`${text}\n`));
   }
 }
 
@@ -128,24 +133,6 @@ export const SHOW_OPTION = () => option("--show", "Print the secret to a termina
 export function refuseTerminal(io: Io, { show }: ShowOptions): void {
   if (io.stdout.isTTY && !show) {
     throw usage("a terminal would show the secret, and keep it", "Write it with --out FILE, or insist: --show.");
-  }
-}
-
-/** Writes a file that only its owner can read, also when it is there already. */
-export async function writePrivateFile(path: string, bytes: Uint8Array): Promise<void> {
-  let file: Awaited<ReturnType<typeof open>>;
-  try {
-    file = await open(path, "w", 0o600);
-  } catch (error) {
-    throw usage(`cannot write ${path}: ${(error as NodeJS.ErrnoException).code}`);
-  }
-  try {
-    if ((await file.stat()).isFile()) {
-      await file.chmod(0o600);
-    }
-    await file.writeFile(bytes);
-  } finally {
-    await file.close();
   }
 }
 

@@ -1,15 +1,7 @@
 import { formatHandovers, parseVkey } from "@bunkms/tlog";
 import { defineCommand, option } from "../command.ts";
-import {
-  formatTime,
-  printFields,
-  printLine,
-  printMessage,
-  printNote,
-  printTable,
-  writeBytes,
-  writeText,
-} from "../output.ts";
+import { OutFile, openOut } from "../out-file.ts";
+import { formatTime, printFields, printLine, printMessage, printNote, printTable, writeBytes } from "../output.ts";
 
 interface KeyOptions {
   readonly out?: string;
@@ -30,14 +22,12 @@ export const auditKeyCommand = defineCommand<KeyOptions>({
   examples: ["bunkms audit key", "bunkms audit key --out log.vkey --handovers handovers"],
   async run({ io, options, connect }) {
     const { audit } = await connect();
+    await using keyFile = options.out === undefined ? undefined : await OutFile.open(options.out);
+    await using handoverFile = options.handovers === undefined ? undefined : await OutFile.open(options.handovers);
     const answer = await audit.listAuditKeys({});
-    if (options.out !== undefined) {
-      await writeText(io, answer.keys.at(-1)?.vkey ?? "", { out: options.out });
-    }
-    if (options.handovers !== undefined) {
-      const notes = answer.keys.map(({ handover }) => handover).filter((note) => note !== "");
-      await writeBytes(io, Buffer.from(formatHandovers(notes)), { out: options.handovers });
-    }
+    await keyFile?.write(Buffer.from(`${answer.keys.at(-1)?.vkey ?? ""}\n`));
+    const notes = answer.keys.map(({ handover }) => handover).filter((note) => note !== "");
+    await handoverFile?.write(Buffer.from(formatHandovers(notes)));
     if (options.json) {
       printMessage(io, answer);
       return 0;
@@ -98,8 +88,9 @@ export const auditCheckpointCommand = defineCommand<CheckpointOptions>({
   examples: ["bunkms audit checkpoint", "bunkms audit checkpoint --out checkpoint-2026-01-31"],
   async run({ io, options, connect }) {
     const { audit } = await connect();
+    await using file = await openOut(options);
     const answer = await audit.getAuditCheckpoint({});
-    options.json ? printMessage(io, answer) : await writeBytes(io, answer.data, options);
+    options.json ? printMessage(io, answer) : await writeBytes(io, answer.data, file);
     return 0;
   },
 });

@@ -2,6 +2,7 @@ import { adviseOnEntry, requireIndex } from "../audit/entry-index.ts";
 import { defineCommand, option, required } from "../command.ts";
 import { usage } from "../failure.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
+import { openOut } from "../out-file.ts";
 import { printLine, printMessage, writeBytes } from "../output.ts";
 
 const MAX_VALUE = 32 * 1024;
@@ -23,10 +24,11 @@ export const auditReceiptCommand = defineCommand<ReceiptOptions>({
     const { io, options } = invocation;
     const index = requireIndex(required(invocation, 0));
     const { audit } = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await audit.getAuditReceipt({ index }).catch((error: unknown) => {
       throw adviseOnEntry(error);
     });
-    options.json ? printMessage(io, answer) : await writeBytes(io, Buffer.from(answer.proof), options);
+    options.json ? printMessage(io, answer) : await writeBytes(io, Buffer.from(answer.proof), file);
     return 0;
   },
 });

@@ -36,7 +36,7 @@ export const callCommand = defineCommand<{ readonly dataFile?: string }>({
     const request = messageFromJson(method.input, await readRequest(io, options.dataFile));
     const answer = await (await connect()).call(method, request as unknown as Record<string, unknown>);
     if (answer.$typeName === "bunkms.v1.RawBody" && !options.json) {
-      await writeBytes(io, (answer as RawBody).data, {});
+      await writeBytes(io, (answer as RawBody).data, undefined);
     } else {
       printJson(io, messageToJson(answer));
     }

@@ -7,7 +7,8 @@ import { CIPHERS } from "../key-types.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
 import { decryptingLines, encryptingLines } from "../lines/cipher-lines.ts";
 import { convertLines, refuseJson } from "../lines/convert-lines.ts";
-import { type BytesOptions, printLine, printMessage, writeBytes, writePrivateFile } from "../output.ts";
+import { openOut } from "../out-file.ts";
+import { type BytesOptions, printMessage, writeBytes, writeText } from "../output.ts";
 
 /** What RSA gives is as long as its modulus; the contract takes so much. */
 const BARE_LIMIT = 1024;
@@ -55,20 +56,16 @@ export const encryptCommand = defineCommand<EncryptOptions>({
       what: "the plaintext",
       whenTooLarge: 'Encrypt it here: "bunkms encrypt-file --help".',
     });
+    const binding = await additionalData(io, options);
+    await using file = await openOut(options);
     const answer = await client.keys.encrypt({
       keyName: required(invocation, 0),
       data: { case: "plaintextB64", value },
       version: options.version ?? 0,
       algorithm: options.algorithm ?? "",
-      ...(await additionalData(io, options)),
+      ...binding,
     });
-    if (options.json) {
-      printMessage(io, answer);
-    } else if (options.out === undefined) {
-      printLine(io, answer.ciphertext);
-    } else {
-      await writePrivateFile(options.out, Buffer.from(`${answer.ciphertext}\n`));
-    }
+    options.json ? printMessage(io, answer) : await writeText(io, answer.ciphertext, file);
     return 0;
   },
 });
@@ -128,16 +125,14 @@ export const decryptCommand = defineCommand<DecryptOptions>({
       return await decryptLines(invocation);
     }
     const client = await invocation.connect();
-    const answer = await client.keys.decrypt({
+    const request = {
       keyName: required(invocation, 0),
       ...(await readCiphertext(io, options)),
       ...(await additionalData(io, options)),
-    });
-    if (options.json) {
-      printMessage(io, answer);
-    } else {
-      await writeBytes(io, answer.plaintextB64, options);
-    }
+    };
+    await using file = await openOut(options);
+    const answer = await client.keys.decrypt(request);
+    options.json ? printMessage(io, answer) : await writeBytes(io, answer.plaintextB64, file, options);
     return 0;
   },
 });

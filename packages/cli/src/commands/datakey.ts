@@ -1,15 +1,7 @@
 import { ADDITIONAL_DATA_OPTIONS, type AdditionalDataOptions, additionalData } from "../additional-data.ts";
 import { defineCommand, option, optionWithHints, required } from "../command.ts";
-import { usage } from "../failure.ts";
-import {
-  printFields,
-  printLine,
-  printMessage,
-  refuseTerminal,
-  SHOW_OPTION,
-  type ShowOptions,
-  writePrivateFile,
-} from "../output.ts";
+import { openOut } from "../out-file.ts";
+import { printFields, printLine, printMessage, refuseTerminal, SHOW_OPTION, type ShowOptions } from "../output.ts";
 import { parseCount } from "../pages.ts";
 
 interface DataKeyOptions extends AdditionalDataOptions, ShowOptions {
@@ -39,9 +31,6 @@ export const dataKeyCommand = defineCommand<DataKeyOptions>({
   ],
   async run(invocation) {
     const { io, options } = invocation;
-    if (options.json && options.out !== undefined) {
-      throw usage("--json and --out do not go together: the JSON holds the plaintext");
-    }
     if (!options.wrappedOnly && options.out === undefined) {
       refuseTerminal(io, options);
     }
@@ -56,17 +45,18 @@ export const dataKeyCommand = defineCommand<DataKeyOptions>({
       options.json ? printMessage(io, wrapped) : printLine(io, wrapped.ciphertext);
       return 0;
     }
+    await using file = await openOut(options);
     const answer = await client.keys.generateDataKey(request);
     if (options.json) {
       printMessage(io, answer);
-    } else if (options.out === undefined) {
+    } else if (file === undefined) {
       printFields(io, [
         ["plaintext_b64", Buffer.from(answer.plaintextB64).toString("base64")],
         ["ciphertext", answer.ciphertext],
         ["version", String(answer.version)],
       ]);
     } else {
-      await writePrivateFile(options.out, answer.plaintextB64);
+      await file.write(answer.plaintextB64);
       printLine(io, answer.ciphertext);
     }
     return 0;

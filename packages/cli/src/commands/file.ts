@@ -105,7 +105,7 @@ async function convert(
   }
   await using input = await openInput(io, file);
   try {
-    const pieces = await cipher(withProgress(io, input.chunks, input.size));
+    const pieces = onceAsked(() => cipher(withProgress(io, input.chunks, input.size)));
     const bytes = await (out === "-"
       ? writeStream(io.stdout, pieces)
       : writeWhole(out, options.force ?? false, pieces));
@@ -115,6 +115,11 @@ async function convert(
   } catch (error) {
     throw explain(error, out);
   }
+}
+
+/** Pieces whose making begins when the output is open: nothing is asked for, such as a data key, that could not be written. */
+async function* onceAsked(make: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+  yield* await make();
 }
 
 function withoutSuffix(file: string): string {

@@ -3,6 +3,7 @@ import { withAdvice } from "../exit-codes.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { printKey } from "../key-output.ts";
+import { openOut } from "../out-file.ts";
 import { printMessage, printNote, writeText } from "../output.ts";
 import { parsePublicKeyOrBase64, publicKeyPem } from "../public-key-file.ts";
 
@@ -37,6 +38,7 @@ export const backupCommand = defineCommand<BackupOptions>({
     const recipientPublicKeyB64 = await readRecipient(io, options);
     const { keyTransfer } = await invocation.connect();
     const request = { name: required(invocation, 0), recipientPublicKeyB64 };
+    await using file = await openOut(options);
     const answer = await keyTransfer.backupKey(request).catch((error: unknown) => {
       throw withAdvice(error, { invalid_public_key: 'Take it from "bunkms backup-key" of the other cluster.' });
     });
@@ -44,7 +46,7 @@ export const backupCommand = defineCommand<BackupOptions>({
       printMessage(io, answer);
       return 0;
     }
-    await writeText(io, answer.backup, options);
+    await writeText(io, answer.backup, file);
     if (options.recipient !== undefined) {
       printNote(
         io,
@@ -90,12 +92,13 @@ export const backupKeyCommand = defineCommand<{ readonly out?: string }>({
   async run(invocation) {
     const { io, options } = invocation;
     const { keyTransfer } = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await keyTransfer.getBackupKey({});
     if (options.json) {
       printMessage(io, answer);
       return 0;
     }
-    await writeText(io, publicKeyPem(answer.publicKeyB64), options);
+    await writeText(io, publicKeyPem(answer.publicKeyB64), file);
     printNote(io, `Fingerprint: ${answer.fingerprint}`);
     return 0;
   },

@@ -5,7 +5,8 @@ import { readInput } from "../inputs.ts";
 import { KEY_WRAPS } from "../key-types.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
 import { unwrapRecipe } from "../openssl-recipe.ts";
-import { printLine, printMessage, printNote, writePrivateFile } from "../output.ts";
+import { openOut } from "../out-file.ts";
+import { printLine, printMessage, printNote } from "../output.ts";
 import { parsePublicKey, publicKeyPem } from "../public-key-file.ts";
 
 const PUBLIC_KEY_LIMIT = 16 * 1024;
@@ -36,8 +37,8 @@ export const exportCommand = defineCommand<ExportOptions>({
   examples: ["bunkms key export releases --to mine.pem -o releases.wrapped"],
   async run(invocation) {
     const { io, options } = invocation;
-    const file = await readInput(io, options.to, { what: "the public key", limit: PUBLIC_KEY_LIMIT });
-    const recipient = parsePublicKey(file);
+    const given = await readInput(io, options.to, { what: "the public key", limit: PUBLIC_KEY_LIMIT });
+    const recipient = parsePublicKey(given);
     const { keyTransfer } = await invocation.connect();
     const request = {
       name: required(invocation, 0),
@@ -45,16 +46,17 @@ export const exportCommand = defineCommand<ExportOptions>({
       publicKeyPem: publicKeyPem(recipient),
       algorithm: options.algorithm ?? "",
     };
+    await using file = await openOut(options);
     const answer = await keyTransfer.exportKey(request).catch((error: unknown) => {
       throw withAdvice(error, ADVICE);
     });
     if (options.json) {
       printMessage(io, answer);
-    } else if (options.out === undefined) {
+    } else if (file === undefined) {
       printLine(io, Buffer.from(answer.wrappedMaterialB64).toString("base64"));
     } else {
-      await writePrivateFile(options.out, answer.wrappedMaterialB64);
-      await tellHowToOpen(invocation, options.out, recipient, answer);
+      await file.write(answer.wrappedMaterialB64);
+      await tellHowToOpen(invocation, file.path, recipient, answer);
     }
     return 0;
   },

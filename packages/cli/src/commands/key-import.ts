@@ -6,6 +6,7 @@ import { readInput } from "../inputs.ts";
 import { type Material, type MaterialFormat, readMaterial } from "../key-material.ts";
 import { printKey } from "../key-output.ts";
 import { KEY_WRAPS } from "../key-types.ts";
+import { openOut } from "../out-file.ts";
 import { formatTime, printMessage, printNote, writeText } from "../output.ts";
 
 /** The largest wrapping key, and the longest material with what AES key wrap adds. */
@@ -33,12 +34,13 @@ export const prepareImportCommand = defineCommand<PrepareOptions>({
     const { io, options } = invocation;
     const name = required(invocation, 0);
     const { keyTransfer } = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await keyTransfer.prepareKeyImport({ name, wrappingKeyType: options.type ?? "" });
     if (options.json) {
       printMessage(io, answer);
       return 0;
     }
-    await writeText(io, answer.wrappingPublicKeyPem.trimEnd(), options);
+    await writeText(io, answer.wrappingPublicKeyPem.trimEnd(), file);
     printNote(io, `It serves one import until ${formatTime(answer.expiresAt)}. Wrap the material under it, then:`);
     printNote(io, `  bunkms key import ${name} --wrapped FILE --algorithm ${answer.algorithms[0]} --format FORMAT`);
     return 0;

@@ -2,6 +2,7 @@ import type { GetPublicKeyResponse } from "@bunkms/client";
 import { defineCommand, option, required } from "../command.ts";
 import { usage } from "../failure.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
+import { openOut } from "../out-file.ts";
 import { printMessage, writeBytes, writeText } from "../output.ts";
 
 interface PublicOptions extends VersionOptions {
@@ -30,13 +31,14 @@ export const publicCommand = defineCommand<PublicOptions>({
     const { io, options } = invocation;
     const name = required(invocation, 0);
     const { keyTransfer } = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await keyTransfer.getPublicKey({ name, version: options.version ?? 0 });
     if (options.json) {
       printMessage(io, answer);
     } else if (options.form === "der") {
-      await writeBytes(io, answer.derB64, options);
+      await writeBytes(io, answer.derB64, file);
     } else {
-      await writeText(io, textOf(answer, options.form, name), options);
+      await writeText(io, textOf(answer, options.form, name), file);
     }
     return 0;
   },
@@ -54,12 +56,9 @@ export const jwksCommand = defineCommand<{ readonly out?: string }>({
   async run(invocation) {
     const { io, options } = invocation;
     const { keyTransfer } = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await keyTransfer.getJwks({ name: required(invocation, 0) });
-    if (options.json) {
-      printMessage(io, answer);
-    } else {
-      await writeText(io, Buffer.from(answer.data).toString("utf8"), options);
-    }
+    options.json ? printMessage(io, answer) : await writeText(io, Buffer.from(answer.data).toString("utf8"), file);
     return 0;
   },
 });

@@ -4,7 +4,8 @@ import { defineCommand, option, required } from "../command.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
-import { printLine, printMessage, printVerdict, writeBytes, writePrivateFile } from "../output.ts";
+import { openOut } from "../out-file.ts";
+import { printMessage, printVerdict, writeBytes, writeText } from "../output.ts";
 import { repeatable } from "../pairs.ts";
 
 const MAC_LIMIT = 1024;
@@ -34,19 +35,15 @@ export const macCommand = defineCommand<MessageOptions & { readonly out?: string
   async run(invocation) {
     const { io, options } = invocation;
     const client = await invocation.connect();
-    const answer = await client.keyUse.generateMac({
-      name: required(invocation, 0),
-      ...(await readRequest(io, options)),
-    });
-    const text = Buffer.from(answer.macB64).toString("base64");
+    const request = { name: required(invocation, 0), ...(await readRequest(io, options)) };
+    await using file = await openOut(options);
+    const answer = await client.keyUse.generateMac(request);
     if (options.json) {
       printMessage(io, answer);
     } else if (options.raw) {
-      await writeBytes(io, answer.macB64, options);
-    } else if (options.out === undefined) {
-      printLine(io, text);
+      await writeBytes(io, answer.macB64, file, options);
     } else {
-      await writePrivateFile(options.out, Buffer.from(`${text}\n`));
+      await writeText(io, Buffer.from(answer.macB64).toString("base64"), file);
     }
     return 0;
   },

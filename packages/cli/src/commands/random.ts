@@ -1,5 +1,6 @@
 import { defineCommand, option } from "../command.ts";
 import { OUT_OPTIONS } from "../inputs.ts";
+import { openOut } from "../out-file.ts";
 import { type BytesOptions, printLine, printMessage, writeBytes } from "../output.ts";
 import { parseCount } from "../pages.ts";
 
@@ -17,11 +18,12 @@ export const randomCommand = defineCommand<BytesOptions & { readonly bytes?: num
   async run(invocation) {
     const { io, options } = invocation;
     const client = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await client.system.generateRandom({ bytes: options.bytes ?? 0 });
     if (options.json) {
       printMessage(io, answer);
-    } else if (options.raw || options.out !== undefined) {
-      await writeBytes(io, answer.randomB64, options);
+    } else if (options.raw || file !== undefined) {
+      await writeBytes(io, answer.randomB64, file, options);
     } else {
       printLine(io, Buffer.from(answer.randomB64).toString("base64"));
     }

@@ -2,7 +2,8 @@ import { ADDITIONAL_DATA_OPTIONS, type AdditionalDataOptions, additionalData } f
 import { defineCommand, type Invocation, option, required } from "../command.ts";
 import { usage } from "../failure.ts";
 import { CIPHERTEXT_LIMIT, IN_OPTION, readInput } from "../inputs.ts";
-import { printJson, printLine, printMessage, printNote, writePrivateFile } from "../output.ts";
+import { openOut } from "../out-file.ts";
+import { printJson, printMessage, printNote, writeText } from "../output.ts";
 import { jsonFormat } from "../rewrap/json.ts";
 import { LINES } from "../rewrap/lines.ts";
 import { rewrapFile } from "../rewrap/rewrap-file.ts";
@@ -63,18 +64,14 @@ async function rewrapOne(invocation: Invocation<RewrapOptions>): Promise<0> {
   }
   const client = await invocation.connect();
   const input = await readInput(io, options.in, { what: "the ciphertext", limit: CIPHERTEXT_LIMIT });
-  const answer = await client.keyUse.rewrap({
+  const request = {
     name: required(invocation, 0),
     ciphertext: input.toString("latin1").trim(),
     ...(await additionalData(io, options)),
-  });
-  if (options.json) {
-    printMessage(io, answer);
-  } else if (options.out === undefined) {
-    printLine(io, answer.ciphertext);
-  } else {
-    await writePrivateFile(options.out, Buffer.from(`${answer.ciphertext}\n`));
-  }
+  };
+  await using file = await openOut(options);
+  const answer = await client.keyUse.rewrap(request);
+  options.json ? printMessage(io, answer) : await writeText(io, answer.ciphertext, file);
   return 0;
 }
 

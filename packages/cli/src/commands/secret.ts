@@ -3,6 +3,7 @@ import { usage } from "../failure.ts";
 import { IN_OPTION, OUT_OPTIONS, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
+import { openOut } from "../out-file.ts";
 import { type BytesOptions, formatTime, printLine, printMessage, printTable, writeBytes } from "../output.ts";
 import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions, parseCount } from "../pages.ts";
 import { confirm, promptHidden, refuseUnasked } from "../prompt.ts";
@@ -64,12 +65,9 @@ const get = defineCommand<BytesOptions & VersionOptions>({
   async run(invocation) {
     const { io, options } = invocation;
     const client = await invocation.connect();
+    await using file = await openOut(options);
     const secret = await client.secrets.getSecret({ name: required(invocation, 0), version: options.version ?? 0 });
-    if (options.json) {
-      printMessage(io, secret);
-    } else {
-      await writeBytes(io, secret.valueB64, options);
-    }
+    options.json ? printMessage(io, secret) : await writeBytes(io, secret.valueB64, file, options);
     return 0;
   },
 });

@@ -1,18 +1,10 @@
 import type { DecapsulateResponse, DeriveSharedSecretResponse } from "@bunkms/client";
 import { parseBase64 } from "../base64.ts";
 import { defineCommand, type Invocation, option, required } from "../command.ts";
-import { usage } from "../failure.ts";
 import { IN_OPTION, readInput } from "../inputs.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
-import {
-  printFields,
-  printLine,
-  printMessage,
-  refuseTerminal,
-  SHOW_OPTION,
-  type ShowOptions,
-  writePrivateFile,
-} from "../output.ts";
+import { type OutFile, openOut } from "../out-file.ts";
+import { printFields, printLine, printMessage, refuseTerminal, SHOW_OPTION, type ShowOptions } from "../output.ts";
 import { parsePublicKey } from "../public-key-file.ts";
 
 const ENCAPSULATION_LIMIT = 8 * 1024;
@@ -40,18 +32,19 @@ export const encapsulateCommand = defineCommand<SecretOptions>({
     const { io, options } = invocation;
     checkSecretOutput(invocation);
     const { keyUse } = await invocation.connect();
+    await using file = await openOut(options);
     const answer = await keyUse.encapsulate({ name: required(invocation, 0), version: options.version ?? 0 });
     const encapsulation = Buffer.from(answer.encapsulationB64).toString("base64");
     if (options.json) {
       printMessage(io, answer);
-    } else if (options.out === undefined) {
+    } else if (file === undefined) {
       printFields(io, [
         ["shared_secret_b64", Buffer.from(answer.sharedSecretB64).toString("base64")],
         ["encapsulation_b64", encapsulation],
         ["version", String(answer.version)],
       ]);
     } else {
-      await writePrivateFile(options.out, answer.sharedSecretB64);
+      await file.write(answer.sharedSecretB64);
       printLine(io, encapsulation);
     }
     return 0;
@@ -77,12 +70,13 @@ export const decapsulateCommand = defineCommand<SecretOptions & { readonly in?: 
     checkSecretOutput(invocation);
     const { keyUse } = await invocation.connect();
     const input = await readInput(io, options.in, { what: "the encapsulation", limit: ENCAPSULATION_LIMIT });
-    const answer = await keyUse.decapsulate({
+    const request = {
       name: required(invocation, 0),
       encapsulationB64: options.rawIn ? input : parseBase64(input, "the encapsulation", "--raw-in"),
       version: options.version ?? 0,
-    });
-    return await putSecret(invocation, answer);
+    };
+    await using file = await openOut(options);
+    return await putSecret(invocation, await keyUse.decapsulate(request), file);
   },
 });
 
@@ -103,13 +97,14 @@ export const deriveCommand = defineCommand<SecretOptions & { readonly peer: stri
     const { io, options } = invocation;
     checkSecretOutput(invocation);
     const { keyUse } = await invocation.connect();
-    const file = await readInput(io, options.peer, { what: "the public key", limit: PUBLIC_KEY_LIMIT });
-    const answer = await keyUse.deriveSharedSecret({
+    const peer = await readInput(io, options.peer, { what: "the public key", limit: PUBLIC_KEY_LIMIT });
+    const request = {
       name: required(invocation, 0),
-      publicKeyB64: parsePublicKey(file),
+      publicKeyB64: parsePublicKey(peer),
       version: options.version ?? 0,
-    });
-    return await putSecret(invocation, answer);
+    };
+    await using file = await openOut(options);
+    return await putSecret(invocation, await keyUse.deriveSharedSecret(request), file);
   },
 });
 
@@ -117,21 +112,20 @@ export const deriveCommand = defineCommand<SecretOptions & { readonly peer: stri
 function checkSecretOutput({ io, options }: Invocation<SecretOptions>): void {
   if (options.out === undefined) {
     refuseTerminal(io, options);
-  } else if (options.json) {
-    throw usage("--json and --out do not go together: the JSON holds the secret");
   }
 }
 
 async function putSecret(
   { io, options }: Invocation<SecretOptions>,
   answer: DecapsulateResponse | DeriveSharedSecretResponse,
+  file: OutFile | undefined,
 ): Promise<0> {
   if (options.json) {
     printMessage(io, answer);
-  } else if (options.out === undefined) {
+  } else if (file === undefined) {
     printLine(io, Buffer.from(answer.sharedSecretB64).toString("base64"));
   } else {
-    await writePrivateFile(options.out, answer.sharedSecretB64);
+    await file.write(answer.sharedSecretB64);
   }
   return 0;
 }

@@ -5,7 +5,8 @@ import { IN_OPTION, readInput } from "../inputs.ts";
 import type { Io } from "../io.ts";
 import { SIGNATURE_ALGORITHMS, SIGNATURE_ENCODINGS } from "../key-types.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
-import { printLine, printMessage, printVerdict, writeBytes, writePrivateFile } from "../output.ts";
+import { openOut } from "../out-file.ts";
+import { printMessage, printVerdict, writeBytes, writeText } from "../output.ts";
 
 /** The longest, of slh-dsa-shake-256f, has 49,856 bytes; base64 adds a third. */
 const SIGNATURE_LIMIT = 96 * 1024;
@@ -53,16 +54,16 @@ export const signCommand = defineCommand<MessageOptions & { readonly out?: strin
   async run(invocation) {
     const { io, options } = invocation;
     const client = await invocation.connect();
-    const answer = await client.keys.sign({ name: required(invocation, 0), ...(await readRequest(io, options)) });
+    const request = { name: required(invocation, 0), ...(await readRequest(io, options)) };
+    await using file = await openOut(options);
+    const answer = await client.keys.sign(request);
     const text = answer.signatureJose || Buffer.from(answer.signatureB64).toString("base64");
     if (options.json) {
       printMessage(io, answer);
     } else if (options.raw) {
-      await writeBytes(io, answer.signatureB64, options);
-    } else if (options.out === undefined) {
-      printLine(io, text);
+      await writeBytes(io, answer.signatureB64, file, options);
     } else {
-      await writePrivateFile(options.out, Buffer.from(`${text}\n`));
+      await writeText(io, text, file);
     }
     return 0;
   },

@@ -1,5 +1,6 @@
 import type { ProbeResult, RawBody } from "@bunkms/client";
 import { defineCommand, type Invocation, option } from "../command.ts";
+import { openOut } from "../out-file.ts";
 import { printFields, printJson, printMessage, writeBytes } from "../output.ts";
 
 interface RawOptions {
@@ -37,8 +38,8 @@ export const metricsCommand = defineCommand<RawOptions>({
   options: RAW_OPTIONS(),
   examples: ["bunkms metrics"],
   async run(invocation) {
-    const client = await invocation.connect();
-    return await printRaw(invocation, await client.system.getMetrics({}));
+    const { system } = await invocation.connect();
+    return await printRaw(invocation, () => system.getMetrics({}));
   },
 });
 
@@ -49,17 +50,15 @@ export const openapiCommand = defineCommand<RawOptions>({
   options: RAW_OPTIONS(),
   examples: ["bunkms openapi --out openapi.json"],
   async run(invocation) {
-    const client = await invocation.connect();
-    return await printRaw(invocation, await client.system.getOpenApi({}));
+    const { system } = await invocation.connect();
+    return await printRaw(invocation, () => system.getOpenApi({}));
   },
 });
 
-async function printRaw({ io, options }: Invocation<RawOptions>, answer: RawBody): Promise<0> {
-  if (options.json) {
-    printMessage(io, answer);
-  } else {
-    await writeBytes(io, answer.data, options);
-  }
+async function printRaw({ io, options }: Invocation<RawOptions>, ask: () => Promise<RawBody>): Promise<0> {
+  await using file = await openOut(options);
+  const answer = await ask();
+  options.json ? printMessage(io, answer) : await writeBytes(io, answer.data, file);
   return 0;
 }
 

@@ -1,15 +1,9 @@
 import type { Token } from "@bunkms/client";
 import { type CommandGroup, defineCommand, type Invocation, option, optionWithHints, required } from "../command.ts";
 import { parseSeconds } from "../durations.ts";
-import {
-  formatTime,
-  printFields,
-  printLine,
-  printMessage,
-  printNote,
-  printTable,
-  writePrivateFile,
-} from "../output.ts";
+import { Failure } from "../failure.ts";
+import { openOut } from "../out-file.ts";
+import { formatTime, printFields, printLine, printMessage, printNote, printTable, writeText } from "../output.ts";
 import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions } from "../pages.ts";
 
 interface CreateOptions {
@@ -36,21 +30,17 @@ const create = defineCommand<CreateOptions>({
     "bunkms token create --name dashboard --role reader",
   ],
   async run({ io, options, connect }) {
+    const ttlSeconds = options.ttl === undefined ? 0 : parseSeconds(options.ttl, "--ttl");
     const client = await connect();
-    const answer = await client.tokens.createToken({
-      displayName: options.name,
-      role: options.role,
-      ttlSeconds: options.ttl === undefined ? 0 : parseSeconds(options.ttl, "--ttl"),
-    });
+    await using file = await openOut(options);
+    const answer = await client.tokens.createToken({ displayName: options.name, role: options.role, ttlSeconds });
     if (options.json) {
       printMessage(io, answer);
       return 0;
     }
-    if (options.out === undefined) {
-      printLine(io, answer.token);
-    } else {
-      await writePrivateFile(options.out, Buffer.from(`${answer.token}\n`));
-    }
+    await writeText(io, answer.token, file).catch((error: unknown) => {
+      throw error instanceof Failure ? unheld(error, answer.id) : error;
+    });
     const expires = formatTime(answer.expiresAt);
     printNote(io, `Token ${answer.id} of ${answer.displayName} (${answer.role}) expires at ${expires}.`);
     return 0;
@@ -109,6 +99,15 @@ export const whoamiCommand = defineCommand({
   examples: ["bunkms whoami", "bunkms whoami --json"],
   run: showSelf,
 });
+
+/** The token is made, and only its id is known. */
+function unheld({ exitCode, message }: Failure, id: string): Failure {
+  return new Failure(
+    exitCode,
+    `${message}; token ${id} was made, and nobody holds it`,
+    `Revoke it: bunkms token revoke ${id}`,
+  );
+}
 
 /** `bunkms token …` */
 export const tokenCommands: CommandGroup = {
