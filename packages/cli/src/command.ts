@@ -1,7 +1,6 @@
 import type { BunkmsClient } from "@bunkms/client";
 import { type Command, Option } from "commander";
 import type { ExitCode } from "./exit-codes.ts";
-import { usage } from "./failure.ts";
 import type { Io } from "./io.ts";
 
 /** Options that every command has, or every one that talks to a server. */
@@ -85,14 +84,11 @@ export function offersOf(option: Option): readonly string[] | undefined {
   return OFFERS.get(option) ?? option.argChoices;
 }
 
-/** A positional argument that the command line parser has made sure of. @throws Failure when it is empty, as an unset variable's. */
+/** A positional argument that the command line parser has made sure of. */
 export function required(invocation: Invocation, index: number): string {
   const value = invocation.args[index];
   if (value === undefined) {
     throw new TypeError(`argument ${index} is not declared as required`);
-  }
-  if (value === "") {
-    throw usage("an argument is empty", "Is a variable of the shell unset?");
   }
   return value;
 }

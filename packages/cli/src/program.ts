@@ -25,6 +25,7 @@ import { tokenCommands, whoamiCommand } from "./commands/token.ts";
 import { connect, connectWithoutToken } from "./connection.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
+import { refuseEmpty } from "./refuse-empty.ts";
 import { ROOT_DETAILS } from "./root-help.ts";
 import { readVersion } from "./version.ts";
 
@@ -127,6 +128,9 @@ function addCommand(parent: Command, spec: CommandSpec, io: Io, done: (code: Exi
   command.addHelpText("after", `\nExamples:\n${spec.examples.map((line) => `  $ ${line}\n`).join("")}`);
   command.showHelpAfterError(`  See "${commandPath(command)} --help".`);
   command.action(async () => {
+    if (!spec.passThrough) {
+      refuseEmpty(command);
+    }
     const options: SharedOptions = command.optsWithGlobals();
     const args = command.processedArgs.flat() as (string | undefined)[];
     const code = await spec.run({

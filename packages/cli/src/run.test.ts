@@ -57,20 +57,6 @@ describe("the exit code", () => {
     assert.match(outcome.stderr, /^bunkms: cannot reach http:\/\/127\.0\.0\.1:\d+: nothing listens there\n {2}Check/);
   });
 
-  test("of an argument that is empty is 2, and nothing is done: it was an unset variable's", async () => {
-    for (const line of [
-      ["key", "get", ""],
-      ["secret", "get", ""],
-      ["audit", "mirror", ""],
-    ]) {
-      const { code, stdout, stderr } = await runLine(line, NOWHERE);
-      assert.deepEqual(
-        [code, stdout, stderr],
-        [2, "", "bunkms: an argument is empty\n  Is a variable of the shell unset?\n"],
-      );
-    }
-  });
-
   test("of something that is not BunKMS is 7", async () => {
     await using server = await fakeServer({ "GET /v1/keys/k": [200, ["hello"]] });
     assert.equal((await runLine(["key", "get", "k"], server.url)).code, 7);
