@@ -325,6 +325,7 @@ describe("the terminal", () => {
 
   for (const [what, stdin] of [
     ["differ", "one\rtwo\r"],
+    ["are empty", "\r\r"],
     ["end with Ctrl-C", "one\u0003"],
     ["end", "one"],
   ] as const) {

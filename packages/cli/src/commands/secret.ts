@@ -13,6 +13,7 @@ interface PutOptions {
   readonly in?: string;
   readonly ifVersion?: number;
   readonly maxVersions?: number;
+  readonly allowEmpty?: boolean;
 }
 
 const put = defineCommand<PutOptions>({
@@ -20,10 +21,12 @@ const put = defineCommand<PutOptions>({
   summary: "Store a value; under an existing name it becomes the next version",
   details:
     "The value comes from standard input or a file, byte for byte (printf '%s' adds no newline where echo does), or on\n" +
-    "a terminal from a hidden prompt. Names are segments like a key's name, joined by /. Up to 512 KiB.\n" +
+    "a terminal from a hidden prompt. Names are segments like a key's name, joined by /. Up to 512 KiB. An empty value,\n" +
+    "which a pipe also gives when the command before it failed, is stored with --allow-empty only.\n" +
     "The last 100 versions are kept, or as many as --max-versions said last; older ones are destroyed.",
   options: [
     IN_OPTION(),
+    option("--allow-empty", "Store a value also when it is empty"),
     option("--if-version <number>", "Only if this is the latest version; 0: only if there is none").argParser(
       parseLatest,
     ),
@@ -40,6 +43,12 @@ const put = defineCommand<PutOptions>({
     const client = await invocation.connect();
     const name = required(invocation, 0);
     const value = await readValue(io, options.in);
+    if (value.length === 0 && !options.allowEmpty) {
+      throw usage(
+        "the value is empty; nothing was stored",
+        "Did the command fail that should have given it? If it shall be empty: --allow-empty.",
+      );
+    }
     const { ifVersion, maxVersions } = options;
     const secret = await client.secrets.putSecret({
       name,
