@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -9,6 +10,7 @@ import { after, before, test } from "node:test";
 import { readTrail } from "./audit-trail.ts";
 import { type LaunchedServer, type LaunchOptions, launchServer } from "./launched-server.ts";
 import { operationOf, restTransport } from "./operation-call.ts";
+import { SERVER_PROGRAM } from "./server-run.ts";
 
 const LOOPBACK = ["--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"];
 const ROOT_TOKEN = /bkms_r_[0-9A-Za-z]{36}/;
@@ -123,10 +125,13 @@ test("REQ-33 a first start that cannot listen does not make the root token disap
 });
 
 test("REQ-33 where nothing can be printed the program ends and says so, and how to get a root token that was not shown", async () => {
-  const lost =
-    "standard output cannot be written (ENOSPC); for a root token that was not shown, new-root-token makes another";
+  const unwritable = "standard output cannot be written (ENOSPC)";
+  const lost = `${unwritable}; for a root token that was not shown, new-root-token makes another`;
   for (const { options } of await modes()) {
-    for (const args of [["--version"], [...(options.args ?? []), ...LOOPBACK]]) {
+    for (const [reason, args] of [
+      [unwritable, ["--version"]],
+      [lost, [...(options.args ?? []), ...LOOPBACK]],
+    ] as const) {
       const full = launchServer({ ...options, args, full: 1 });
       assert.equal(await full.end(), 1, full.output());
       assert.deepEqual(
@@ -134,9 +139,20 @@ test("REQ-33 where nothing can be printed the program ends and says so, and how 
           .output()
           .split("\n")
           .filter((line) => !line.startsWith("{")),
-        [`bunkms: ${lost}`, ""],
+        [`bunkms: ${reason}`, ""],
       );
     }
+  }
+});
+
+test("who stops reading the help, as `head` does, is told nothing: neither of a failure, nor of a root token", () => {
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", SERVER_PROGRAM];
+  for (const flag of ["--help", "--version"]) {
+    const pipe = join(root, `pipe${flag}`);
+    // A pipe without a reader.
+    const script = `mkfifo "${pipe}" && exec 3<>"${pipe}" 4>"${pipe}" 3<&- && exec "$@" >&4`;
+    const { status, stderr } = spawnSync("sh", ["-c", script, "sh", ...node, flag], { encoding: "utf8" });
+    assert.deepEqual([status, stderr], [0, ""]);
   }
 });
 

@@ -34,7 +34,14 @@ import { decodeSlot, SLOT_PREFIX, SLOT_TABLE } from "./vault/slot.ts";
 /** Exit codes: 0 stopped as asked, 1 could not start or go on, 2 the settings are wrong. */
 export async function run(): Promise<void> {
   let log: Logger | undefined;
-  process.stdout.on("error", (cause: NodeJS.ErrnoException) => fail(unprinted(cause), log));
+  let isAboutItself = false;
+  process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+    // Whoever asked for help may stop reading, as `head` does.
+    if (isAboutItself && cause.code === "EPIPE") {
+      process.exit(0);
+    }
+    fail(isAboutItself ? unwritable(cause) : unprinted(cause), log);
+  });
   // What cannot be told there ends nothing.
   process.stderr.on("error", () => {});
   try {
@@ -46,10 +53,9 @@ export async function run(): Promise<void> {
     log = makeLogger(config);
     switch (config.command) {
       case "help":
-        print(helpText());
-        return;
       case "version":
-        print(VERSION);
+        isAboutItself = true;
+        print(config.command === "help" ? helpText() : VERSION);
         return;
       case "new-root-token":
         checkProcess(config, hardening, environment.nodeOptions, log);
@@ -284,10 +290,15 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Standard output was closed, or its disk is full. What was to be printed may have been a root token, which is shown once. */
+/** Standard output was closed, or its disk is full. */
+function unwritable(cause: NodeJS.ErrnoException): Error {
+  return new Error(`standard output cannot be written (${cause.code ?? "unknown error"})`, { cause });
+}
+
+/** What was to be printed may have been a root token, which is shown once. */
 function unprinted(cause: NodeJS.ErrnoException): Error {
-  const what = `standard output cannot be written (${cause.code ?? "unknown error"})`;
-  return new Error(`${what}; for a root token that was not shown, new-root-token makes another`, { cause });
+  const { message } = unwritable(cause);
+  return new Error(`${message}; for a root token that was not shown, new-root-token makes another`, { cause });
 }
 
 /** The reason in words for who started the server; where it came from only with a lower log level. */

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/bunbase/bunkms/clients/go/bundoc"
 	"github.com/bunbase/bunkms/clients/go/bundoc/connect"
@@ -39,7 +40,16 @@ func main() {
 
 var errUsage = errors.New(usage)
 
+// isHelp takes what package flag takes. A folder of such a name is ./-h.
+func isHelp(arg string) bool {
+	return arg == "--help" || arg == "-help" || arg == "-h"
+}
+
 func run(ctx context.Context, args, environment []string, stdin io.Reader, stdout io.Writer) error {
+	if slices.ContainsFunc(args, isHelp) {
+		_, err := fmt.Fprintln(stdout, usage)
+		return err
+	}
 	if len(args) < 2 {
 		return errUsage
 	}

@@ -20,6 +20,15 @@ func TestWhatIsNoCommandPrintsTheUsage(t *testing.T) {
 	}
 }
 
+func TestHelpIsPrintedWithoutSettings(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"-help"}, {"show", "--help"}} {
+		var stdout bytes.Buffer
+		if err := run(t.Context(), args, nil, strings.NewReader(""), &stdout); err != nil || stdout.String() != usage+"\n" {
+			t.Errorf("%v: %v, %q", args, err, stdout.String())
+		}
+	}
+}
+
 func TestSettingsAreNeeded(t *testing.T) {
 	for _, settings := range [][]string{nil, environment[:1]} {
 		err := run(t.Context(), []string{"show", t.TempDir()}, settings, strings.NewReader(""), &bytes.Buffer{})

@@ -30,18 +30,17 @@ the plaintext to standard output.
 
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "bunkms-open:", err)
-			os.Exit(1)
-		}
+		fmt.Fprintln(os.Stderr, "bunkms-open:", err)
+		os.Exit(1)
 	}
 }
 
 func run(arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bunkms-open", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
+	flags.SetOutput(io.Discard)
+	printUsage := func(output io.Writer) {
+		fmt.Fprint(output, usage)
+		flags.SetOutput(output)
 		flags.PrintDefaults()
 	}
 	keyFile := flags.String("key", "", "file of the key version's 32 bytes, raw or as 64 hexadecimal digits")
@@ -55,11 +54,15 @@ func run(arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		context[name] = value
 		return nil
 	})
-	if err := flags.Parse(arguments); err != nil {
+	if err := flags.Parse(arguments); errors.Is(err, flag.ErrHelp) {
+		printUsage(stdout)
+		return nil
+	} else if err != nil {
+		printUsage(stderr)
 		return err
 	}
 	if *keyFile == "" || flags.NArg() > 1 || (*aadFile != "" && len(context) > 0) {
-		flags.Usage()
+		printUsage(stderr)
 		return errors.New("a key file is needed, at most one ciphertext file, and -aad or -context but not both")
 	}
 	key, err := readKey(*keyFile)

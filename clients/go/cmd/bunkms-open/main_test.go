@@ -74,6 +74,16 @@ func TestOpensWithBytesAsAdditionalData(t *testing.T) {
 	}
 }
 
+func TestHelpIsPrinted(t *testing.T) {
+	for _, argument := range []string{"--help", "-help", "-h"} {
+		var stdout, stderr bytes.Buffer
+		err := run([]string{argument}, strings.NewReader(""), &stdout, &stderr)
+		if err != nil || !strings.HasPrefix(stdout.String(), usage) || !strings.Contains(stdout.String(), "-aad") || stderr.Len() > 0 {
+			t.Errorf("%s: %v, %q, %q", argument, err, stdout.String(), stderr.String())
+		}
+	}
+}
+
 func TestRefusesWrongUse(t *testing.T) {
 	key, ciphertext := vector(t, "text")
 	file := write(t, key)
