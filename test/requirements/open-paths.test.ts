@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type IncomingHttpHeaders } from "node:http2";
 import { after, before, test } from "node:test";
-import { readOperations } from "@bunkms/contract";
+import { type OperationSpec, readOperations } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { readTrail } from "./audit-trail.ts";
@@ -169,6 +171,8 @@ test("COSMIAN-2026-007 a token anywhere but in the Authorization header is none"
     { target: "/v1/keys", headers: [`authorization: Bearer ${rootToken} ${rootToken}`] },
     { target: "/v1/keys", headers: [`authorization: Bearer ${rootToken}, Bearer ${rootToken}`] },
     { target: "/v1/keys", headers: [`authorization: Bearer\u00a0${rootToken}`] },
+    { target: "/v1/keys", headers: [`authorization: Bearer ${rootToken}`, `Authorization: Bearer ${rootToken}`] },
+    { target: "/v1/keys", headers: [`authorization: Bearer ${rootToken}`, "authorization: Bearer another"] },
   ];
   for (const attempt of attempts) {
     assert.equal((await sendRaw(server.url, attempt)).status, 401, JSON.stringify(attempt));
@@ -200,6 +204,39 @@ test("COSMIAN-2026-007 gRPC tells a stranger nothing but its health and what the
   assert.equal((await ended).code, grpc.status.UNAUTHENTICATED);
   assert.deepEqual(answers, []);
   client.close();
+});
+
+test("REQ-20 a call by gRPC with more than one authorization is a stranger's, and one with more than one idempotency key is malformed", async () => {
+  const { method } = readOperations().find(({ action }) => action === "keys.create") as OperationSpec;
+  const bearer = `Bearer ${server.rootToken}`;
+  const call = async (...more: readonly string[]): Promise<number> => {
+    const session = connect(`http://${server.grpcAddr}`, { strictSingleValueFields: false } as object);
+    try {
+      const head = [":method", "POST", ":scheme", "http", ":path", `/${method.parent.typeName}/${method.name}`];
+      const stream = session.request([...head, "content-type", "application/grpc", "te", "trailers", ...more]);
+      let status = "";
+      for (const event of ["response", "trailers"]) {
+        stream.on(event, (headers: IncomingHttpHeaders) => {
+          status = String(headers["grpc-status"] ?? status);
+        });
+      }
+      // KeyService.CreateKey {name = 1}.
+      stream.end(Buffer.from([0, 0, 0, 0, 3, 0x0a, 0x01, 0x6b]));
+      stream.resume();
+      await once(stream, "close");
+      return Number(status);
+    } finally {
+      session.destroy();
+    }
+  };
+  assert.equal(await call("authorization", bearer, "authorization", bearer), grpc.status.UNAUTHENTICATED);
+  assert.equal(await call("authorization", bearer, "authorization", "Bearer x"), grpc.status.UNAUTHENTICATED);
+  const twice = ["idempotency-key", "a", "idempotency-key", "a"];
+  assert.equal(await call("authorization", bearer, ...twice), grpc.status.INVALID_ARGUMENT);
+  const overRest = { method: "POST", target: "/v1/keys", body: '{"name":"k"}', token: server.rootToken };
+  const headers = ["idempotency-key: a", "idempotency-key: a"];
+  assert.equal(errorCode(await sendRaw(server.url, { ...overRest, headers })), "invalid_request");
+  assert.equal(await call("authorization", bearer), grpc.status.OK);
 });
 
 /** Whether strangers may call this. */

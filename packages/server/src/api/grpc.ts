@@ -7,6 +7,7 @@ import type { Slots } from "../pipeline/slots.ts";
 import { admission } from "./grpc-admission.ts";
 import { cancellation, pipelineCall } from "./grpc-call.ts";
 import { enterStream, streamPlaces } from "./grpc-conversation.ts";
+import { tellAllAuthorizations } from "./grpc-headers.ts";
 import { addHealthService, healthInterceptor } from "./grpc-health.ts";
 import { decodeRequest, encodeAnswer, methodInBytes, pathOf } from "./grpc-messages.ts";
 import { addReflectionService } from "./grpc-reflection.ts";
@@ -49,6 +50,7 @@ export function grpcServer(parts: GrpcParts): grpc.Server {
       unknownMethods({ pipeline, secure }),
     ],
   });
+  tellAllAuthorizations(server);
   catchUnknownMethods(server);
   for (const spec of operations) {
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, done) => {

@@ -1,6 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { receiptFor } from "./headers.ts";
+import { bearerToken, receiptFor, wholeHeader } from "./headers.ts";
+
+test("several headers of a name are one with all their values, which is no bearer token", () => {
+  const raw = [
+    "Host",
+    "a",
+    "Authorization",
+    "Bearer one",
+    "authorizatiom",
+    "Bearer none",
+    "AUTHORIZATION",
+    "Bearer two",
+  ];
+  assert.equal(wholeHeader(raw, "authorization"), "Bearer one, Bearer two");
+  assert.equal(bearerToken(wholeHeader(raw, "authorization")), undefined);
+  assert.equal(bearerToken(wholeHeader(raw.slice(0, 4), "authorization")), "one");
+  assert.equal(wholeHeader(raw, "idempotency-key"), undefined);
+});
 
 test("a receipt that is too long for a header is left out; the entry's index is given all the same", () => {
   for (const [length, isGiven] of [

@@ -18,7 +18,22 @@ export function chooseRequestId(given: unknown): string {
   return `${PROCESS_ID}-${requests}`;
 }
 
-/** The token of an Authorization header (RFC 6750 section 2.1); undefined when there is none. */
+/**
+ * All values of a header as one with commas between, which is what several headers of a name mean (RFC 9110 section 5.3); undefined when
+ * there is none. Of several Authorization headers Node keeps the first alone, though who stands between may have looked at another.
+ * @param raw Names and values by turns, as they came.
+ */
+export function wholeHeader(raw: readonly string[], name: string): string | undefined {
+  let whole: string | undefined;
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    if (raw[at]?.length === name.length && raw[at]?.toLowerCase() === name) {
+      whole = whole === undefined ? raw[at + 1] : `${whole}, ${raw[at + 1]}`;
+    }
+  }
+  return whole;
+}
+
+/** The token of an Authorization header (RFC 6750 section 2.1); undefined when there is none, or more than one. */
 export function bearerToken(header: unknown): string | undefined {
   return typeof header === "string" ? BEARER.exec(header)?.[1] : undefined;
 }

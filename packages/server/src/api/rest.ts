@@ -7,7 +7,15 @@ import { asRefusal } from "../pipeline/refusal.ts";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
 import { discardRest, readBody } from "./body.ts";
 import { bodyFromGo, refusalForGo } from "./bunbase-dialect.ts";
-import { bearerToken, checkReceiptWish, chooseRequestId, idempotencyKey, receiptFor, vaultToken } from "./headers.ts";
+import {
+  bearerToken,
+  checkReceiptWish,
+  chooseRequestId,
+  idempotencyKey,
+  receiptFor,
+  vaultToken,
+  wholeHeader,
+} from "./headers.ts";
 import type { Health } from "./health.ts";
 import { plainAddress } from "./peer-address.ts";
 import { requestFromHttp } from "./rest-request.ts";
@@ -61,7 +69,7 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
     const receiptWish = request.headers["bunkms-receipt"];
     const { receiptHeaders, onReceipt } = receiptFor(receiptWish);
     const token =
-      bearerToken(request.headers.authorization) ??
+      bearerToken(wholeHeader(request.rawHeaders, "authorization")) ??
       (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined);
     const dialect = isVaultsOwn(request, path) ? "vault" : isCompactJws(token) ? "go" : "own";
     try {
