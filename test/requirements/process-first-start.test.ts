@@ -189,17 +189,23 @@ test("REQ-33 a lost root token is replaced with the master key at hand, and that
 });
 
 test("development mode serves where there is no home to leave its address in, and says what the command line needs then", async () => {
-  const [development] = await modes();
-  const { folder, options } = development as Mode;
-  const env = { XDG_CONFIG_HOME: join(folder, "master.key", "config") };
-  const { output } = await serveOnce({ ...options, env }, async (url, server) => {
-    const [, given, tokenFile = ""] = await server.until(
-      /^CLI {3}npx bunkms key list --url (\S+) --token-file (\S+)$/m,
-    );
-    assert.equal(given, url);
-    assert.equal(await roleOf(url, readFileSync(tokenFile, "utf8").trim()), "root");
-  });
-  assert.match(output, /"msg":"the command line will not find this server by itself"/);
+  for (const envIn of [
+    (folder: string) => ({ XDG_CONFIG_HOME: join(folder, "master.key", "config") }),
+    () => ({ XDG_CONFIG_HOME: "", HOME: "" }),
+    () => ({ XDG_CONFIG_HOME: "config" }),
+  ]) {
+    const [development] = await modes();
+    const { folder, options } = development as Mode;
+    const { output } = await serveOnce({ ...options, env: envIn(folder) }, async (url, server) => {
+      const [, given, tokenFile = ""] = await server.until(
+        /^CLI {3}npx bunkms key list --url (\S+) --token-file (\S+)$/m,
+      );
+      assert.equal(given, url);
+      assert.equal(await roleOf(url, readFileSync(tokenFile, "utf8").trim()), "root");
+    });
+    assert.equal(output.match(/"msg":"the command line will not find this server by itself"/g)?.length, 1);
+    assert.deepEqual(readdirSync(folder).toSorted(), ["data", "master.key"]);
+  }
 });
 
 test("REQ-04 REQ-33 no new root token while the server runs, and the reason is said", async () => {

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { makeFolder, syncFolder } from "../store/private-files.ts";
@@ -48,9 +48,17 @@ export function saveRootToken(path: string, token: string): void {
   writePrivate(path, `${token}\n`);
 }
 
-/** Where the CLI looks for a development server. `configHome` is XDG_CONFIG_HOME, if it is set. */
+/**
+ * Where the CLI looks for a development server.
+ * @param configHome XDG_CONFIG_HOME, if it is set.
+ * @throws Error when this user has no home, or an empty one: the folder where the server was started is none.
+ */
 export function pointerPath(configHome: string | undefined): string {
-  return join(configHome ?? join(homedir(), ".config"), "bunkms", "dev.json");
+  const folder = configHome ?? join(homedir(), ".config");
+  if (!isAbsolute(folder)) {
+    throw new Error("this user has no home: neither XDG_CONFIG_HOME nor HOME is a folder's whole path");
+  }
+  return join(folder, "bunkms", "dev.json");
 }
 
 /** Tells the CLI of this user where the development server listens and where its token lies. */
