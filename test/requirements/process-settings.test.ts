@@ -145,6 +145,8 @@ test("SETTINGS who cannot listen is told why: another program, or an address tha
         const server = launchServer({ folder: root, args, env: MASTER_KEY });
         assert.equal(await server.end(), 1, server.output());
         assert.ok(server.output().includes(`${flag}: cannot listen on ${address}: ${reason}\n`), server.output());
+        // Nor does any part of the server say something in its own way: each line is the log's, or one of the program's own.
+        assert.doesNotMatch(server.output(), /^(?!\{|BunKMS |Root token {2}|It is shown |bunkms: )./m);
       }
     }
   } finally {

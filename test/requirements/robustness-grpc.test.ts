@@ -261,3 +261,10 @@ test("REQ-37 a megabyte of metadata is refused without being kept", async () => 
     assert.ok(status !== 0 && httpStatus !== 500, `${httpStatus} ${status}`);
   });
 });
+
+test("REQ-06 metadata that is refused for its characters is in no log, with whatever token it has", async () => {
+  const secret = "bkms_t_nobody-shall-read-this";
+  const { status } = await call(framed(Buffer.alloc(0)), { authorization: `Bearer ${secret}\u00e9` });
+  assert.equal(status, UNAUTHENTICATED);
+  assert.ok(!server.output().includes(secret), server.output());
+});

@@ -38,6 +38,8 @@ const IDLE_MS = 300_000;
 /** Makes the gRPC server: the contract's services, server reflection and the standard health service. */
 export function grpcServer(parts: GrpcParts): grpc.Server {
   const { pipeline, operations, health, secure } = parts;
+  // It would print lines among those of the log, and quote metadata that it refuses: a token, for example.
+  grpc.setLogVerbosity(grpc.logVerbosity.NONE);
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": MAX_STREAMS,
