@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
@@ -71,13 +72,31 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
  */
 export async function requirePrivate(file: FileHandle, path: string, exitCode: ExitCode): Promise<void> {
   const stats = await file.stat();
-  const { mode } = stats;
   // A folder is refused when it is read, and a terminal is its user's, whatever its mode.
   const hasNone = stats.isDirectory() || stats.isCharacterDevice();
-  if (process.platform !== "win32" && !hasNone && (mode & 0o077) !== 0) {
-    const octal = (mode & 0o777).toString(8).padStart(4, "0");
+  if (process.platform !== "win32" && !hasNone && !isPrivate(stats)) {
+    const octal = (stats.mode & 0o777).toString(8).padStart(4, "0");
     throw new Failure(exitCode, `${path} is open to others (mode ${octal})`, `Close it: chmod 600 ${path}`);
   }
+}
+
+/** Who runs this process, to the file system. */
+interface Self {
+  readonly uid: number | undefined;
+  readonly groups: readonly number[];
+}
+
+/**
+ * Whether nobody but a file's owner has any permission on it; or it is root's, who lets a group of this user, who is not root, read it:
+ * so Kubernetes mounts a secret. The server takes key files by the same rule.
+ */
+export function isPrivate({ mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">, self: Self = whoWeAre()): boolean {
+  const ofOthers = mode & 0o077;
+  return ofOthers === 0 || (ofOthers === 0o040 && uid === 0 && self.uid !== 0 && self.groups.includes(gid));
+}
+
+function whoWeAre(): Self {
+  return { uid: process.geteuid?.(), groups: process.getgroups?.() ?? [] };
 }
 
 /** Puts a file of this user's in place at once, with mode 0600, and its folder with mode 0700. */

@@ -1,12 +1,32 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { ConfigError } from "./config-error.ts";
 
 /** What was read, and whether only its owner can read or change it. */
 export interface FileContent {
   /** The caller owns the bytes, and zeroes them if they are secret. */
   readonly bytes: Buffer;
-  /** No permission bit is set for the group or for others. */
+  /** See `isPrivate`. */
   readonly isPrivate: boolean;
+}
+
+/** Who this process is to the file system. */
+interface Self {
+  /** Undefined where there are no users, as on Windows. */
+  readonly uid: number | undefined;
+  readonly groups: readonly number[];
+}
+
+/**
+ * Whether a file is private to this process: nobody but its owner has any permission on it; or it is root's, who lets a group of this
+ * process, which is not root's own, read it.
+ */
+export function isPrivate({ mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">, self: Self = whoWeAre()): boolean {
+  const ofOthers = mode & 0o077;
+  return ofOthers === 0 || (ofOthers === 0o040 && uid === 0 && self.uid !== 0 && self.groups.includes(gid));
+}
+
+function whoWeAre(): Self {
+  return { uid: process.geteuid?.(), groups: process.getgroups?.() ?? [] };
 }
 
 /**
@@ -24,7 +44,7 @@ export function readSmallFile(path: string, what: string, maxBytes: number): Fil
     if (status.size > maxBytes) {
       throw new ConfigError([`${what}: the file is larger than ${maxBytes} bytes`]);
     }
-    return { bytes: readWhole(descriptor, status.size, what), isPrivate: (status.mode & 0o077) === 0 };
+    return { bytes: readWhole(descriptor, status.size, what), isPrivate: isPrivate(status) };
   } finally {
     closeSync(descriptor);
   }
