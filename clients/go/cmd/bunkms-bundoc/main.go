@@ -53,6 +53,9 @@ func run(ctx context.Context, args, environment []string, stdin io.Reader, stdou
 	if len(args) < 2 {
 		return errUsage
 	}
+	if slices.Contains(args, "") {
+		return errors.New("an argument is empty, as an unset variable of the shell is; it would be the current folder")
+	}
 	connection, err := connect.FromEnvironment(environment, nil)
 	if err != nil {
 		return err

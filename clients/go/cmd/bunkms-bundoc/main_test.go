@@ -29,6 +29,15 @@ func TestHelpIsPrintedWithoutSettings(t *testing.T) {
 	}
 }
 
+func TestAnEmptyArgumentIsNotTheCurrentFolder(t *testing.T) {
+	for _, args := range [][]string{{"show", ""}, {"rewrap", t.TempDir(), ""}, {"rotate", "", t.TempDir()}, {"adopt", ""}} {
+		err := run(t.Context(), args, environment, strings.NewReader(""), &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), "an argument is empty") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
 func TestSettingsAreNeeded(t *testing.T) {
 	for _, settings := range [][]string{nil, environment[:1]} {
 		err := run(t.Context(), []string{"show", t.TempDir()}, settings, strings.NewReader(""), &bytes.Buffer{})

@@ -95,6 +95,7 @@ func TestRefusesWrongUse(t *testing.T) {
 		"a context without =":  {"-key", file, "-context", "a"},
 		"a name given twice":   {"-key", file, "-context", "a=b", "-context", "a=c"},
 		"two ciphertext files": {"-key", file, file, file},
+		"a file without name":  {"-key", file, ""},
 	} {
 		if plaintext, err := open(ciphertext, arguments...); err == nil || plaintext != "" {
 			t.Errorf("%s: %q, %v", name, plaintext, err)
