@@ -47,9 +47,8 @@ interface ReadSecret extends SecretInfo {
 
 interface Reading {
   readonly name: string;
-  /** Not known before it is read. */
-  version?: number;
-  isOutdated: boolean;
+  /** Which versions went since it began. */
+  readonly gone: ((version: number) => boolean)[];
 }
 
 /** How many versions a new secret keeps. */
@@ -166,15 +165,15 @@ export class Secrets {
 
   /** As `read`; the plan holds while what was read was not destroyed. @throws BunkmsError `not_found` */
   async lend(name: string, version = 0): Promise<Plan<ReadSecret>> {
-    const reading: Reading = { name, isOutdated: false };
+    const reading: Reading = { name, gone: [] };
     this.#reads.add(reading);
     const discard = (): void => {
       this.#reads.delete(reading);
     };
     try {
       const read = await this.read(name, version);
-      reading.version = read.version;
-      return { ...unchanged(read), holds: () => !reading.isOutdated, discard };
+      const holds = (): boolean => !reading.gone.some((isGone) => isGone(read.version));
+      return { ...unchanged(read), holds, discard };
     } catch (error) {
       discard();
       throw error;
@@ -189,25 +188,36 @@ export class Secrets {
   async read(name: string, version = 0): Promise<ReadSecret> {
     const { record, ref } = await this.#get(name);
     const wanted = version || record.latestVersion;
+    if (wanted < oldestOf(record) || wanted > record.latestVersion) {
+      throw unknownVersion(record);
+    }
     const path = versionPath(idOf(record), wanted);
-    const stored = await this.#records.read("secret-value", path);
-    if (stored !== undefined && wanted === record.latestVersion) {
-      return { ...secretInfo(record), value: stored.payload };
+    const storedAtMs = await this.#enabledSince(record, wanted, path);
+    const stored = storedAtMs === undefined ? undefined : await this.#records.read("secret-value", path);
+    if (stored !== undefined) {
+      return { ...secretInfo(record), version: wanted, updatedAt: Number(storedAtMs), value: stored.payload };
     }
-    const found = (await this.#readVersion(path))?.version;
-    if (stored !== undefined && found?.state === "enabled") {
-      const updatedAt = Number(found.createdAtMs);
-      return { ...secretInfo(record), version: wanted, updatedAt, value: stored.payload };
+    if ((await this.#get(name)).ref.revision === ref.revision) {
+      throw new Error(`the value or the record of a secret's version is missing: ${path}`);
     }
-    wipe(...(stored === undefined ? [] : [stored.payload]));
-    if ((await this.#get(name)).ref.revision !== ref.revision) {
-      // Deleted or replaced in between.
-      return this.read(name, version);
+    // Deleted, replaced or destroyed in between.
+    return this.read(name, version);
+  }
+
+  /**
+   * When a version was stored; undefined: it is not there. That its value lies in the store does not say that it was not destroyed, for
+   * who has an old copy can put that back; these records he cannot.
+   * @throws BunkmsError `not_found` when it was destroyed.
+   */
+  async #enabledSince(record: SecretRecord, version: number, path: string): Promise<bigint | undefined> {
+    if (version === record.latestVersion && !record.latestDestroyed) {
+      return record.updatedAtMs;
     }
-    if (found?.state === "enabled") {
-      throw new Error(`the value of a secret is missing: ${path}`);
+    const found = await this.#readVersion(path);
+    if (found?.version.state === "destroyed") {
+      throw new BunkmsError("not_found", `version ${version} of the secret was destroyed; ask for another`);
     }
-    throw found === undefined ? unknownVersion(record) : destroyedVersion(wanted);
+    return found?.version.createdAtMs;
   }
 
   /** The versions that are kept, from the oldest on. @throws BunkmsError `not_found` */
@@ -223,7 +233,7 @@ export class Secrets {
 
   /** Destroys the value of one version, and keeps that it was there. @throws BunkmsError `not_found` */
   async destroyVersion(name: string, version: number): Promise<Plan<SecretVersionInfo>> {
-    const { record } = await this.#get(name);
+    const { record, ref } = await this.#get(name);
     const path = versionPath(idOf(record), version);
     const found = await this.#readVersion(path);
     if (found === undefined) {
@@ -235,13 +245,19 @@ export class Secrets {
       return unchanged(result);
     }
     const payload = toBinary(SecretVersionRecordSchema, destroyed);
+    const latestDestroyed = record.latestDestroyed || version === record.latestVersion;
+    const without = create(SecretRecordSchema, { ...record, latestDestroyed });
     return {
       result,
       changes: [
+        this.#secrets.put(without, ref),
         { table: "secret-version", path, payload, previous: found.ref },
         ...(await this.#records.removals("secret-value", path)),
       ],
-      committed: () => this.#gone(name, (gone) => gone === version),
+      committed: ([ref]) => {
+        this.#secrets.written(without, ref);
+        this.#gone(name, (gone) => gone === version);
+      },
       discard: () => {},
     };
   }
@@ -270,7 +286,9 @@ export class Secrets {
   /** What is read now and gone is told to nobody. */
   #gone(name: string, isGone: (version: number) => boolean): void {
     for (const reading of this.#reads) {
-      reading.isOutdated ||= reading.name === name && (reading.version === undefined || isGone(reading.version));
+      if (reading.name === name) {
+        reading.gone.push(isGone);
+      }
     }
   }
 
@@ -312,10 +330,6 @@ function oldestOf(record: SecretRecord): number {
 function unknownVersion(record: SecretRecord): BunkmsError {
   const kept = `${oldestOf(record)} to ${record.latestVersion}`;
   return new BunkmsError("not_found", `the secret has no such version; it has versions ${kept}`);
-}
-
-function destroyedVersion(version: number): BunkmsError {
-  return new BunkmsError("not_found", `version ${version} of the secret was destroyed; ask for another`);
 }
 
 function idOf(record: SecretRecord): string {

@@ -516,6 +516,13 @@ export declare type SecretRecord = Message<"bunkms.record.v1.SecretRecord"> & {
    * @generated from field: uint32 max_versions = 7;
    */
   maxVersions: number;
+
+  /**
+   * As the latest version's record says, which is not read when its value is asked for.
+   *
+   * @generated from field: bool latest_destroyed = 8;
+   */
+  latestDestroyed: boolean;
 };
 
 /**
