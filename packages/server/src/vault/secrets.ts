@@ -77,14 +77,15 @@ export class Secrets {
    * @throws BunkmsError `version_mismatch`
    */
   async put(name: string, value: Buffer, now: number, options: PutOptions = {}): Promise<Plan<SecretInfo>> {
-    const before = await this.#secrets.find(name);
-    const latest = before?.record.latestVersion ?? 0;
-    if (options.ifVersion !== undefined && options.ifVersion !== latest) {
-      wipe(value);
-      const found = before === undefined ? "there is no secret of this name" : `its latest version is ${latest}`;
-      throw new BunkmsError("version_mismatch", `${found}, not ${options.ifVersion}; nothing was stored`);
-    }
-    return this.#next(name, before, value, now, options.maxVersions);
+    return wipedOnFailure(value, async () => {
+      const before = await this.#secrets.find(name);
+      const latest = before?.record.latestVersion ?? 0;
+      if (options.ifVersion !== undefined && options.ifVersion !== latest) {
+        const found = before === undefined ? "there is no secret of this name" : `its latest version is ${latest}`;
+        throw new BunkmsError("version_mismatch", `${found}, not ${options.ifVersion}; nothing was stored`);
+      }
+      return this.#next(name, before, value, now, options.maxVersions);
+    });
   }
 
   /**
@@ -94,22 +95,24 @@ export class Secrets {
    * @throws BunkmsError `already_exists`
    */
   async import(name: string, value: Buffer, createdAt: number): Promise<Plan<SecretInfo>> {
-    const before = await this.#secrets.find(name);
-    if (before === undefined) {
-      return this.#next(name, before, value, createdAt);
-    }
-    const { record } = before;
-    const first = await this.#records.read("secret-value", versionPath(idOf(record), 1));
-    const isSame =
-      record.latestVersion === 1 &&
-      Number(record.createdAtMs) === createdAt &&
-      first !== undefined &&
-      equal(first.payload, value);
-    wipe(value, ...(first === undefined ? [] : [first.payload]));
-    if (!isSame) {
-      throw new BunkmsError("already_exists", "a secret of this name exists, with another value or time");
-    }
-    return unchanged(secretInfo(record));
+    return wipedOnFailure(value, async () => {
+      const before = await this.#secrets.find(name);
+      if (before === undefined) {
+        return this.#next(name, before, value, createdAt);
+      }
+      const { record } = before;
+      const first = await this.#records.read("secret-value", versionPath(idOf(record), 1));
+      const isSame =
+        record.latestVersion === 1 &&
+        Number(record.createdAtMs) === createdAt &&
+        first !== undefined &&
+        equal(first.payload, value);
+      wipe(...(first === undefined ? [] : [first.payload]));
+      if (!isSame) {
+        throw new BunkmsError("already_exists", "a secret of this name exists, with another value or time");
+      }
+      return { ...unchanged(secretInfo(record)), discard: () => wipe(value) };
+    });
   }
 
   async #next(
@@ -305,6 +308,16 @@ export class Secrets {
       throw new BunkmsError("not_found", "there is no secret of this name");
     }
     return secret;
+  }
+}
+
+/** A plan takes the value over; where there is none, it is zeroed. */
+async function wipedOnFailure(value: Buffer, plan: () => Promise<Plan<SecretInfo>>): Promise<Plan<SecretInfo>> {
+  try {
+    return await plan();
+  } catch (error) {
+    wipe(value);
+    throw error;
   }
 }
 
