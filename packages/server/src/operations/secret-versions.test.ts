@@ -88,6 +88,17 @@ test("how many versions are kept is told with a value, and stays", async () => {
   assert.equal((await kept()).length, 3);
 });
 
+test("many versions that are destroyed at once are asked for together, whether they have a value or not", async () => {
+  await putMany(60);
+  await destroy(3);
+  const asked: Table[] = [];
+  store.beforeListRevisions = (table) => asked.push(table);
+  await put("value 61", { max_versions: 2 });
+  assert.ok(asked.filter((table) => table === "secret-value").length <= 3);
+  assert.deepEqual(await states(), ["60 enabled", "61 enabled"]);
+  assert.deepEqual([await records("secret-version"), await records("secret-value")], [2, 2]);
+});
+
 test("a value is stored only if the latest version is the one that its writer knows", async () => {
   assert.equal(await calls.code("secrets.put", { name: NAME, value: "x", if_version: 1 }), "version_mismatch");
   assert.equal(await refused(), "not_found");

@@ -164,14 +164,17 @@ export class Records {
   }
 
   /**
-   * The changes that remove all records of a prefix. What they hold is not read and need not open: so their versions stay
-   * unknown, which the state's digest would need of its tables.
+   * The changes that remove all records of a prefix, or those that lie before a path, of which there are about so many. What they hold
+   * is not read and need not open: so their versions stay unknown, which the state's digest would need of its tables.
    * @throws VaultRolledBack, StoreUnavailable
    */
-  async removals(table: UndigestedTable, prefix: string): Promise<readonly Change[]> {
+  async removals(table: UndigestedTable, prefix: string, before?: string, about = PAGE): Promise<readonly Change[]> {
     const changes: Change[] = [];
-    for await (const page of this.#revisionPages(table, prefix)) {
+    for await (const page of this.#revisionPages(table, prefix, Math.min(about, PAGE))) {
       for (const { path, revision } of page) {
+        if (before !== undefined && path >= before) {
+          return changes;
+        }
         changes.push({ table, path, payload: null, previous: { revision, version: NO_VERSION } });
       }
     }
@@ -373,8 +376,8 @@ export class Records {
     return pagesOf((options) => this.#store.list(table, options), prefix, pageSize);
   }
 
-  #revisionPages(table: Table, prefix: string): AsyncIterable<readonly RecordRevision[]> {
-    return pagesOf((options) => this.#store.listRevisions(table, options), prefix, PAGE);
+  #revisionPages(table: Table, prefix: string, pageSize = PAGE): AsyncIterable<readonly RecordRevision[]> {
+    return pagesOf((options) => this.#store.listRevisions(table, options), prefix, pageSize);
   }
 }
 

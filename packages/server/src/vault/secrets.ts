@@ -156,14 +156,15 @@ export class Secrets {
 
   /** The changes that destroy the versions from one to before another. */
   async #removals(id: string, from: number, to: number): Promise<readonly Change[]> {
+    if (from === to) {
+      return [];
+    }
     const paths = Array.from({ length: to - from }, (_, i) => versionPath(id, from + i));
-    const changes = (await this.#records.readMany("secret-version", paths)).map(
+    const versions = (await this.#records.readMany("secret-version", paths)).map(
       ({ path, ref }): Change => ({ table: "secret-version", path, payload: null, previous: ref }),
     );
-    for (const path of paths) {
-      changes.push(...(await this.#records.removals("secret-value", path)));
-    }
-    return changes;
+    const values = await this.#records.removals("secret-value", `${id}/`, versionPath(id, to), to - from);
+    return [...versions, ...values];
   }
 
   /** As `read`; the plan holds while what was read was not destroyed. @throws BunkmsError `not_found` */
