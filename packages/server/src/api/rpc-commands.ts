@@ -21,9 +21,9 @@ export const RPC_COMMANDS: ReadonlyMap<number, RpcCommand> = new Map<number, Rpc
     {
       action: "secrets.get",
       readRequest: (spec, payload) => {
-        const { name, ...others } = membersOf(spec, payload);
-        if (typeof name !== "string" || Object.keys(others).length > 0) {
-          throw new BunkmsError("invalid_request", "the payload must have a name, and nothing else");
+        const { name } = membersOf(spec, payload, ["name"]);
+        if (typeof name !== "string") {
+          throw new BunkmsError("invalid_request", "the payload must have a name");
         }
         return requestFromHttp(spec, new Map([["name", name]]), "", undefined);
       },
@@ -34,16 +34,24 @@ export const RPC_COMMANDS: ReadonlyMap<number, RpcCommand> = new Map<number, Rpc
     2,
     {
       action: "secrets.put",
-      readRequest: (spec, payload) => requestFromHttp(spec, NO_PATH, "", membersOf(spec, payload)),
+      readRequest: (spec, payload) =>
+        requestFromHttp(spec, NO_PATH, "", membersOf(spec, payload, ["name", "value", "value_b64"])),
       answer: () => ({}),
     },
   ],
 ]);
 
-function membersOf({ maxMembers }: OperationSpec, payload: Buffer): JsonObject {
+/**
+ * Only those that the protocol has: who calls proves nothing, and what the contract has besides, as how many versions of a secret are
+ * kept, is not for everybody.
+ */
+function membersOf({ maxMembers }: OperationSpec, payload: Buffer, names: readonly string[]): JsonObject {
   const json = parseStrictJson(payload, maxMembers);
   if (!isJsonObject(json)) {
     throw new BunkmsError("invalid_request", "the payload must be a JSON object");
+  }
+  if (!Object.keys(json).every((name) => names.includes(name))) {
+    throw new BunkmsError("invalid_request", `the payload has other members than ${names.join(", ")}`);
   }
   return json;
 }
