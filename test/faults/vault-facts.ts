@@ -58,12 +58,14 @@ class Session {
   }
 }
 
+const SECRETS = ["kept", "changed", "pushed-out", "leaked", "gone/one"];
+
 /** Keys, whose uses are counted too. */
 const KEYS = ["first", "second", "pair", "stopped", "stepped", "doomed", "imported"];
 
 /**
  * Makes a vault with some of everything, and then changes it: keys are rotated, disabled and to be deleted, aliases moved
- * and removed, secrets stored again and deleted, tokens revoked.
+ * and removed, secrets stored again, destroyed and deleted, tokens revoked.
  */
 export async function makeVault(folder: string): Promise<VaultInTwoStates> {
   const dataPath = join(folder, "data");
@@ -99,9 +101,10 @@ export async function makeVault(folder: string): Promise<VaultInTwoStates> {
       await session.do("aliases.set", { alias, key_name });
     }
     await use(session);
-    for (const name of ["kept", "changed", "gone/one"]) {
+    for (const name of SECRETS) {
       await session.do("secrets.put", { name, value: `first value of ${name}` });
     }
+    await session.do("secrets.put", { name: "leaked", value: "second value of leaked" });
     for (const role of ["admin", "operator", "reader"]) {
       const made = await session.do("tokens.create", { display_name: role, role, ttl_seconds: 86_400 });
       tokens.push({ token: made["token"] as string, id: made["id"] as string });
@@ -120,6 +123,10 @@ export async function makeVault(folder: string): Promise<VaultInTwoStates> {
     await session.do("aliases.set", { alias: "moved", key_name: "second" });
     await session.do("aliases.delete", { alias: "gone" });
     await session.do("secrets.put", { name: "changed", value: "second value" });
+    await session.do("secrets.put", { name: "pushed-out", value: "second value", max_versions: 1 });
+    for (const version of [1, 2]) {
+      await session.do("secrets.destroy_version", { name: "leaked", version });
+    }
     await session.do("secrets.delete", { name: "gone/one" });
     await session.do("tokens.revoke", { id: tokens[0]?.id as string });
     // Entries of this millisecond could be on either side of the limit.
@@ -136,8 +143,11 @@ export async function makeVault(folder: string): Promise<VaultInTwoStates> {
     for (const request of signatures) {
       facts.push(await session.know("keys.verify", request));
     }
-    for (const name of ["kept", "changed", "gone/one"]) {
-      facts.push(await session.know("secrets.get", { name }));
+    for (const name of SECRETS) {
+      facts.push(await session.know("secrets.list_versions", { name }));
+      for (const version of [0, 1, 2]) {
+        facts.push(await session.know("secrets.get", { name, version }));
+      }
     }
     for (const { token } of tokens) {
       facts.push(await session.know("tokens.get_self", {}, token));

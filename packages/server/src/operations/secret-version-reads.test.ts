@@ -20,17 +20,24 @@ const destroy = (version: number) => calls.call("secrets.destroy_version", { nam
 const records = (table: Table): Promise<readonly StoredRecord[]> => store.list(table, { limit: 10 });
 
 test("REQ-15 a destroyed version is not read again when its value is put back into the store, be it the latest or not", async () => {
-  await put("one");
-  await put("two");
-  const old = await records("secret-value");
-  await destroy(1);
-  await destroy(2);
-  await store.commit(old.map(({ path, value }) => ({ table: "secret-value", path, value, expected: 0 })));
-  for (const version of [0, 1, 2]) {
-    assert.equal(await read(version), "not_found");
+  for (const order of [
+    [1, 2],
+    [2, 1],
+  ]) {
+    await put("one");
+    await put("two");
+    const old = await records("secret-value");
+    for (const version of order) {
+      await destroy(version);
+    }
+    await store.commit(old.map(({ path, value }) => ({ table: "secret-value", path, value, expected: 0 })));
+    for (const version of [0, 1, 2]) {
+      assert.equal(await read(version), "not_found");
+    }
+    await put("three");
+    assert.deepEqual([await read(), await read(1), await read(2)], ["ok", "not_found", "not_found"]);
+    await calls.call("secrets.delete", { name: NAME });
   }
-  await put("three");
-  assert.deepEqual([await read(), await read(1), await read(2)], ["ok", "not_found", "not_found"]);
 });
 
 test("a version whose record or value is lost is no version that is not there: its reading fails", async () => {
@@ -44,21 +51,53 @@ test("a version whose record or value is lost is no version that is not there: i
   }
 });
 
-test("values that are stored while another is read do not disturb it, however many", async () => {
-  await put("first");
+/** Does something each time before or after a value is read. */
+function onEachValueRead(when: "before" | "after", act: () => Promise<unknown>): { times: number } {
   const { get } = store;
-  let puts = 0;
+  const counted = { times: 0 };
   store.get = async (table, path) => {
+    if (table !== "secret-value") {
+      return get(table, path);
+    }
+    counted.times += 1;
+    if (when === "before") {
+      await act();
+    }
     const record = await get(table, path);
-    if (table === "secret-value") {
-      puts += 1;
-      await put(`value ${puts}`);
+    if (when === "after") {
+      await act();
     }
     return record;
   };
-  assert.equal((await calls.call("secrets.get", { name: NAME }))["value"], "first");
+  return counted;
+}
+
+test("what is stored or destroyed while another version is read does not disturb that, however much it is", async () => {
+  await put("first");
+  await put("second");
+  await put("third");
+  const puts = onEachValueRead("after", () => put("more"));
+  assert.equal((await calls.call("secrets.get", { name: NAME }))["value"], "third");
   assert.equal((await calls.call("secrets.get", { name: NAME, version: 1 }))["value"], "first");
-  assert.equal(puts, 2);
+  assert.equal(puts.times, 2);
+  const destructions = onEachValueRead("after", () => destroy(2));
+  assert.equal((await calls.call("secrets.get", { name: NAME, version: 1 }))["value"], "first");
+  assert.equal(destructions.times, 1);
+});
+
+test("a latest version that falls out before its value is read gives way to the next one, and a destroyed one to none", async () => {
+  await put("one", { max_versions: 1 });
+  let isPut = false;
+  onEachValueRead("before", async () => {
+    if (!isPut) {
+      isPut = true;
+      await put("two");
+    }
+  });
+  assert.equal((await calls.call("secrets.get", { name: NAME }))["value"], "two");
+  onEachValueRead("before", () => destroy(2));
+  assert.equal(await read(), "not_found");
+  assert.deepEqual(calls.failures, []);
 });
 
 test("a version that is read in the commit that destroys it was read before", async () => {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import type { JsonObject } from "@bufbuild/protobuf";
+import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { SecretRecordSchema } from "@bunkms/contract/record";
 import { type TestCalls, testCalls } from "../boot/test-calls.ts";
 import { FaultyStore } from "../boot/test-vault.ts";
 import type { Table } from "../store/store.ts";
+import type { Change } from "../vault/records.ts";
 
 const NAME = "prod/db";
 let store: FaultyStore;
@@ -88,6 +90,26 @@ test("how many versions are kept is told with a value, and stays", async () => {
   assert.equal((await kept()).length, 3);
 });
 
+test("a secret of before versions were numbered in its record has all of them, until the next value leaves the last 100", async () => {
+  await putMany(103, { max_versions: 1000 });
+  const { vault, committer } = calls.unsealed;
+  const next = await vault.secrets.put(NAME, Buffer.of(), 0);
+  const [written] = next.changes as readonly [Change];
+  const record = fromBinary(SecretRecordSchema, written.payload as Uint8Array);
+  const old = create(SecretRecordSchema, { ...record, latestVersion: 103, oldestVersion: 0, maxVersions: 0 });
+  const change = { ...written, payload: toBinary(SecretRecordSchema, old) };
+  await committer.submit(Buffer.from("{}"), { ...next, changes: [change], committed: () => {} });
+  await vault.secrets.load();
+
+  const [listed] = (await calls.call("secrets.list", {}))["secrets"] as [JsonObject];
+  assert.deepEqual([listed["version"], listed["oldest_version"], listed["max_versions"]], [103, 1, 100]);
+  assert.deepEqual([(await kept()).length, await get(1), await get(103)], [103, "value 1", "value 103"]);
+  const put104 = await put("value 104");
+  assert.deepEqual([put104["oldest_version"], put104["max_versions"]], [5, 100]);
+  assert.deepEqual([(await kept()).length, await refused(4), await get(5)], [100, "not_found", "value 5"]);
+  assert.deepEqual([await records("secret-version"), await records("secret-value")], [100, 100]);
+});
+
 test("many versions that are destroyed at once are asked for together, whether they have a value or not", async () => {
   await putMany(60);
   await destroy(3);
@@ -114,12 +136,16 @@ test("a value is stored only if the latest version is the one that its writer kn
 
 test("a destroyed version's value is gone, and the version is still told of", async () => {
   await putMany(3);
+  const [, second] = await kept();
   const destroyed = await destroy(2);
-  assert.deepEqual([destroyed["version"], destroyed["state"]], [2, "destroyed"]);
+  assert.deepEqual(destroyed, { ...second, state: "destroyed" });
+  assert.deepEqual((await kept())[1], destroyed);
   assert.deepEqual(await states(), ["1 enabled", "2 destroyed", "3 enabled"]);
   assert.equal(await refused(2), "not_found");
   assert.deepEqual([await get(1), await get(3), await records("secret-value")], ["value 1", "value 3", 2]);
+  const written = await store.list("secret-version", { limit: 3 });
   assert.deepEqual(await destroy(2), destroyed);
+  assert.deepEqual(await store.list("secret-version", { limit: 3 }), written);
   await destroy(3);
   assert.equal(await refused(), "not_found");
   assert.equal(await calls.code("secrets.import", IMPORT), "already_exists");
