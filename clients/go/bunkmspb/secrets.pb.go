@@ -590,7 +590,7 @@ func (x *ListSecretVersionsRequest) GetName() string {
 
 type ListSecretVersionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 1000.
+	// At most 1000; more only of a secret that had more before versions were limited, until its next value.
 	Versions      []*SecretVersion `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -51,7 +51,10 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   method_not_allowed: meaning(7, "The server is older than this command, or something stands between. Check --url."),
   already_exists: meaning(5, "Choose another name, or use what exists."),
   conflict: meaning(5, RETRY),
-  version_mismatch: meaning(5, 'Somebody else stored a value since: look at "bunkms secret versions NAME" first.'),
+  version_mismatch: meaning(
+    5,
+    'Look at "bunkms secret versions NAME" first: somebody else stored a value, or deleted the secret.',
+  ),
   archive_not_configured: meaning(5, "Start the server with BUNKMS_AUDIT_ARCHIVE."),
   wrong_audit_range: meaning(5, 'What is archived and pruned is shown by "bunkms audit retention".'),
   audit_hold: meaning(5, 'Holds are shown by "bunkms audit retention".'),

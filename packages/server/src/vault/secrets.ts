@@ -81,8 +81,8 @@ export class Secrets {
       const before = await this.#secrets.find(name);
       const latest = before?.record.latestVersion ?? 0;
       if (options.ifVersion !== undefined && options.ifVersion !== latest) {
-        const found = before === undefined ? "there is no secret of this name" : `its latest version is ${latest}`;
-        throw new BunkmsError("version_mismatch", `${found}, not ${options.ifVersion}; nothing was stored`);
+        const found = before === undefined ? "there is no secret of this name" : `the latest version is ${latest}`;
+        throw new BunkmsError("version_mismatch", `${found}; nothing was stored`);
       }
       return this.#next(name, before, value, now, options.maxVersions);
     });

@@ -296,7 +296,7 @@ export declare const ListSecretVersionsRequestSchema: GenMessage<ListSecretVersi
  */
 export declare type ListSecretVersionsResponse = Message<"bunkms.v1.ListSecretVersionsResponse"> & {
   /**
-   * At most 1000.
+   * At most 1000; more only of a secret that had more before versions were limited, until its next value.
    *
    * @generated from field: repeated bunkms.v1.SecretVersion versions = 1;
    */
