@@ -4,7 +4,7 @@ import { formatCheckpoint, formatNote, openCheckpoint, parseNote } from "@bunkms
 import { ownEntry } from "../audit/entry.ts";
 import { saveCheckpoint, saveWitnessed } from "../pipeline/audit-checkpoints.ts";
 import { StoreUnavailable } from "../store/store.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import { testVault } from "./test-vault.ts";
 import { openOrCreate, type Unsealed } from "./unseal.ts";
 

@@ -8,7 +8,7 @@ import type { AuditTree, TreeStore } from "../audit/tree.ts";
 import { label } from "../config/settings.ts";
 import type { StoredBatch } from "../pipeline/audit-batches.ts";
 import { loadCheckpoint } from "../pipeline/audit-checkpoints.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** The vault does not open for what its log's archive has, or lacks: rather than its data folder, of which it may be another one's. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SealFailure } from "../seal/seal.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import { MUTABLE_TABLES } from "../vault/state.ts";
 import { makeRootToken } from "./root-token.ts";
 import { FaultyStore, planKey, testSeal, testSeals, testVault } from "./test-vault.ts";

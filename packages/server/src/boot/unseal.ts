@@ -12,7 +12,7 @@ import { Committer } from "../pipeline/committer.ts";
 import type { Seal } from "../seal/seal.ts";
 import type { Store } from "../store/store.ts";
 import type { Plan } from "../vault/plan.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import { type OpenedRoot, openRoot, plainSeal, readSlots, type SlotSeal } from "../vault/root.ts";
 import { createVault, isInitialised, loadVault, unsealVault, type Vault } from "../vault/vault.ts";
 import { readEnd, resumeLog } from "./resume-log.ts";

@@ -7,7 +7,7 @@ import { BunkmsError } from "@bunkms/contract";
 import { ConfigError } from "../config/config-error.ts";
 import { SealFailure } from "../seal/seal.ts";
 import { StoreUnavailable } from "../store/store.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import { readSlots } from "../vault/root.ts";
 import {
   assertForgotten,

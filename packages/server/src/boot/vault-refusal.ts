@@ -1,7 +1,7 @@
 import { BunkmsError } from "@bunkms/contract";
 import { SealFailure } from "../seal/seal.ts";
 import { RecordDamaged } from "../vault/record.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import { ArchiveRefused } from "./resume-log.ts";
 
 const REFUSALS = [SealFailure, VaultRolledBack, RecordDamaged, ArchiveRefused];

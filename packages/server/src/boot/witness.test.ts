@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import type { Vault } from "../vault/vault.ts";
 import { testVault } from "./test-vault.ts";
 import { Witness } from "./witness.ts";

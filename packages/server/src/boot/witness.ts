@@ -3,7 +3,7 @@ import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { equal, macHex } from "../crypto/kdf.ts";
 import { syncFolder } from "../store/private-files.ts";
-import { VaultRolledBack } from "../vault/records.ts";
+import { VaultRolledBack } from "../vault/rolled-back.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** How far a vault is: the number of its last mutation, and of entries in its audit log. */

@@ -7,7 +7,8 @@ import { XaesKey } from "../crypto/xaes.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { type ListOptions, type Store, type StoredRecord, StoreUnavailable } from "../store/store.ts";
 import { loadKeyring, newKeyring } from "./keyring.ts";
-import { Records, VaultRolledBack } from "./records.ts";
+import { Records } from "./records.ts";
+import { VaultRolledBack } from "./rolled-back.ts";
 
 const COUNT = 10;
 const PAGE = 4;

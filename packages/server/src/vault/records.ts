@@ -5,7 +5,9 @@ import { DamageWatch } from "./damage-watch.ts";
 import type { Keyring } from "./keyring.ts";
 import { KEYRING_PATH, KEYRING_TABLE } from "./keyring-record.ts";
 import { openRecord, RecordDamaged, recordVersion, sealRecord } from "./record.ts";
+import { pagesOf } from "./record-pages.ts";
 import { Resealing } from "./resealing.ts";
+import { VaultRolledBack } from "./rolled-back.ts";
 import { MUTABLE_TABLES, StateDigest, type UndigestedTable, VaultState, versionsOf } from "./state.ts";
 
 /** Which writing of a record somebody read, to be given back when it is changed. */
@@ -55,14 +57,6 @@ const PAGE = 1000;
 const NO_VERSION = 0;
 /** So many of the records that a call asks for are opened in one turn of the event loop: some milliseconds. */
 const AT_ONCE = 250;
-
-/** The vault's data are not those that were last written: an old copy, or somebody changed them. */
-export class VaultRolledBack extends Error {
-  constructor(what: string, advice = "restore the newest copy") {
-    super(`${what}: the data folder holds older or changed records; ${advice}. Nothing was changed`);
-    this.name = "VaultRolledBack";
-  }
-}
 
 /**
  * The barrier: between it and the store there are sealed records only. Every mutation has a number, the generation,
@@ -378,33 +372,5 @@ export class Records {
 
   #revisionPages(table: Table, prefix: string, pageSize = PAGE): AsyncIterable<readonly RecordRevision[]> {
     return pagesOf((options) => this.#store.listRevisions(table, options), prefix, pageSize);
-  }
-}
-
-/** All of a listing. Asks for the next page before it gives one away: the store reads on while that one is opened. */
-async function* pagesOf<Found extends RecordRevision>(
-  list: (options: ListOptions) => Promise<readonly Found[]>,
-  prefix: string,
-  pageSize: number,
-): AsyncIterable<readonly Found[]> {
-  let after: string | undefined;
-  let next = list({ prefix, limit: pageSize });
-  for (;;) {
-    const page = await next;
-    for (const { path } of page) {
-      // The digest of the state needs each path once, and a store's own promise of it can be taken out of its file.
-      if (after !== undefined && path <= after) {
-        throw new VaultRolledBack("the vault has two records in one place");
-      }
-      after = path;
-    }
-    if (after === undefined || page.length < pageSize) {
-      yield page;
-      return;
-    }
-    next = list({ prefix, limit: pageSize, after });
-    // Nobody waits for it when whoever takes the pages has enough, and its failure must not end the process then.
-    next.catch(() => {});
-    yield page;
   }
 }

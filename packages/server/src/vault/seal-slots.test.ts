@@ -10,7 +10,7 @@ import { createShamirSet, shamirSeal } from "../seal/shamir.ts";
 import { RevisionConflict } from "../store/store.ts";
 import type { Plan } from "./plan.ts";
 import { RecordDamaged } from "./record.ts";
-import { VaultRolledBack } from "./records.ts";
+import { VaultRolledBack } from "./rolled-back.ts";
 import { openRoot, plainSeal, readSlots, type SlotSeal } from "./root.ts";
 
 /** After the making of each test's vault. */

@@ -5,7 +5,8 @@ import { secretKey } from "../crypto/keys.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Table } from "../store/store.ts";
 import { loadKeyring, newKeyring } from "./keyring.ts";
-import { Records, VaultRolledBack } from "./records.ts";
+import { Records } from "./records.ts";
+import { VaultRolledBack } from "./rolled-back.ts";
 import { type RecordVersion, StateDigest, VaultState } from "./state.ts";
 
 const KEY = Buffer.alloc(32, 1);
