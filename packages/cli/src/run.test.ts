@@ -300,6 +300,15 @@ describe("the versions of a secret", () => {
     );
   });
 
+  test("that are not there are looked for where they are listed", async () => {
+    await using server = await fakeServer({});
+    for (const command of [["get"], ["destroy-version", "--yes"]]) {
+      const outcome = await runLine(["secret", ...command, "a/b", "--version", "9"], server.url);
+      assert.equal(outcome.code, 4);
+      assert.match(outcome.stderr, /bunkms secret versions NAME/);
+    }
+  });
+
   for (const [what, options] of [
     ["no version", ["--yes"]],
     ["version 0", ["--version", "0", "--yes"]],

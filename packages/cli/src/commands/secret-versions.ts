@@ -1,8 +1,16 @@
 import { defineCommand, option, required } from "../command.ts";
+import { withAdvice } from "../exit-codes.ts";
 import { usage } from "../failure.ts";
 import { VERSION_OPTION, type VersionOptions } from "../key-version.ts";
 import { formatTime, printLine, printMessage, printTable } from "../output.ts";
 import { confirm, refuseUnasked } from "../prompt.ts";
+
+const LISTED = 'Secrets are listed by "bunkms secret list", the versions of one by "bunkms secret versions NAME".';
+
+/** What a command that is about one version of a secret fails with. */
+export function ofVersion(error: unknown): unknown {
+  return withAdvice(error, { not_found: LISTED });
+}
 
 /** `bunkms secret versions` */
 export const versionsCommand = defineCommand({
@@ -45,7 +53,9 @@ export const destroyVersionCommand = defineCommand<VersionOptions & { readonly y
     if (!options.yes && !(await confirm(io, `Destroy version ${version} of ${name}?`))) {
       throw usage("nothing was destroyed");
     }
-    const destroyed = await client.secrets.destroySecretVersion({ name, version });
+    const destroyed = await client.secrets.destroySecretVersion({ name, version }).catch((error: unknown) => {
+      throw ofVersion(error);
+    });
     options.json ? printMessage(io, destroyed) : printLine(io, `${name} version ${version} destroyed`);
     return 0;
   },

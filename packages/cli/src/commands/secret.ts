@@ -7,7 +7,7 @@ import { openOut } from "../out-file.ts";
 import { type BytesOptions, formatTime, printLine, printMessage, printTable, writeBytes } from "../output.ts";
 import { fetchPages, noteMore, PAGE_OPTIONS, type PageOptions, parseCount } from "../pages.ts";
 import { confirm, promptHidden, refuseUnasked } from "../prompt.ts";
-import { destroyVersionCommand, versionsCommand } from "./secret-versions.ts";
+import { destroyVersionCommand, ofVersion, versionsCommand } from "./secret-versions.ts";
 
 interface PutOptions {
   readonly in?: string;
@@ -75,7 +75,11 @@ const get = defineCommand<BytesOptions & VersionOptions>({
     const { io, options } = invocation;
     const client = await invocation.connect();
     await using file = await openOut(options);
-    const secret = await client.secrets.getSecret({ name: required(invocation, 0), version: options.version ?? 0 });
+    const secret = await client.secrets
+      .getSecret({ name: required(invocation, 0), version: options.version ?? 0 })
+      .catch((error: unknown) => {
+        throw ofVersion(error);
+      });
     options.json ? printMessage(io, secret) : await writeBytes(io, secret.valueB64, file, options);
     return 0;
   },
