@@ -55,20 +55,24 @@ func (r RetryPolicy) bound(ctx context.Context) (context.Context, context.Cancel
 // last says only that the context ended.
 func (r RetryPolicy) do(ctx context.Context, call func(context.Context) error) error {
 	var last error
-	for most := r.First; ; most = min(2*most, r.Most) {
-		err := call(ctx)
+	explained := func(err error) error {
 		if last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return fmt.Errorf("%w, after %w", err, last)
 		}
+		return err
+	}
+	for most := r.First; ; most = min(2*most, r.Most) {
+		err := call(ctx)
 		if err == nil || r.Deadline < 0 || !isPassing(err) || ctx.Err() != nil {
-			return err
+			return explained(err)
 		}
 		timer := time.NewTimer(max(rand.N(most), min(askedWait(err), r.Most)))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return err
+			// gRPC's own clock may have been ahead of the context's.
+			return explained(err)
 		}
 		last = err
 	}

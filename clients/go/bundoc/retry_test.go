@@ -53,3 +53,27 @@ func TestADeadlineThatPassesInAnAttemptHidesNoCause(t *testing.T) {
 		}
 	})
 }
+
+func TestADeadlineThatGRPCSeesFirstHidesNoCauseEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := errors.New("connection refused")
+		policy := RetryPolicy{Deadline: time.Second}.withDefaults()
+		ctx, cancel := policy.bound(t.Context())
+		defer cancel()
+		calls := 0
+		err := policy.do(ctx, func(context.Context) error {
+			if calls++; calls == 1 {
+				return refused
+			}
+			return earlyError{busyError{time.Minute}}
+		})
+		if calls != 2 || !errors.Is(err, refused) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(calls, err)
+		}
+	})
+}
+
+// earlyError is a deadline's that the context has not noticed yet.
+type earlyError struct{ busyError }
+
+func (earlyError) Unwrap() error { return context.DeadlineExceeded }
