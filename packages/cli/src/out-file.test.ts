@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { walkCommands } from "./command-tree.ts";
@@ -60,7 +60,8 @@ whereTokensAreMade(
   async ({ run, path }) => {
     for (const before of [undefined, "the token of before, which was longer\n"]) {
       if (before !== undefined) {
-        writeFileSync(path("token"), before, { mode: 0o644 });
+        writeFileSync(path("token"), before);
+        chmodSync(path("token"), 0o644);
       }
       const { code, stdout } = await run([...TOKEN, "--out", path("token")]);
       assert.deepEqual([code, stdout, readFileSync(path("token"), "utf8")], [0, "", "bkms_made\n"]);
@@ -73,9 +74,29 @@ whereAllFails("of a request that fails no file is left, and what was there stays
   assert.equal((await run([...TOKEN, "--out", path("new")])).code, 6);
   assert.equal(existsSync(path("new")), false);
   writeFileSync(path("old"), "the token of before\n");
+  chmodSync(path("old"), 0o644);
   assert.equal((await run([...TOKEN, "--out", path("old")])).code, 6);
   assert.equal(readFileSync(path("old"), "utf8"), "the token of before\n");
+  assert.equal(statSync(path("old")).mode & 0o777, 0o644);
 });
+
+whereAllFails("nor is one where a link leads that had no file yet, and the link stays", async ({ run, path }) => {
+  symlinkSync(path("target"), path("link"));
+  assert.equal((await run([...TOKEN, "--out", path("link")])).code, 6);
+  assert.deepEqual([existsSync(path("target")), readlinkSync(path("link"))], [false, path("target")]);
+});
+
+whereTokensAreMade(
+  "a link leads to the file that is written, also to one that was not there",
+  async ({ run, path }) => {
+    symlinkSync(path("target"), path("link"));
+    for (const _time of [1, 2]) {
+      assert.equal((await run([...TOKEN, "--out", path("link")])).code, 0);
+      assert.equal(readFileSync(path("target"), "utf8"), "bkms_made\n");
+      assert.equal(statSync(path("target")).mode & 0o777, 0o600);
+    }
+  },
+);
 
 whereTokensAreMade(
   "no token is made for a folder, nor for a link that leads nowhere",
@@ -115,6 +136,19 @@ test("a file that is made is its owner's alone from the beginning, whatever othe
   assert.equal(existsSync(path), false);
 });
 
+test("once the answer is in the file, or the file is away, no signal is waited for", async () => {
+  using folder = temporaryFolder();
+  const path = `${folder.path}/out`;
+  const listeners = process.listenerCount("SIGTERM");
+  for (const isWritten of [false, true]) {
+    await using file = await OutFile.open(path);
+    assert.equal(process.listenerCount("SIGTERM"), listeners + 1);
+    await (isWritten ? file.write(Buffer.from("it")) : file[Symbol.asyncDispose]());
+    assert.equal(process.listenerCount("SIGTERM"), listeners);
+  }
+  assert.equal(readFileSync(path, "utf8"), "it");
+});
+
 test("a signal while the request is under way takes the file that was made for its answer along", async () => {
   using folder = temporaryFolder();
   const path = `${folder.path}/token`;
@@ -130,9 +164,13 @@ test("a signal while the request is under way takes the file that was made for i
     stdio: "ignore",
   });
   const ended = once(program, "exit");
-  await asked.promise;
-  assert.equal(statSync(path).size, 0);
-  program.kill("SIGTERM");
-  assert.deepEqual(await ended, [null, "SIGTERM"]);
-  assert.equal(existsSync(path), false);
+  try {
+    await Promise.race([asked.promise, ended]);
+    assert.equal(statSync(path).size, 0);
+    program.kill("SIGTERM");
+    assert.deepEqual(await ended, [null, "SIGTERM"]);
+    assert.equal(existsSync(path), false);
+  } finally {
+    program.kill("SIGKILL");
+  }
 });

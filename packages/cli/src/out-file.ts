@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { constants, existsSync, type Stats } from "node:fs";
+import { type FileHandle, open, realpath, rm } from "node:fs/promises";
 import { Failure, usage } from "./failure.ts";
 import { removeOnSignal } from "./file-output.ts";
 
@@ -12,29 +12,29 @@ export class OutFile implements AsyncDisposable {
   readonly path: string;
   readonly #handle: FileHandle;
   readonly #isFile: boolean;
-  /** What removes it on a signal; undefined where it was there already. */
-  readonly #removal: Disposable | undefined;
-  #isWritten = false;
+  /** The permissions that the file had, until it is written. */
+  #mode: number;
+  /** The file that was made, until the answer is in it. */
+  #made: { readonly path: string; readonly removal: Disposable } | undefined;
 
-  private constructor(path: string, handle: FileHandle, isFile: boolean, removal: Disposable | undefined) {
+  private constructor(path: string, handle: FileHandle, stats: Stats, made: string | undefined) {
     this.path = path;
     this.#handle = handle;
-    this.#isFile = isFile;
-    this.#removal = removal;
+    this.#isFile = stats.isFile();
+    this.#mode = stats.mode & 0o7777;
+    this.#made = made === undefined ? undefined : { path: made, removal: removeOnSignal(made) };
   }
 
   /** @throws Failure when it cannot be written. */
   static async open(path: string): Promise<OutFile> {
-    const { handle, isNew } = await openFor(path);
-    const removal = isNew ? removeOnSignal(path) : undefined;
+    const { handle, made } = await openFor(path);
     try {
-      const isFile = (await handle.stat()).isFile();
-      if (isFile) {
+      const stats = await handle.stat();
+      if (stats.isFile()) {
         await handle.chmod(0o600);
       }
-      return new OutFile(path, handle, isFile, removal);
+      return new OutFile(path, handle, stats, made);
     } catch (error) {
-      removal?.[Symbol.dispose]();
       await handle.close();
       throw notWritable(path, error);
     }
@@ -42,6 +42,7 @@ export class OutFile implements AsyncDisposable {
 
   /** Writes the answer, in place of what is there. On disk when it returns. @throws Failure */
   async write(bytes: Uint8Array): Promise<void> {
+    this.#mode = 0o600;
     try {
       if (this.#isFile) {
         await this.#handle.truncate(0);
@@ -53,16 +54,18 @@ export class OutFile implements AsyncDisposable {
     } catch (error) {
       throw new Failure(7, `cannot write ${this.path}: ${(error as NodeJS.ErrnoException).code}`);
     }
-    this.#isWritten = true;
+    this.#made?.removal[Symbol.dispose]();
+    this.#made = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#mode !== 0o600 && this.#isFile) {
+      await this.#handle.chmod(this.#mode);
+    }
     await this.#handle.close();
-    if (this.#removal !== undefined) {
-      this.#removal[Symbol.dispose]();
-      if (!this.#isWritten) {
-        await rm(this.path, { force: true });
-      }
+    if (this.#made !== undefined) {
+      await rm(this.#made.path, { force: true });
+      this.#made.removal[Symbol.dispose]();
     }
   }
 }
@@ -84,17 +87,21 @@ export async function openOut(options: {
   return await OutFile.open(options.out);
 }
 
-async function openFor(path: string): Promise<{ readonly handle: FileHandle; readonly isNew: boolean }> {
+/** Opens what is to be written. `made` is the file's own path where it was not there before. */
+async function openFor(path: string): Promise<{ readonly handle: FileHandle; readonly made: string | undefined }> {
   try {
-    return { handle: await open(path, "wx", 0o600), isNew: true };
+    return { handle: await open(path, "wx", 0o600), made: path };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
       throw notWritable(path, error);
     }
   }
   try {
+    // Else it is a link that leads to no file yet.
+    const isThere = existsSync(path);
     // To create what is there: some systems refuse so to write another user's file in a folder that is everybody's.
-    return { handle: await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600), isNew: false };
+    const handle = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+    return { handle, made: isThere ? undefined : await realpath(path) };
   } catch (error) {
     throw notWritable(path, error);
   }
