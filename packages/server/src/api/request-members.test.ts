@@ -197,6 +197,8 @@ test("REQ-37 bytes that two readers could understand differently are refused as 
     // A text as a number, and a number as a text: the decoder would read by the contract's type.
     [ENCRYPT, Buffer.from([0x08, 0x01])],
     [spec("system.random"), texts(1, 1)],
+    // Its bytes are a text's, but its wire type is another: a varint, eight bytes, a group's begin and end, four bytes.
+    ...[0, 1, 3, 4, 5].map((wireType) => [ENCRYPT, Buffer.from([0x08 | wireType, 0x01, 0x6b])] as const),
     // Groups of a field that there is.
     [ENCRYPT, Buffer.from([0x0b, 0x0c])],
     [ENCRYPT, Buffer.from([0x0c])],
