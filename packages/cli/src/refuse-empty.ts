@@ -1,4 +1,4 @@
-import type { Command, Option } from "commander";
+import type { Command } from "commander";
 import { usage } from "./failure.ts";
 
 /** Options that name a place. Others may well be empty: a description that is taken away, a page token of the first page. */
@@ -15,13 +15,9 @@ export function refuseEmpty(command: Command): void {
     throw usage("an argument is empty", WHY);
   }
   const values = command.optsWithGlobals();
-  for (const one of optionsOf(command)) {
+  for (const one of command.options) {
     if (PLACE.test(one.flags) && [values[one.attributeName()]].flat().includes("")) {
       throw usage(`${one.long} is empty`, WHY);
     }
   }
-}
-
-function optionsOf(command: Command): readonly Option[] {
-  return command.parent === null ? command.options : [...command.options, ...optionsOf(command.parent)];
 }
