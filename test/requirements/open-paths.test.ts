@@ -173,11 +173,20 @@ test("COSMIAN-2026-007 a token anywhere but in the Authorization header is none"
     { target: "/v1/keys", headers: [`authorization: Bearer\u00a0${rootToken}`] },
     { target: "/v1/keys", headers: [`authorization: Bearer ${rootToken}`, `Authorization: Bearer ${rootToken}`] },
     { target: "/v1/keys", headers: [`authorization: Bearer ${rootToken}`, "authorization: Bearer another"] },
+    // Vault's own header, where there is a bearer token.
+    ...["Bearer another", `Bearer ${rootToken}, Bearer another`, "Basic cm9vdDo=, Bearer another"].map((given) => ({
+      target: "/v1/sys/slots",
+      headers: [`authorization: ${given}`, `x-vault-token: ${rootToken}`],
+    })),
   ];
   for (const attempt of attempts) {
     assert.equal((await sendRaw(server.url, attempt)).status, 401, JSON.stringify(attempt));
   }
   assert.equal((await sendRaw(server.url, { target: "/v1/keys", token: rootToken })).status, 200);
+  for (const others of [[], ["authorization: Basic cm9vdDo="]]) {
+    const vaults = { target: "/v1/sys/slots", headers: [...others, `x-vault-token: ${rootToken}`] };
+    assert.equal((await sendRaw(server.url, vaults)).status, 200);
+  }
 });
 
 test("COSMIAN-2026-007 gRPC tells a stranger nothing but its health and what the open operations do, not even the names of its services", async () => {

@@ -68,9 +68,10 @@ export function restListener({ pipeline, operations, health, sysHealth }: RestPa
     });
     const receiptWish = request.headers["bunkms-receipt"];
     const { receiptHeaders, onReceipt } = receiptFor(receiptWish);
-    const token =
-      bearerToken(wholeHeader(request.rawHeaders, "authorization")) ??
-      (isSysPath(path) ? vaultToken(request.headers["x-vault-token"]) : undefined);
+    const authorization = wholeHeader(request.rawHeaders, "authorization") ?? "";
+    // Beside a bearer token, however well it is formed, Vault's would be a second; another scheme is a proxy's matter.
+    const isVaults = isSysPath(path) && !/bearer /i.test(authorization);
+    const token = isVaults ? vaultToken(request.headers["x-vault-token"]) : bearerToken(authorization);
     const dialect = isVaultsOwn(request, path) ? "vault" : isCompactJws(token) ? "go" : "own";
     try {
       const message = await pipeline.run({
