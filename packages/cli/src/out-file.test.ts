@@ -108,6 +108,12 @@ whereTokensAreMade(
   },
 );
 
+whereTokensAreMade("a log's key and its hand-overs do not go to one file", async ({ run, path, server }) => {
+  const { code, stderr } = await run(["audit", "key", "--out", path("it"), "--handovers", path("it")]);
+  assert.deepEqual([code, stderr], [2, "bunkms: --out and --handovers name the same file\n"]);
+  assert.deepEqual([existsSync(path("it")), server.seen], [false, []]);
+});
+
 whereTokensAreMade("with --json a token goes to one place, not to two", async ({ run, path, server }) => {
   const { code, stdout } = await run([...TOKEN, "--json", "--out", path("token")]);
   assert.deepEqual([code, stdout, existsSync(path("token")), server.seen], [2, "", false, []]);

@@ -1,5 +1,6 @@
 import { formatHandovers, parseVkey } from "@bunkms/tlog";
 import { defineCommand, option } from "../command.ts";
+import { usage } from "../failure.ts";
 import { OutFile, openOut } from "../out-file.ts";
 import { formatTime, printFields, printLine, printMessage, printNote, printTable, writeBytes } from "../output.ts";
 
@@ -21,6 +22,9 @@ export const auditKeyCommand = defineCommand<KeyOptions>({
   ],
   examples: ["bunkms audit key", "bunkms audit key --out log.vkey --handovers handovers"],
   async run({ io, options, connect }) {
+    if (options.out !== undefined && options.out === options.handovers) {
+      throw usage("--out and --handovers name the same file");
+    }
     const { audit } = await connect();
     await using keyFile = options.out === undefined ? undefined : await OutFile.open(options.out);
     await using handoverFile = options.handovers === undefined ? undefined : await OutFile.open(options.handovers);
