@@ -65,8 +65,10 @@ func run(arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		printUsage(stderr)
 		return errors.New("a key file is needed, at most one ciphertext file, and -aad or -context but not both")
 	}
-	if flags.NArg() == 1 && flags.Arg(0) == "" {
-		return errors.New("the ciphertext file's name is empty, as an unset variable of the shell is")
+	isEmpty := flags.NArg() == 1 && flags.Arg(0) == ""
+	flags.Visit(func(given *flag.Flag) { isEmpty = isEmpty || given.Name == "aad" && *aadFile == "" })
+	if isEmpty {
+		return errors.New("a file's name is empty, as an unset variable of the shell is")
 	}
 	key, err := readKey(*keyFile)
 	if err != nil {

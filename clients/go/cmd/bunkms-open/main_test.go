@@ -96,6 +96,8 @@ func TestRefusesWrongUse(t *testing.T) {
 		"a name given twice":   {"-key", file, "-context", "a=b", "-context", "a=c"},
 		"two ciphertext files": {"-key", file, file, file},
 		"a file without name":  {"-key", file, ""},
+		"-aad without a name":  {"-key", file, "-aad", ""},
+		"-aad= without a name": {"-key", file, "-aad="},
 	} {
 		if plaintext, err := open(ciphertext, arguments...); err == nil || plaintext != "" {
 			t.Errorf("%s: %q, %v", name, plaintext, err)
