@@ -108,6 +108,15 @@ whereTokensAreMade(
   },
 );
 
+whereTokensAreMade(
+  "no token is made for a file named -, which is standard output elsewhere",
+  async ({ run, server }) => {
+    const { code, stdout, stderr } = await run([...TOKEN, "--out", "-"]);
+    assert.deepEqual([code, stdout, existsSync("-"), server.seen], [2, "", false, []]);
+    assert.equal(stderr, "bunkms: - is no file\n  Elsewhere it is standard output. A file of that name is ./-.\n");
+  },
+);
+
 whereTokensAreMade("a log's key and its hand-overs do not go to one file", async ({ run, path, server }) => {
   const { code, stderr } = await run(["audit", "key", "--out", path("it"), "--handovers", path("it")]);
   assert.deepEqual([code, stderr], [2, "bunkms: --out and --handovers name the same file\n"]);

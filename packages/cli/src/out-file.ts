@@ -27,6 +27,9 @@ export class OutFile implements AsyncDisposable {
 
   /** @throws Failure when it cannot be written. */
   static async open(path: string): Promise<OutFile> {
+    if (path === "-") {
+      throw usage("- is no file", "Elsewhere it is standard output. A file of that name is ./-.");
+    }
     const { handle, made } = await openFor(path);
     try {
       const stats = await handle.stat();
