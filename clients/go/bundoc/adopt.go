@@ -26,8 +26,6 @@ func (p *Provider) Adopt(ctx context.Context, encrypter Encrypter, folder string
 	if err != nil {
 		return err
 	}
-	ctx, cancel := p.retry.bound(ctx)
-	defer cancel()
 	found, err := p.find(place{folder, filepath.Join(folder, CatalogFile)})
 	if err != nil {
 		return err
@@ -38,13 +36,16 @@ func (p *Provider) Adopt(ctx context.Context, encrypter Encrypter, folder string
 	if len(rawKey) != KeyLength {
 		return &Error{folder, ErrDataMismatch, "a raw key has 32 bytes", nil}
 	}
-	pages, err := opensAll(folder, rawKey)
+	pages, err := opensAll(ctx, folder, rawKey)
 	if err != nil {
 		return err
 	}
 	if pages == 0 {
 		return &Error{folder, ErrDataMismatch, "there is no data on which to try the raw key", nil}
 	}
+	// Not before: to read all pages takes as long as it takes.
+	ctx, cancel := p.retry.bound(ctx)
+	defer cancel()
 	cluster, err := p.cluster(ctx, folder, nil)
 	if err != nil {
 		return err

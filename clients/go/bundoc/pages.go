@@ -2,6 +2,7 @@ package bundoc
 
 import (
 	"bufio"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
@@ -40,9 +41,9 @@ func pageCipher(key []byte) (cipher.AEAD, error) {
 }
 
 // forEachPage calls use with every page of the data file, in order, until it
-// returns an error or more is false. What is at the end and is not a whole
-// page is left out, as Bundoc does.
-func forEachPage(folder string, length int, use func(page []byte) (more bool, err error)) error {
+// returns an error or more is false, or the context ends. What is at the end
+// and is not a whole page is left out, as Bundoc does.
+func forEachPage(ctx context.Context, folder string, length int, use func(page []byte) (more bool, err error)) error {
 	file, err := os.Open(filepath.Join(folder, dataFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -54,6 +55,9 @@ func forEachPage(folder string, length int, use func(page []byte) (more bool, er
 	reader := bufio.NewReaderSize(file, 1<<20)
 	page := make([]byte, length)
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if _, err := io.ReadFull(reader, page); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil
 		} else if err != nil {
@@ -74,7 +78,7 @@ func opensSample(folder string, key []byte) (opens, empty bool, err error) {
 		return false, false, err
 	}
 	tried := 0
-	err = forEachPage(folder, sealedLength, func(page []byte) (bool, error) {
+	err = forEachPage(context.Background(), folder, sealedLength, func(page []byte) (bool, error) {
 		if isZero(page) {
 			return true, nil
 		}
@@ -89,13 +93,13 @@ func opensSample(folder string, key []byte) (opens, empty bool, err error) {
 
 // opensAll returns how many pages a key opens, and an error when there is one
 // that it does not open.
-func opensAll(folder string, key []byte) (count int, err error) {
+func opensAll(ctx context.Context, folder string, key []byte) (count int, err error) {
 	aead, err := pageCipher(key)
 	if err != nil {
 		return 0, err
 	}
 	at := 0
-	err = forEachPage(folder, sealedLength, func(page []byte) (bool, error) {
+	err = forEachPage(ctx, folder, sealedLength, func(page []byte) (bool, error) {
 		if !isZero(page) {
 			plaintext, err := aead.Open(nil, nil, page, nil)
 			if err != nil {
@@ -112,7 +116,7 @@ func opensAll(folder string, key []byte) (count int, err error) {
 
 // sealPages writes the data of one database, sealed with one key or not at
 // all, to a new file, sealed with another.
-func sealPages(folder, target string, from, to []byte) (err error) {
+func sealPages(ctx context.Context, folder, target string, from, to []byte) (err error) {
 	sealer, err := pageCipher(to)
 	if err != nil {
 		return err
@@ -134,7 +138,7 @@ func sealPages(folder, target string, from, to []byte) (err error) {
 	writer := bufio.NewWriterSize(file, 1<<20)
 	at := 0
 	empty := make([]byte, sealedLength)
-	err = forEachPage(folder, length, func(page []byte) (bool, error) {
+	err = forEachPage(ctx, folder, length, func(page []byte) (bool, error) {
 		sealed := empty
 		if !isZero(page) {
 			plaintext, err := open(page)

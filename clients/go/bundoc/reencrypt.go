@@ -124,7 +124,7 @@ func (p *Provider) sourceKey(ctx context.Context, from string, source Source) ([
 		return nil, &Error{from, ErrDataMismatch, "a raw key has 32 bytes", nil}
 	}
 	if source.kind == plain {
-		return nil, mustBePlain(from)
+		return nil, mustBePlain(ctx, from)
 	}
 	return append([]byte(nil), source.key...), nil
 }
@@ -140,13 +140,13 @@ func (p *Provider) reencrypt(ctx context.Context, from, to, partial string, sour
 	if err != nil {
 		return err
 	}
-	ctx, cancel := p.retry.bound(ctx)
-	cluster, err := p.cluster(ctx, from, nil)
+	asking, cancel := p.retry.bound(ctx)
+	cluster, err := p.cluster(asking, from, nil)
 	if err != nil {
 		cancel()
 		return err
 	}
-	record, key, err := p.generate(ctx, to, cluster)
+	record, key, err := p.generate(asking, to, cluster)
 	cancel()
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (p *Provider) reencrypt(ctx context.Context, from, to, partial string, sour
 	if err := replaceFile(filepath.Join(partial, CatalogFile), text, 0o600); err != nil {
 		return err
 	}
-	if err := sealPages(from, partial, old, key); err != nil {
+	if err := sealPages(ctx, from, partial, old, key); err != nil {
 		return err
 	}
 	after, err := stamp(from)
@@ -220,7 +220,7 @@ func copyFile(from, to string) (err error) {
 
 // mustBePlain refuses data that does not look like pages of Bundoc in
 // plaintext: encrypting what is encrypted already would bury it.
-func mustBePlain(folder string) error {
+func mustBePlain(ctx context.Context, folder string) error {
 	info, err := os.Stat(filepath.Join(folder, dataFile))
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func mustBePlain(folder string) error {
 	if info.Size()%pageLength != 0 {
 		return &Error{folder, ErrDataMismatch, "it is not a row of plain pages", nil}
 	}
-	return forEachPage(folder, pageLength, func(page []byte) (bool, error) {
+	return forEachPage(ctx, folder, pageLength, func(page []byte) (bool, error) {
 		// The first byte is the page's type, 1 to 4; of a page that was never
 		// written it is 0.
 		if page[0] > 4 {

@@ -34,7 +34,7 @@ func TestReencryptRotatesTheDEK(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := mustKey(t, provider, to)
-		if pages, err := opensAll(to, key); err != nil || pages != 2 {
+		if pages, err := opensAll(t.Context(), to, key); err != nil || pages != 2 {
 			t.Fatal(pages, err)
 		}
 		if string(mustRead(t, filepath.Join(to, "audit.log"))) != "entry" {
@@ -122,7 +122,7 @@ func TestOfSeveralCopiesToOneFolderAtOnceOneIsMade(t *testing.T) {
 		if made.Load() != 1 || refused.Load() != 7 || kms.generated.Load() != 2 {
 			t.Fatalf("%d made, %d refused, %d keys", made.Load(), refused.Load(), kms.generated.Load())
 		}
-		if pages, err := opensAll(to, mustKey(t, newProvider(t, kms, Config{}), to)); err != nil || pages != 2 {
+		if pages, err := opensAll(t.Context(), to, mustKey(t, newProvider(t, kms, Config{}), to)); err != nil || pages != 2 {
 			t.Fatal(pages, err)
 		}
 		if names, err := os.ReadDir(filepath.Dir(to)); err != nil || len(names) != 1 {
@@ -145,7 +145,7 @@ func TestASecondCopyToOneFolderLeavesTheFirstAlone(t *testing.T) {
 	if err := first.Reencrypt(t.Context(), from, to, Wrapped()); err != nil {
 		t.Fatal(err)
 	}
-	if pages, err := opensAll(to, mustKey(t, second, to)); err != nil || pages != 2 {
+	if pages, err := opensAll(t.Context(), to, mustKey(t, second, to)); err != nil || pages != 2 {
 		t.Fatal(pages, err)
 	}
 }
