@@ -6,7 +6,8 @@ import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { ConnectionError, createClient, type TlsOptions } from "@bunkms/client";
+import { createServer as createRawServer } from "node:tls";
+import { ConnectionError, createClient, type TlsOptions, UnexpectedAnswerError } from "@bunkms/client";
 import { startServer, type TestServer } from "../harness/server.ts";
 import { makeAuthority } from "../requirements/certificates.ts";
 
@@ -104,6 +105,28 @@ test("REQ-37: an answer without an end is not read on and on", async () => {
   const url = `https://127.0.0.1:${(endless.address() as AddressInfo).port}`;
   const client = createClient({ url, token: "bkms_x", tls: { ca, ...certificate }, retry: false, timeoutMs: 20_000 });
   await assert.rejects(client.tokens.getSelf({}), /the connection failed/);
+});
+
+test("an answer that no server may give fails its call, and neither ends the process nor is waited for", async () => {
+  let answer = "";
+  const raw = createRawServer(own, (socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(answer));
+  });
+  mutual.push(raw);
+  await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
+  const url = `https://127.0.0.1:${(raw.address() as AddressInfo).port}`;
+  const client = createClient({ url, token: "bkms_x", tls: { ca }, retry: false });
+  for (const [given, error] of [
+    ["205 Reset Content\r\ncontent-length: 2\r\n\r\n{}", UnexpectedAnswerError],
+    ["304 Not Modified\r\n\r\n", ConnectionError],
+    ["600 Beyond\r\ncontent-length: 2\r\n\r\n{}", ConnectionError],
+    ["101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", ConnectionError],
+    ["200 OK\r\ncontent-length: 20\r\n\r\n{}", ConnectionError],
+  ] as const) {
+    answer = `HTTP/1.1 ${given}`;
+    await assert.rejects(client.tokens.getSelf({}), error, given);
+  }
 });
 
 test("a client shows its certificate where it is asked for one, and is refused without, over REST and gRPC", async () => {

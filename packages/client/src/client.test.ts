@@ -34,6 +34,15 @@ function connect(fetch: Fetch, token = "bkms_x") {
   return createClient({ url: URL_, token, fetch, retry: false });
 }
 
+test("TLS options that would have no effect are refused", () => {
+  const tls = { ca: "" };
+  for (const url of ["http://kms.test", "grpc://kms.test:1"]) {
+    assert.throws(() => createClient({ url, tls }), RequestError);
+  }
+  const { fetch } = answering(200, "{}");
+  assert.throws(() => createClient({ url: "https://kms.test", tls, fetch }), RequestError);
+});
+
 describe("a request", () => {
   test("has the path's fields in the path and the others in a JSON body with proto field names", async () => {
     const { fetch, seen } = answering(200, "{}");

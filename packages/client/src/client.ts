@@ -26,6 +26,7 @@ import {
 } from "@bunkms/contract";
 import { parseAddress } from "./address.ts";
 import { Caller } from "./caller.ts";
+import { RequestError } from "./errors.ts";
 import { createFetchWire } from "./fetch-wire.ts";
 import { idempotencyKey, isRepeatable } from "./idempotency.ts";
 import { lazyWire } from "./lazy-wire.ts";
@@ -84,7 +85,7 @@ export interface BunkmsClient {
 
 /**
  * Makes a client. Nothing is sent until the first call.
- * @throws RequestError when the address is not usable; RangeError when the retry policy is not.
+ * @throws RequestError when the address is not usable, or TLS options would have no effect; RangeError when the retry policy is not.
  */
 export function createClient(options: ClientOptions): BunkmsClient {
   const wire = createWire(options);
@@ -135,6 +136,12 @@ export function createClient(options: ClientOptions): BunkmsClient {
 
 function createWire(options: ClientOptions): Wire {
   const { kind, url } = parseAddress(options.url);
+  if (options.tls !== undefined && !/^(?:https|grpcs):$/.test(url.protocol)) {
+    throw new RequestError("there are TLS options, but the address is one without TLS");
+  }
+  if (options.tls !== undefined && options.fetch !== undefined) {
+    throw new RequestError("there are TLS options, which a fetch of your own would not heed: configure it there");
+  }
   return kind === "rest"
     ? createFetchWire(url, options)
     : lazyWire(`${url.protocol}//${url.host}`, async () => (await loadRuntime()).openGrpc(url, options.tls));

@@ -29,6 +29,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** How calls are sent again; false for never. */
   readonly retry?: RetryPolicy | false;
+  /** For an address of TLS, and not with a `fetch` of your own. */
   readonly tls?: TlsOptions;
   /** For REST; the runtime's own by default. */
   readonly fetch?: Fetch;

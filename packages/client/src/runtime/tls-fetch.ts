@@ -22,6 +22,8 @@ export function tlsFetch({ ca, cert, key }: TlsOptions): Fetch {
       ...(signal ? { signal } : {}),
     });
     outgoing.on("error", reject);
+    // Not all ends come with an error, such as an answer that changes the protocol.
+    outgoing.on("close", () => reject(Object.assign(new Error("the answer is not whole"), { code: "ECONNRESET" })));
     outgoing.on("response", (incoming) => {
       const chunks: Uint8Array[] = [];
       let length = 0;
@@ -43,12 +45,15 @@ export function tlsFetch({ ca, cert, key }: TlsOptions): Fetch {
         const known = Object.entries(fields).flatMap(([name, value]) =>
           typeof value === "string" ? [[name, value]] : [],
         );
-        resolve(
-          new Response(status === 204 ? null : Buffer.concat(chunks), {
-            status,
-            headers: known as [string, string][],
-          }),
-        );
+        try {
+          const hasBody = status !== 204 && status !== 205;
+          resolve(
+            new Response(hasBody ? Buffer.concat(chunks) : null, { status, headers: known as [string, string][] }),
+          );
+        } catch (error) {
+          // A status that no server may answer. Thrown here, it would end the process.
+          reject(error);
+        }
       });
     });
     outgoing.end(typeof body === "string" ? body : undefined);
