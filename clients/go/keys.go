@@ -74,7 +74,16 @@ func (c *Client) Encrypt(ctx context.Context, keyName string, plaintext []byte, 
 	if err != nil {
 		return "", err
 	}
-	return answer.Ciphertext, nil
+	return ciphertextOf(answer.Ciphertext)
+}
+
+// ciphertextOf refuses what would be kept in the place of a plaintext and opens
+// to nothing, as of something between that answers all with the same JSON.
+func ciphertextOf(answered string) (string, error) {
+	if answered == "" {
+		return "", unexpected("the server", 0, "no ciphertext")
+	}
+	return answered, nil
 }
 
 // Decrypt opens what Encrypt or GenerateDataKey returned. The plaintext is the
@@ -91,6 +100,11 @@ func (c *Client) decrypt(ctx context.Context, request *bunkmspb.DecryptRequest) 
 	if err != nil {
 		return nil, err
 	}
+	// A plaintext may be empty, and so may be missing; a version is never 0.
+	if answer.Version == 0 {
+		clear(answer.PlaintextB64)
+		return nil, unexpected("the server", 0, "no plaintext")
+	}
 	return answer.PlaintextB64, nil
 }
 
@@ -103,7 +117,7 @@ func (c *Client) Rewrap(ctx context.Context, keyName, ciphertext string, encrypt
 	if err != nil {
 		return "", err
 	}
-	return answer.Ciphertext, nil
+	return ciphertextOf(answer.Ciphertext)
 }
 
 // ClusterID tells the vaults of servers apart: 32 hexadecimal digits. It needs

@@ -75,3 +75,21 @@ func TestASignatureOfAnotherVersionIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnswersWithoutWhatWasAskedForAreNone(t *testing.T) {
+	for _, body := range []string{`{}`, `{"status":"ok"}`, `{"plaintext_b64":""}`} {
+		client := serve(t, func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 200, body) })
+		for name, call := range map[string]func() (string, error){
+			"Encrypt": func() (string, error) { return client.Encrypt(t.Context(), "k", []byte("x"), nil) },
+			"Rewrap":  func() (string, error) { return client.Rewrap(t.Context(), "k", "c", nil) },
+			"Decrypt": func() (string, error) {
+				plaintext, err := client.Decrypt(t.Context(), "k", "c", nil)
+				return string(plaintext), err
+			},
+		} {
+			if answered, err := call(); !errors.Is(err, ErrUnexpectedAnswer) || answered != "" {
+				t.Errorf("%s of %s: %q, %v", name, body, answered, err)
+			}
+		}
+	}
+}

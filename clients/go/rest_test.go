@@ -324,7 +324,7 @@ func TestMutationsHaveOneIdempotencyKeyForAllAttempts(t *testing.T) {
 			answerJSON(w, 503, isSealed)
 			return
 		}
-		answerJSON(w, 201, `{"name":"k"}`)
+		answerJSON(w, 201, `{"name":"k","ciphertext":"c"}`)
 	})
 	stub := bunkmspb.NewKeyServiceClient(client)
 	for range 2 {
