@@ -47,6 +47,9 @@ func newREST(address *url.URL, s *settings) *restTransport {
 		MaxResponseHeaderBytes: 64 << 10,
 		// What a compressed answer would grow to is not known beforehand.
 		DisableCompression: true,
+		// As over gRPC: a connection that broke without a word would else take all calls
+		// until the kernel gives it up.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 	}
 	if s.dial != nil {
 		pool.DialContext = s.dial
