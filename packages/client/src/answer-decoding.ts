@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { ERRORS, isErrorCode, RawBodySchema } from "@bunkms/contract";
 import { BunkmsApiError, UnexpectedAnswerError } from "./errors.ts";
+import { canBeSaid, oneLine } from "./said-text.ts";
 
 /** An HTTP answer whose body has been read. */
 export interface Answer {
@@ -51,10 +52,14 @@ function decodeError(answer: Answer): Error {
     return unexpected(answer);
   }
   const code = body["code"];
+  const requestId = typeof body["request_id"] === "string" ? body["request_id"] : "";
+  if (!canBeSaid(code, requestId)) {
+    return unexpected(answer);
+  }
   return new BunkmsApiError({
     code,
-    message: typeof body["error"] === "string" ? body["error"] : code,
-    requestId: typeof body["request_id"] === "string" ? body["request_id"] : "",
+    message: typeof body["error"] === "string" ? oneLine(body["error"]) : code,
+    requestId,
     httpStatus: answer.status,
     retryable: isErrorCode(code) && ERRORS[code].retryable,
     retryAfterMs: answer.retryAfterMs,
@@ -62,7 +67,7 @@ function decodeError(answer: Answer): Error {
 }
 
 function unexpected(answer: Answer): UnexpectedAnswerError {
-  const type = answer.contentType === "" ? "no content type" : answer.contentType;
+  const type = answer.contentType === "" ? "no content type" : oneLine(answer.contentType);
   const text = `${answer.origin} answered ${answer.status} (${type}), which is not an answer of BunKMS`;
   return new UnexpectedAnswerError(text, answer.status, answer.retryAfterMs);
 }

@@ -195,11 +195,22 @@ describe("an answer", () => {
     await assert.rejects(connect(fetch).keys.getKey({ name: "k" }), { code: "constructor", retryable: false });
   });
 
+  test("has a text of one line and bounded length, whatever the answer says", async () => {
+    const error = `no\nlevel=info \u001b[2J\u009b1m\u2028${"é".repeat(5_000)}`;
+    const { fetch } = answering(404, JSON.stringify({ error, code: "not_found" }));
+    await assert.rejects(connect(fetch).keys.getKey({ name: "k" }), ({ message }: Error) => {
+      assert.match(message, /^no\\nlevel=info \\x1b\[2J\\x9b1m\\u2028é{900,1024}…$/);
+      return true;
+    });
+  });
+
   for (const [status, body] of [
     [502, "<html>Bad gateway</html>"],
     [200, "<html>hello, secret</html>"],
     [200, '{"name": 5}'],
     [404, '["x"]'],
+    [404, '{"error":"secret","code":"x y"}'],
+    [404, '{"error":"x","code":"not_found","request_id":"secret\\n"}'],
     [200, "\xff"],
   ] as const) {
     test(`${status} ${JSON.stringify(body)} is not taken for one of BunKMS, nor quoted`, async () => {

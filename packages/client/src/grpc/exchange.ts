@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders } from "node:http2";
 import { connectionError } from "../connection-reason.ts";
 import { UnexpectedAnswerError } from "../errors.ts";
+import { oneLine } from "../said-text.ts";
 import type { Attempt } from "../wire.ts";
 import type { Channel } from "./channel.ts";
 import { frameMessage, readMessages } from "./frames.ts";
@@ -183,7 +184,7 @@ class Call {
   #requireGrpc(): void {
     const { ":status": status, "content-type": type } = this.#headers ?? {};
     if (Number(status) !== 200 || !/^application\/grpc\b/.test(String(type))) {
-      const text = `${this.#origin} answered ${status} (${type ?? "no content type"}), which is not gRPC`;
+      const text = `${this.#origin} answered ${status} (${oneLine(String(type ?? "no content type"))}), which is not gRPC`;
       throw new UnexpectedAnswerError(text, Number(status));
     }
   }

@@ -264,6 +264,19 @@ describe("an error over gRPC", () => {
     assert.equal((await failure(sealed(retryInfo({})))).retryAfterMs, 0);
   });
 
+  test("has a text of one line, and no code or request id that BunKMS does not give", async () => {
+    const foreign = detail("x\n", "r");
+    const error = await failure(
+      refusing({
+        "grpc-status": "5",
+        "grpc-message": "a%0Ab%1B[2J",
+        "grpc-status-details-bin": foreign,
+        "x-request-id": "a b",
+      }),
+    );
+    assert.deepEqual([error.code, error.message, error.requestId], ["not_found", "a\\nb\\x1b[2J", ""]);
+  });
+
   test("of which the message is not well encoded keeps it as it is", async () => {
     assert.equal((await failure(refusing({ "grpc-status": "5", "grpc-message": "100%" }))).message, "100%");
   });

@@ -3,6 +3,7 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { DurationSchema, durationMs } from "@bufbuild/protobuf/wkt";
 import { ERRORS, type ErrorDetail, ErrorDetailSchema, isErrorCode } from "@bunkms/contract";
 import { BunkmsApiError } from "../errors.ts";
+import { canBeSaid, oneLine } from "../said-text.ts";
 
 /** A gRPC status as trailers, or the headers of an answer without a message, carry it. */
 export interface GrpcStatus {
@@ -50,13 +51,16 @@ export function readStatus(fields: Fields): GrpcStatus | undefined {
 }
 
 /** The error of a status that is no success: the same that REST gives. */
-export function statusError({ code: grpcCode, message, detail, requestId, retryAfterMs }: GrpcStatus): BunkmsApiError {
+export function statusError({ code: grpcCode, message, retryAfterMs, ...said }: GrpcStatus): BunkmsApiError {
+  const requestId = canBeSaid("x", said.requestId) ? said.requestId : "";
+  const detail =
+    said.detail !== undefined && canBeSaid(said.detail.code, said.detail.requestId) ? said.detail : undefined;
   const [foreignHttp, foreignCode] = FOREIGN.get(grpcCode) ?? [500, "internal"];
   const code = detail?.code ?? foreignCode;
   const known = isErrorCode(code) ? ERRORS[code] : undefined;
   return new BunkmsApiError({
     code,
-    message: message === "" ? (known?.text ?? code) : message,
+    message: message === "" ? (known?.text ?? code) : oneLine(message),
     requestId: detail?.requestId || requestId,
     httpStatus: detail === undefined ? foreignHttp : (known?.http ?? foreignHttp),
     retryable: known?.retryable ?? grpcCode === 14,
