@@ -37,7 +37,7 @@ func serve(t *testing.T, handler http.HandlerFunc, options ...Option) *Client {
 
 func dial(t *testing.T, address string, options ...Option) *Client {
 	t.Helper()
-	options = append([]Option{WithToken(StaticToken(testToken)), WithRetry(quick), WithTimeout(10 * time.Second)}, options...)
+	options = append([]Option{WithToken(StaticToken(testToken)), WithRetry(quick), WithTimeout(time.Minute)}, options...)
 	client, err := New(address, options...)
 	if err != nil {
 		t.Fatal(err)
