@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import files from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -43,6 +45,27 @@ test("a token comes from its file, again whenever that was written, replaced, or
     sent.map((header) => header?.slice("Bearer ".length)),
     ["one", "one", "three", "fours", "fives"],
   );
+});
+
+test("a token that is written over, by one of the same length, is the new one although the file system's clock is coarse", async (t) => {
+  const path = join(folder, "busy");
+  const { client, sent } = clientOf(path);
+  const stat = files.stat;
+  const moment = Date.now() + 3_600_000;
+  t.mock.method(files, "stat", async (of: string) =>
+    Object.assign(await stat(of), { mtimeMs: moment, ctimeMs: moment }),
+  );
+  syncBuiltinESMExports();
+  try {
+    for (const token of ["token-1", "token-2"]) {
+      writeFileSync(path, token);
+      await client.tokens.getSelf({});
+      assert.equal(sent.at(-1), `Bearer ${token}`);
+    }
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
 });
 
 test("a token file that is not there, or is no token, is named and not quoted, and comes in later", async () => {

@@ -1,6 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 import { RequestError } from "../errors.ts";
 
+/**
+ * How long a file must have stayed as it is before its times are proof that it did not change: those of file systems are coarse, so
+ * that what is written twice in a moment may have the same.
+ */
+const SETTLED_MS = 2_000;
+
 /** More than any token has: what is larger is another file, by mistake. */
 const MOST_BYTES = 4096;
 
@@ -22,7 +28,7 @@ export function watchTokenFile(path: string): () => Promise<string> {
         }
         // A file that is changed between the two is read again the next time, since `seen` is what it was before.
         token = (await readFile(path, "utf8")).trim();
-        seen = now;
+        seen = Date.now() - Math.max(mtimeMs, ctimeMs) > SETTLED_MS ? now : "";
       }
     } catch (cause) {
       throw cause instanceof RequestError
