@@ -1,5 +1,6 @@
+import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { usage } from "./failure.ts";
+import { Failure, usage } from "./failure.ts";
 import { fileError } from "./inputs.ts";
 import type { Io } from "./io.ts";
 import { release } from "./release-memory.ts";
@@ -8,7 +9,7 @@ import { release } from "./release-memory.ts";
 export interface FileInput extends AsyncDisposable {
   /**
    * In chunks of 1 MiB, the last shorter. A chunk keeps its content until the second after it is asked for; then its buffer
-   * is used again.
+   * is used again. A file that is written meanwhile is a Failure at the end: what was read was never its content.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Bytes; undefined when that is not known before the end. */
@@ -35,7 +36,11 @@ export async function openInput(io: Io, file: string): Promise<FileInput> {
       throw usage(`cannot read ${file}: it is a folder`);
     }
     const size = stat.isFile() ? stat.size : undefined;
-    return { chunks: readChunks(file, handle), size, [Symbol.asyncDispose]: handle[Symbol.asyncDispose].bind(handle) };
+    return {
+      chunks: readChunks(file, handle, stat),
+      size,
+      [Symbol.asyncDispose]: handle[Symbol.asyncDispose].bind(handle),
+    };
   } catch (error) {
     await handle?.close();
     throw fileError(file, error);
@@ -43,7 +48,7 @@ export async function openInput(io: Io, file: string): Promise<FileInput> {
 }
 
 /** Reads one chunk ahead, so that reading and what is done with the chunk before go on at the same time. */
-async function* readChunks(file: string, handle: FileHandle): AsyncGenerator<Uint8Array> {
+async function* readChunks(file: string, handle: FileHandle, before: Stats): AsyncGenerator<Uint8Array> {
   const buffers = makeBuffers();
   const read = (turn: number): Promise<Buffer> => {
     const reading = fill(handle, buffers[turn % buffers.length] as Buffer);
@@ -56,7 +61,7 @@ async function* readChunks(file: string, handle: FileHandle): AsyncGenerator<Uin
     for (let turn = 1; ; turn++) {
       const chunk = await reading;
       if (chunk.length === 0) {
-        return;
+        return mustBeUnchanged(file, before, await handle.stat());
       }
       reading = read(turn);
       yield chunk;
@@ -66,6 +71,16 @@ async function* readChunks(file: string, handle: FileHandle): AsyncGenerator<Uin
   } finally {
     // The file must not be closed under a read.
     await reading.catch(() => {});
+  }
+}
+
+function mustBeUnchanged(file: string, before: Stats, after: Stats): void {
+  if (before.isFile() && (before.size !== after.size || before.mtimeMs !== after.mtimeMs)) {
+    throw new Failure(
+      5,
+      `${file} was written while it was read`,
+      'Try again when nothing writes to it, or pipe it, which takes it as it comes: "bunkms … - < FILE".',
+    );
   }
 }
 

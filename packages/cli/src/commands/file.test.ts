@@ -2,7 +2,18 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -131,6 +142,31 @@ describe("an output file that is there already", () => {
     assert.equal(readFileSync(out, "utf8"), "old");
     assert.deepEqual(readdirSync(folder.path).toSorted(), ["a", "a.bkms"]);
   });
+});
+
+describe("a file that is written while it is encrypted", () => {
+  for (const [what, change] of [
+    ["grows", (file: string) => appendFileSync(file, "more")],
+    ["shrinks", (file: string) => truncateSync(file, MIB)],
+    [
+      "gets other bytes",
+      (file: string) => {
+        writeFileSync(file, randomBytes(3 * MIB));
+        utimesSync(file, 1, 1);
+      },
+    ],
+  ] as const) {
+    test(`is refused, and leaves nothing: it ${what}`, async () => {
+      using folder = temporaryFolder();
+      const file = join(folder.path, "a");
+      writeFileSync(file, randomBytes(3 * MIB));
+      await using server = await keyServer(() => change(file));
+      const outcome = await runLine(["encrypt-file", file, "--key", "k"], server.url);
+      assert.equal(outcome.code, 5);
+      assert.match(outcome.stderr, /was written while it was read/);
+      assert.deepEqual(readdirSync(folder.path), ["a"]);
+    });
+  }
 });
 
 describe("a file that does not open", () => {

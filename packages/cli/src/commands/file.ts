@@ -28,7 +28,8 @@ export const encryptFileCommand = defineCommand<FileOptions & { readonly key: st
   details:
     "The server makes a data key and never sees the file; the data key wrapped by the server's key lies in the encrypted\n" +
     `file. It gets the file's name with ${SUFFIX} added unless --out says otherwise. - reads standard input, and writes\n` +
-    "standard output unless --out names a file. An output file has its name only once it is whole.",
+    "standard output unless --out names a file. An output file has its name only once it is whole. A file that is written\n" +
+    "while it is read is refused.",
   options: [
     option("--key <name>", "The key that wraps the data key").makeOptionMandatory(),
     ...FILE_OPTIONS(),
