@@ -52,15 +52,15 @@ func (f *certificateFiles) load() (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	info, err := os.Stat(f.certFile)
-	if err != nil {
-		return nil, fmt.Errorf("bunkms: %w", err)
-	}
-	if f.certificate != nil && info.ModTime().Equal(f.changedAt) {
+	if err == nil && f.certificate != nil && info.ModTime().Equal(f.changedAt) {
 		return f.certificate, nil
 	}
-	loaded, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
+	var loaded tls.Certificate
+	if err == nil {
+		loaded, err = tls.LoadX509KeyPair(f.certFile, f.keyFile)
+	}
 	if err != nil {
-		// Between the renewals of the two files they do not fit; the old one does.
+		// While the two files are renewed, one may be missing, or they do not fit; the old ones do.
 		if f.certificate != nil {
 			return f.certificate, nil
 		}

@@ -179,6 +179,10 @@ func TestAClientCertificateIsReadAgainWhenItChanges(t *testing.T) {
 		}
 		os.Chtimes(certFile, later.Add(time.Minute), later.Add(time.Minute))
 		call("renewed")
+		if err := os.Remove(certFile); err != nil {
+			t.Fatal(err)
+		}
+		call("renewed")
 	}
 }
 
