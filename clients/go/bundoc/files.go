@@ -36,19 +36,45 @@ func createFile(path string, content []byte, step func(string)) error {
 }
 
 // replaceFile puts content in the place of a file, or makes it. A crash leaves
-// the old content or the new. An existing file keeps its permissions.
+// the old content or the new. An existing file keeps its permissions, and its
+// owner: what an operator wraps anew as root is still to be read by Bundoc.
 func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
+	present, err := os.Stat(path)
+	if err == nil {
+		mode = present.Mode().Perm()
 	}
 	name, err := writeTemporary(path, content, mode, func(string) {})
 	if err != nil {
 		return err
 	}
+	if err := keepOwner(name, present); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
 	if err := os.Rename(name, path); err != nil {
 		return errors.Join(err, os.Remove(name))
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// keepOwner gives a file the owner of another, if there is one.
+func keepOwner(name string, of fs.FileInfo) error {
+	if of == nil {
+		return nil
+	}
+	made, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	user, group, ok := ownerOf(of)
+	ownUser, ownGroup, _ := ownerOf(made)
+	if !ok || user == ownUser && group == ownGroup {
+		return nil
+	}
+	// A group that cannot be given keeps nobody's own file from him.
+	if err := os.Chown(name, user, group); err != nil && user != ownUser {
+		return err
+	}
+	return nil
 }
 
 // writeTemporary writes a file beside path, on the disk when it returns.

@@ -36,6 +36,30 @@ func TestRewrapLeavesTheDataAndChangesTheWrapping(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrappedAnewAsRootStaysItsOwners(t *testing.T) {
+	kms, folder := newFake("c1"), t.TempDir()
+	provider := newProvider(t, kms, Config{NoRewrap: true})
+	writePages(t, folder, mustKey(t, provider, folder), "one")
+	path, user, group := filepath.Join(folder, RecordFile), os.Getuid(), os.Getgid()
+	if user == 0 {
+		user, group = 1234, 2345
+	}
+	if err := os.Chown(path, user, group); err != nil {
+		t.Fatal(err)
+	}
+	kms.version.Store(2)
+	if _, to, err := provider.Rewrap(t.Context(), folder); err != nil || to != 2 {
+		t.Fatal(to, err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner, of, ok := ownerOf(info); !ok || owner != user || of != group {
+		t.Fatal(owner, of, ok)
+	}
+}
+
 func TestAnOldWrappingIsRenewedWhenTheDatabaseIsOpened(t *testing.T) {
 	kms, folder := newFake("c1"), t.TempDir()
 	key := mustKey(t, newProvider(t, kms, Config{}), folder)
