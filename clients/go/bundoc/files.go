@@ -23,7 +23,7 @@ const (
 // either nothing under that name or the whole file: link(2) is the one step
 // that makes it visible.
 func createFile(path string, content []byte, step func(string)) error {
-	name, err := writeTemporary(path, content, 0o600, step)
+	name, err := writeTemporary(path, content, 0o600, nil, step)
 	if err != nil {
 		return err
 	}
@@ -43,12 +43,9 @@ func replaceFile(path string, content []byte, mode fs.FileMode) error {
 	if err == nil {
 		mode = present.Mode().Perm()
 	}
-	name, err := writeTemporary(path, content, mode, func(string) {})
+	name, err := writeTemporary(path, content, mode, present, func(string) {})
 	if err != nil {
 		return err
-	}
-	if err := keepOwner(name, present); err != nil {
-		return errors.Join(err, os.Remove(name))
 	}
 	if err := os.Rename(name, path); err != nil {
 		return errors.Join(err, os.Remove(name))
@@ -56,12 +53,32 @@ func replaceFile(path string, content []byte, mode fs.FileMode) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// keepOwner gives a file the owner of another, if there is one.
-func keepOwner(name string, of fs.FileInfo) error {
+// writeTemporary writes a file beside path, on the disk when it returns. It
+// gets the owner of another, if that is given.
+func writeTemporary(path string, content []byte, mode fs.FileMode, of fs.FileInfo, step func(string)) (name string, err error) {
+	removeLeftovers(path)
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+temporary+"*")
+	if err != nil {
+		return "", err
+	}
+	step("created")
+	_, err = file.Write(content)
+	step("written")
+	err = errors.Join(err, keepOwner(file, of), file.Chmod(mode), file.Sync(), file.Close())
+	if err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	step("synced")
+	return file.Name(), nil
+}
+
+// keepOwner gives an open file the owner of another, if there is one. Not by
+// its name: who owns the folder could have put another file in its place.
+func keepOwner(file *os.File, of fs.FileInfo) error {
 	if of == nil {
 		return nil
 	}
-	made, err := os.Stat(name)
+	made, err := file.Stat()
 	if err != nil {
 		return err
 	}
@@ -71,28 +88,10 @@ func keepOwner(name string, of fs.FileInfo) error {
 		return nil
 	}
 	// A group that cannot be given keeps nobody's own file from him.
-	if err := os.Chown(name, user, group); err != nil && user != ownUser {
+	if err := file.Chown(user, group); err != nil && user != ownUser {
 		return err
 	}
 	return nil
-}
-
-// writeTemporary writes a file beside path, on the disk when it returns.
-func writeTemporary(path string, content []byte, mode fs.FileMode, step func(string)) (name string, err error) {
-	removeLeftovers(path)
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+temporary+"*")
-	if err != nil {
-		return "", err
-	}
-	step("created")
-	_, err = file.Write(content)
-	step("written")
-	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
-	if err != nil {
-		return "", errors.Join(err, os.Remove(file.Name()))
-	}
-	step("synced")
-	return file.Name(), nil
 }
 
 // removeLeftovers removes what a crash left while path was written. It holds
