@@ -53,9 +53,7 @@ func newGRPC(address *url.URL, isSecure bool, s *settings) (*grpcTransport, erro
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
 			MinConnectTimeout: 10 * time.Second,
 		}),
-		// While a call waits for long: a connection that broke without a word would
-		// else take all calls until the kernel gives it up, a quarter of an hour.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
 	}
 	target := "dns:///" + address.Host
 	if s.dial != nil {

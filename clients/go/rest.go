@@ -23,7 +23,12 @@ import (
 const (
 	// maxAnswer bounds what one answer takes in memory.
 	maxAnswer = 16 << 20
-	userAgent = "bunkms-go"
+	// A connection that broke without a word would else take all calls until the
+	// kernel gives it up, a quarter of an hour: so long a call waits before the
+	// other end is asked whether it is there, and so long it has to answer.
+	pingAfter   = 10 * time.Second
+	pingTimeout = 5 * time.Second
+	userAgent   = "bunkms-go"
 )
 
 // restTransport calls over HTTP, as google.api.http in the contract says.
@@ -47,9 +52,7 @@ func newREST(address *url.URL, s *settings) *restTransport {
 		MaxResponseHeaderBytes: 64 << 10,
 		// What a compressed answer would grow to is not known beforehand.
 		DisableCompression: true,
-		// As over gRPC: a connection that broke without a word would else take all calls
-		// until the kernel gives it up.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+		HTTP2:              &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	if s.dial != nil {
 		pool.DialContext = s.dial

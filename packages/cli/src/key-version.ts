@@ -2,7 +2,7 @@ import type { Option } from "commander";
 import { option } from "./command.ts";
 import { parseCount } from "./pages.ts";
 
-/** Of commands that can be about one version of a key. */
+/** Of commands that can be about one version of a key or a secret. */
 export interface VersionOptions {
   readonly version?: number;
 }

@@ -78,7 +78,7 @@ export class OutFile implements AsyncDisposable {
  * @throws Failure when it cannot be written, or would get nothing because of `--json`.
  */
 export async function openOut(options: {
-  readonly out?: string;
+  readonly out?: string | undefined;
   readonly json?: boolean;
 }): Promise<OutFile | undefined> {
   if (options.out === undefined) {

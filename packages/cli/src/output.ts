@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { messageToJson } from "@bunkms/client";
+import { messageToJson, printable } from "@bunkms/client";
 import { option } from "./command.ts";
 import { usage } from "./failure.ts";
 import type { Io } from "./io.ts";
@@ -148,16 +148,4 @@ export function formatTime(time: Timestamp | undefined): string {
 function isHarmlessText(bytes: Uint8Array): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   return isUtf8(bytes) && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.test(Buffer.from(bytes).toString());
-}
-
-/**
- * Text from the server with control characters made visible, so that a terminal does not obey them, and those that reorder a line,
- * lest it reads as another.
- */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu, (character) => {
-    const code = character.charCodeAt(0).toString(16);
-    return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
-  });
 }

@@ -1,11 +1,10 @@
+import { REQUEST_ID_FORM } from "@bunkms/contract";
 import { timeoutError } from "./connection-reason.ts";
 import { RequestError } from "./errors.ts";
 import type { CallOptions, ClientOptions, TokenSource } from "./options.ts";
 import { type FullRetryPolicy, isPassing, pauseBefore, retryPolicy } from "./retry.ts";
 import type { Attempt } from "./wire.ts";
 
-/** What the server takes; the runtime's complaint about another one would look like a connection that failed. */
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** About 24 days. A timer for longer fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -85,7 +84,8 @@ export class Caller {
   }
 
   async #attempt(call: Call, { requestId }: CallOptions, time: TimeLimit): Promise<Attempt> {
-    if (requestId !== undefined && !REQUEST_ID.test(requestId)) {
+    // The runtime's complaint about it would look like a connection that failed.
+    if (requestId !== undefined && !REQUEST_ID_FORM.test(requestId)) {
       throw new RequestError("a request id has 1 to 64 letters, digits, ., _ and -");
     }
     time.signal.throwIfAborted();

@@ -48,5 +48,6 @@ export { loadKeyWrap } from "./key-wrap-loader.ts";
 export { findOperation, OPERATIONS } from "./operation-lookup.ts";
 export type { CallOptions, ClientOptions, Fetch, TlsOptions, TokenSource } from "./options.ts";
 export type { RetryPolicy } from "./retry.ts";
+export { printable } from "./said-text.ts";
 export { fileToken } from "./token-file.ts";
 export type { ProbeResult } from "./wire.ts";

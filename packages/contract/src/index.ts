@@ -14,3 +14,4 @@ export * from "./gen/bunkms/v1/system_pb.js";
 export * from "./gen/bunkms/v1/tokens_pb.js";
 export { overfull, tooMany } from "./members.ts";
 export * from "./operations.ts";
+export { REQUEST_ID_FORM } from "./request-id.ts";

@@ -12,6 +12,7 @@ import {
   responseSchema,
 } from "./json-schema.ts";
 import type { OperationSpec } from "./operations.ts";
+import { REQUEST_ID_FORM } from "./request-id.ts";
 
 /** Content types of the operations whose answer REST sends as it is (RawBody), by policy action. */
 const RAW_CONTENT: Readonly<Record<string, { readonly type: string; readonly schema: JsonSchema }>> = {
@@ -85,7 +86,7 @@ export function buildOpenApi(specs: readonly OperationSpec[], comments: Comments
         RequestId: {
           description: "The request's own X-Request-Id if it was a plain one, else a new one. Also in both logs.",
           required: true,
-          schema: { type: "string", pattern: "^[A-Za-z0-9._-]{1,64}$" },
+          schema: { type: "string", pattern: REQUEST_ID_FORM.source },
         },
         Challenge: { description: "RFC 6750.", required: true, schema: { type: "string", const: "Bearer" } },
         RetryAfter: { description: "Seconds.", required: true, schema: { type: "integer", minimum: 0 } },

@@ -1,3 +1,4 @@
+import { printable } from "@bunkms/client";
 import {
   decodeBundle,
   parseCheckpoint,
@@ -16,7 +17,7 @@ import { defineCommand, option } from "../command.ts";
 import { Failure, usage } from "../failure.ts";
 import { writeStream, writeWhole } from "../file-output.ts";
 import type { Io } from "../io.ts";
-import { harmlessJson, printable } from "../output.ts";
+import { harmlessJson } from "../output.ts";
 import { readVersion } from "../version.ts";
 
 interface ExportOptions {

@@ -1,7 +1,7 @@
 import { formatHandovers, parseVkey } from "@bunkms/tlog";
 import { defineCommand, option } from "../command.ts";
 import { usage } from "../failure.ts";
-import { OutFile, openOut } from "../out-file.ts";
+import { openOut } from "../out-file.ts";
 import { formatTime, printFields, printLine, printMessage, printNote, printTable, writeBytes } from "../output.ts";
 
 interface KeyOptions {
@@ -26,8 +26,8 @@ export const auditKeyCommand = defineCommand<KeyOptions>({
       throw usage("--out and --handovers name the same file");
     }
     const { audit } = await connect();
-    await using keyFile = options.out === undefined ? undefined : await OutFile.open(options.out);
-    await using handoverFile = options.handovers === undefined ? undefined : await OutFile.open(options.handovers);
+    await using keyFile = await openOut({ out: options.out });
+    await using handoverFile = await openOut({ out: options.handovers });
     const answer = await audit.listAuditKeys({});
     await keyFile?.write(Buffer.from(`${answer.keys.at(-1)?.vkey ?? ""}\n`));
     const notes = answer.keys.map(({ handover }) => handover).filter((note) => note !== "");

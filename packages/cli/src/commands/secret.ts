@@ -49,12 +49,12 @@ const put = defineCommand<PutOptions>({
         "Did the command fail that should have given it? If it shall be empty: --allow-empty.",
       );
     }
-    const { ifVersion, maxVersions } = options;
+    const { ifVersion, maxVersions = 0 } = options;
     const secret = await client.secrets.putSecret({
       name,
       data: { case: "valueB64", value },
       ...(ifVersion === undefined ? {} : { ifVersion }),
-      ...(maxVersions === undefined ? {} : { maxVersions }),
+      maxVersions,
     });
     options.json ? printMessage(io, secret) : printLine(io, `${secret.name} version ${secret.version}`);
     return 0;

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { DurationSchema, durationMs } from "@bufbuild/protobuf/wkt";
-import { ERRORS, type ErrorDetail, ErrorDetailSchema, isErrorCode } from "@bunkms/contract";
+import { ERRORS, type ErrorDetail, ErrorDetailSchema, isErrorCode, REQUEST_ID_FORM } from "@bunkms/contract";
 import { BunkmsApiError } from "../errors.ts";
 import { canBeSaid, oneLine } from "../said-text.ts";
 
@@ -52,7 +52,7 @@ export function readStatus(fields: Fields): GrpcStatus | undefined {
 
 /** The error of a status that is no success: the same that REST gives. */
 export function statusError({ code: grpcCode, message, retryAfterMs, ...said }: GrpcStatus): BunkmsApiError {
-  const requestId = canBeSaid("x", said.requestId) ? said.requestId : "";
+  const requestId = REQUEST_ID_FORM.test(said.requestId) ? said.requestId : "";
   const detail =
     said.detail !== undefined && canBeSaid(said.detail.code, said.detail.requestId) ? said.detail : undefined;
   const [foreignHttp, foreignCode] = FOREIGN.get(grpcCode) ?? [500, "internal"];

@@ -1,10 +1,9 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type * as grpc from "@grpc/grpc-js";
+import { replaceInternal } from "./grpc-internals.ts";
 import { wholeHeader } from "./headers.ts";
 
-/** Whom grpc-js hands each call to, an internal of the version that is pinned. */
-const HANDLER = "_streamHandler";
-
+/** Whom grpc-js hands each call to. */
 type Handler = (
   interceptors: unknown,
   stream: ServerHttp2Stream,
@@ -19,16 +18,16 @@ type Handler = (
  * @throws Error when this grpc-js takes calls by something else: better no server than one that takes the first.
  */
 export function tellAllAuthorizations(server: grpc.Server): void {
-  const handlers = server as unknown as { [HANDLER]?: Handler };
-  const handle = handlers[HANDLER];
-  if (typeof handle !== "function") {
-    throw new Error(`@grpc/grpc-js has no ${HANDLER} any more: of several authorizations the first would be taken`);
-  }
-  handlers[HANDLER] = (interceptors, stream, headers, flags, raw) => {
-    const whole = wholeHeader(raw, "authorization");
-    if (whole !== undefined) {
-      headers.authorization = whole;
-    }
-    handle.call(server, interceptors, stream, headers, flags, raw);
-  };
+  replaceInternal<Handler>(
+    server,
+    "_streamHandler",
+    "of several authorizations the first would be taken",
+    (handle) => (interceptors, stream, headers, flags, raw) => {
+      const whole = wholeHeader(raw, "authorization");
+      if (whole !== undefined) {
+        headers.authorization = whole;
+      }
+      handle(interceptors, stream, headers, flags, raw);
+    },
+  );
 }

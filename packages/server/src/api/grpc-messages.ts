@@ -1,8 +1,8 @@
-import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
 import { BunkmsError, type OperationSpec } from "@bunkms/contract";
 import type * as grpc from "@grpc/grpc-js";
 import { wipeSecrets } from "../pipeline/secret-fields.ts";
-import { checkWire } from "./strict-wire.ts";
+import { strictFromBinary } from "./strict-wire.ts";
 
 /** A method of the contract in bytes: requests stay so until the caller is known, answers are so once their secrets are zeroed. */
 export function methodInBytes(method: DescMethod): grpc.MethodDefinition<Buffer, Buffer> {
@@ -40,8 +40,7 @@ export function decodeRequest({ method, maxRequestBytes, maxMembers }: Operation
     throw new BunkmsError("payload_too_large", `the message is larger than ${maxRequestBytes} bytes`);
   }
   try {
-    checkWire(method.input, bytes, maxMembers);
-    return fromBinary(method.input, bytes);
+    return strictFromBinary(method.input, bytes, maxMembers);
   } catch (error) {
     throw error instanceof BunkmsError
       ? error

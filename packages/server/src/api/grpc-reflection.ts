@@ -15,7 +15,7 @@ import { asRefusal } from "../pipeline/refusal.ts";
 import { converse, holdUntil } from "./grpc-conversation.ts";
 import { grpcStatus } from "./grpc-status.ts";
 import { chooseRequestId } from "./headers.ts";
-import { checkWire } from "./strict-wire.ts";
+import { strictFromBinary } from "./strict-wire.ts";
 
 type Stream = grpc.ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
@@ -36,10 +36,7 @@ export function addReflectionService(server: grpc.Server, admit: Admit): void {
     requestStream: true,
     responseStream: true,
     requestSerialize: (message) => Buffer.from(toBinary(ServerReflectionRequestSchema, message)),
-    requestDeserialize: (bytes) => {
-      checkWire(ServerReflectionRequestSchema, bytes, MAX_MEMBERS);
-      return fromBinary(ServerReflectionRequestSchema, bytes);
-    },
+    requestDeserialize: (bytes) => strictFromBinary(ServerReflectionRequestSchema, bytes, MAX_MEMBERS),
     responseSerialize: (message) => Buffer.from(toBinary(ServerReflectionResponseSchema, message)),
     responseDeserialize: (bytes) => fromBinary(ServerReflectionResponseSchema, bytes),
   };

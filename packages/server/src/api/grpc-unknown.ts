@@ -1,10 +1,8 @@
 import { BunkmsError } from "@bunkms/contract";
 import * as grpc from "@grpc/grpc-js";
 import { type Listener, pipelineCall } from "./grpc-call.ts";
+import { replaceInternal } from "./grpc-internals.ts";
 import { grpcStatus } from "./grpc-status.ts";
-
-/** What grpc-js looks a call's handler up by, an internal of the version that is pinned. */
-const LOOK_UP = "_retrieveHandler";
 
 /** The path of the handler of paths that have none: no service has it. */
 const NO_PATH = "";
@@ -17,11 +15,12 @@ const NEVER_ABORTED = new AbortController().signal;
  * @throws Error when this grpc-js looks handlers up by something else: better no server than one that refuses unrecorded.
  */
 export function catchUnknownMethods(server: grpc.Server): void {
-  const lookUp: unknown = server[LOOK_UP];
-  if (typeof lookUp !== "function") {
-    throw new Error(`@grpc/grpc-js has no ${LOOK_UP} any more: calls of unknown methods would not be recorded`);
-  }
-  server[LOOK_UP] = (path: unknown): unknown => lookUp.call(server, path) ?? HANDLER_OF_NONE;
+  replaceInternal<(path: unknown) => unknown>(
+    server,
+    "_retrieveHandler",
+    "calls of unknown methods would not be recorded",
+    (lookUp) => (path) => lookUp(path) ?? HANDLER_OF_NONE,
+  );
 }
 
 const unreachable = (): never => {

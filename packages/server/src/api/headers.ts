@@ -1,8 +1,7 @@
-import { BunkmsError } from "@bunkms/contract";
+import { BunkmsError, REQUEST_ID_FORM } from "@bunkms/contract";
 import { randomBytes } from "../crypto/random.ts";
 import type { Receipt } from "../pipeline/call.ts";
 
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const BEARER = /^Bearer ([!-~]{1,2048})$/i;
 
 /** Tells this process's request ids from those of any other. They are not secret, so that a count suffices after it. */
@@ -11,7 +10,7 @@ let requests = 0;
 
 /** The caller's request id when it is a plain one (1 to 64 letters, digits, `.`, `_`, `-`), else a new unique one. */
 export function chooseRequestId(given: unknown): string {
-  if (typeof given === "string" && REQUEST_ID.test(given)) {
+  if (typeof given === "string" && REQUEST_ID_FORM.test(given)) {
     return given;
   }
   requests += 1;

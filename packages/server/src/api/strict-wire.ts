@@ -1,4 +1,4 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, fromBinary, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { BunkmsError, tooMany } from "@bunkms/contract";
 
@@ -28,14 +28,19 @@ interface Room {
 }
 
 /**
- * One walk over a message's bytes, before anything is made of them: it refuses too many members, and at any depth a field
- * that the contract does not have, which the decoder would drop silently. It reads by the decoder's own reader and
+ * Reads a message whose bytes were walked over once, before anything is made of them: that refuses too many members, and at any
+ * depth a field that the contract does not have, which the decoder would drop silently. It reads by the decoder's own reader and
  * accepts only the declared wire types, so that the decoder sees the same fields.
  * @param maxMembers Most fields, items and pairs in all; what a pair consists of is not counted.
  * @throws BunkmsError `invalid_request`; another error where the bytes are not Protobuf.
  */
-export function checkWire(schema: DescMessage, bytes: Uint8Array, maxMembers: number): void {
+export function strictFromBinary<D extends DescMessage>(
+  schema: D,
+  bytes: Uint8Array,
+  maxMembers: number,
+): MessageShape<D> {
   walk(new BinaryReader(bytes), shapeOf(schema), bytes.length, { left: maxMembers });
+  return fromBinary(schema, bytes);
 }
 
 function walk(reader: BinaryReader, shape: Shape, end: number, room: Room): void {

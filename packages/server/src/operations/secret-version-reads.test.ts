@@ -72,6 +72,32 @@ function onEachValueRead(when: "before" | "after", act: () => Promise<unknown>):
   return counted;
 }
 
+/** Does something once, after a value is read. @returns What undoes that, and makes sure that it was done. */
+function meanwhile(act: () => Promise<unknown>): () => void {
+  const { get } = store;
+  let done: Promise<unknown> | undefined;
+  const reads = onEachValueRead("after", () => (done ??= act()));
+  return () => {
+    assert.notEqual(reads.times, 0);
+    store.get = get;
+  };
+}
+
+test("a version that is read while it is destroyed does not leave after that is on record, and others do", async () => {
+  for (const value of ["value 1", "value 2", "value 3"]) {
+    await put(value);
+  }
+  let restore = meanwhile(() => destroy(1));
+  assert.equal(await read(1), "not_found");
+  restore();
+  restore = meanwhile(() => put("value 4", { max_versions: 2 }));
+  assert.equal(await read(2), "not_found");
+  restore();
+  restore = meanwhile(() => destroy(3));
+  assert.equal((await calls.call("secrets.get", { name: NAME, version: 4 }))["value"], "value 4");
+  restore();
+});
+
 test("what is stored or destroyed while another version is read does not disturb that, however much it is", async () => {
   await put("first");
   await put("second");

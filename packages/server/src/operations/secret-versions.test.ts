@@ -175,37 +175,6 @@ test("a destroyed version leaves with the others, and a deleted secret begins an
   assert.deepEqual([again["version"], again["oldest_version"], again["max_versions"]], [1, 1, 100]);
 });
 
-/** Does something while the value of a read is on its way. */
-function meanwhile(act: () => Promise<unknown>): () => void {
-  const { get } = store;
-  let done: Promise<unknown> | undefined;
-  store.get = async (table, path) => {
-    const record = await get.call(store, table, path);
-    if (table === "secret-value") {
-      done ??= act();
-      await done;
-    }
-    return record;
-  };
-  return () => {
-    assert.notEqual(done, undefined);
-    store.get = get;
-  };
-}
-
-test("a version that is read while it is destroyed does not leave after that is on record, and others do", async () => {
-  await putMany(3);
-  let restore = meanwhile(() => destroy(1));
-  assert.equal(await refused(1), "not_found");
-  restore();
-  restore = meanwhile(() => put("value 4", { max_versions: 2 }));
-  assert.equal(await refused(2), "not_found");
-  restore();
-  restore = meanwhile(() => destroy(3));
-  assert.equal(await get(4), "value 4");
-  restore();
-});
-
 test("many who store, read and destroy at once leave just the versions that are kept", async () => {
   await put("first", { max_versions: 5 });
   const codes = await Promise.all(
